@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exceptions of the library: each says what was expected, what came and what to do."""
+
+from __future__ import annotations
+
+
+class MagadepthError(Exception):
+    """Base of every error raised on purpose; a command prints it as one line and exits with 2."""
+
+
+class DataError(MagadepthError):
+    """A file, folder or array that was given is missing, broken or of the wrong form."""
+
+
+class EncodingError(MagadepthError):
+    """A message's encoding, size or data cannot be read as the image it claims to be."""
+
+
+class ModelError(MagadepthError):
+    """A model file is missing, broken or lacks the metadata that says how to use it."""
+
+
+class EngineError(MagadepthError):
+    """A runtime is not installed, or failed to open, build or run a model."""
