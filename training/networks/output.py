@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every network returns, and the check of what it is given."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class NetworkOutput(NamedTuple):
+    """
+    A network's answer for a batch.
+
+    ``depth`` is (B, 1, H, W) float32 metres, complete; ``log_variance`` the natural log of the
+    expected squared error [ln m^2], same shape, or None; ``stages`` the intermediate depths
+    (B, 1, H, W) of a network that refines, coarse to fine, without the last.
+    """
+
+    depth: Tensor
+    log_variance: Tensor | None = None
+    stages: tuple[Tensor, ...] = ()
+
+
+def check_input(rgb: Tensor, depth: Tensor, height: int, width: int) -> None:
+    """Raise a ValueError unless rgb is (B, 3, height, width) and depth (B, 1, height, width)."""
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return
+    for name, tensor, channels in (('rgb', rgb, 3), ('depth', depth, 1)):
+        if tensor.ndim != 4 or tuple(tensor.shape[1:]) != (channels, height, width):
+            raise ValueError(
+                f'{name}: expected (B, {channels}, {height}, {width}), got {tuple(tensor.shape)}; '
+                'this network has one fixed input size: magadepth_ros.completion.Completer fits '
+                'frames of any size to it'
+            )
