@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Complete depth images with an engine: fit, infer, restore, merge, each step timed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+import cv2
+import numpy as np
+
+from magadepth_ros.completion.confidence import (
+    confidence_from_distance,
+    confidence_from_log_variance,
+)
+from magadepth_ros.completion.fit import Geometry, fit_depth, fit_rgb, geometry
+from magadepth_ros.completion.merge import find_outliers, merge
+from magadepth_ros.completion.restore import restore_depth, restore_smooth
+from magadepth_ros.engines.engine import Engine, Prediction
+from magadepth_ros.errors import DataError, EngineError
+
+
+@dataclass(frozen=True)
+class CompletionSettings:
+    """
+    What is done with a prediction; a new object may be given to a `Completer` at any time.
+
+    Attributes
+    ----------
+    min_depth, max_depth:
+        plausible range [m]; anything outside counts as missing on the way in and becomes NaN on
+        the way out. None takes the model's own range.
+    keep_measured:
+        measured pixels leave as they came; False replaces the whole image by the prediction.
+    replace_outliers:
+        measured pixels far from both their neighbours and the prediction (flying pixels,
+        speckle) are treated as missing.
+    outlier_tolerance:
+        how far that is, relative to the depth.
+    confidence_threshold:
+        predicted pixels with a confidence below this become NaN, 0..1.
+
+    Raises
+    ------
+    DataError
+        a value is out of its range.
+
+    """
+
+    min_depth: float | None = None
+    max_depth: float | None = None
+    keep_measured: bool = True
+    replace_outliers: bool = False
+    outlier_tolerance: float = 0.05
+    confidence_threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        low, high = self.min_depth, self.max_depth
+        if low is not None and not 0.0 <= low < np.inf:
+            raise DataError(f'min_depth is {low}, expected 0 or more metres')
+        if high is not None and not (low or 0.0) < high < np.inf:
+            raise DataError(f'max_depth is {high}, expected metres above min_depth ({low or 0})')
+        if not 0.0 <= self.confidence_threshold <= 1.0:
+            raise DataError(
+                f'confidence_threshold is {self.confidence_threshold}, expected 0 to 1'
+            )
+        if not 0.0 < self.outlier_tolerance <= 1.0:
+            raise DataError(f'outlier_tolerance is {self.outlier_tolerance}, expected 0 to 1')
+
+
+@dataclass
+class Completion:
+    """
+    One completed depth image.
+
+    Attributes
+    ----------
+    depth:
+        (H, W) float32 metres, NaN = unknown.
+    confidence:
+        (H, W) float32, 0..1; 1 where a measurement was kept, 0 where the depth is unknown.
+    filled:
+        (H, W) bool, was missing and is now known.
+    measured_share:
+        share of the pixels that came with a usable measurement, 0..1; at 0 the prediction has
+        nothing metric to hold on to.
+    timings:
+        milliseconds per stage: fit, infer, restore, merge.
+
+    """
+
+    depth: np.ndarray
+    confidence: np.ndarray
+    filled: np.ndarray
+    measured_share: float
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class Completer:
+    """
+    Completes depth images of any size with one engine; used from one thread at a time.
+
+    >>> completer = Completer.open('models/magadepth_small.onnx')     # doctest: +SKIP
+    >>> completer.complete(rgb, depth).depth                          # doctest: +SKIP
+    """
+
+    def __init__(self, engine: Engine, settings: CompletionSettings | None = None) -> None:
+        self.engine = engine
+        self.settings = settings or CompletionSettings()
+        self._rgb = np.zeros((0, 3, engine.info.height, engine.info.width), np.float32)
+        self._depth = np.zeros((0, 1, engine.info.height, engine.info.width), np.float32)
+
+    @classmethod
+    def open(
+        cls,
+        model: str | Path,
+        backend: str = 'auto',
+        precision: str = 'auto',
+        threads: int = 0,
+        batch: int = 1,
+        settings: CompletionSettings | None = None,
+    ) -> Completer:
+        """
+        Open a model by path, or by name where it is shipped, on the best runtime of this machine.
+
+        Raises
+        ------
+        ModelError
+            no such model, or a file without the metadata that says how to use it.
+        EngineError
+            the runtime is not installed or cannot open the model.
+
+        """
+        from magadepth_ros.engines import open_engine
+        from magadepth_ros.resources import find_model
+
+        engine = open_engine(
+            find_model(model), backend=backend, precision=precision, threads=threads, batch=batch
+        )
+        return cls(engine, settings)
+
+    @property
+    def depth_range(self) -> tuple[float, float]:
+        """Plausible range in use [m]: the settings', else the model's."""
+        low, high = self.settings.min_depth, self.settings.max_depth
+        info = self.engine.info
+        return (
+            info.min_depth if low is None else low,
+            info.max_depth if high is None else high,
+        )
+
+    def complete(self, rgb: np.ndarray, depth: np.ndarray) -> Completion:
+        """
+        Complete one depth image.
+
+        Parameters
+        ----------
+        rgb:
+            (H, W, 3) uint8 RGB, aligned with the depth.
+        depth:
+            (H, W) float32 metres; 0, NaN, inf and anything outside the range = missing.
+
+        Raises
+        ------
+        DataError
+            the arrays are not of this form or differ in size.
+        EngineError
+            the runtime failed or answered with NaN or infinity.
+
+        """
+        return self.complete_batch([(rgb, depth)])[0]
+
+    def complete_batch(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Completion]:
+        """
+        Complete several (rgb, depth) pairs, of equal or different sizes, in one inference.
+
+        Each result's ``infer`` time is its share of the common inference. See `complete`.
+        """
+        if not pairs:
+            return []
+        info = self.engine.info
+        self._reserve(len(pairs))
+        frames = [
+            self._fit(rgb, depth, self._rgb[i], self._depth[i, 0])
+            for i, (rgb, depth) in enumerate(pairs)
+        ]
+        start = perf_counter()
+        count = len(pairs)
+        prediction = self.engine.infer(self._rgb[:count], self._depth[:count])
+        self._check(prediction, (count, 1, info.height, info.width))
+        infer_ms = (perf_counter() - start) * 1e3 / count
+        return [self._finish(frame, prediction, i, infer_ms) for i, frame in enumerate(frames)]
+
+    def close(self) -> None:
+        """Release the engine."""
+        self.engine.close()
+
+    def __enter__(self) -> Completer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _reserve(self, count: int) -> None:
+        if len(self._rgb) < count:
+            self._rgb = np.zeros((count, *self._rgb.shape[1:]), np.float32)
+            self._depth = np.zeros((count, *self._depth.shape[1:]), np.float32)
+
+    def _fit(
+        self, rgb: np.ndarray, depth: np.ndarray, rgb_slot: np.ndarray, depth_slot: np.ndarray
+    ) -> _Frame:
+        start = perf_counter()
+        rgb, depth = _checked(rgb, depth)
+        low, high = self.depth_range
+        # 0 is a sensor's sign for missing even where the range starts at 0; NaN fails every
+        # comparison, so it is outside too.
+        mask = cv2.inRange(depth, max(low, 1e-6), high)
+        measured = cv2.copyTo(depth, mask)
+        info = self.engine.info
+        geo = geometry(*depth.shape, info.height, info.width)
+        small_rgb = fit_rgb(rgb, geo, rgb_slot)
+        small_depth = fit_depth(measured, geo, depth_slot)
+        return _Frame(
+            rgb, measured, mask > 0, geo, small_rgb, small_depth, (perf_counter() - start) * 1e3
+        )
+
+    def _finish(
+        self, frame: _Frame, prediction: Prediction, index: int, infer_ms: float
+    ) -> Completion:
+        settings, geo = self.settings, frame.geo
+        start = perf_counter()
+        predicted = prediction.depth[index, 0][geo.inner]
+        restored = restore_depth(predicted, frame.small_depth, frame.measured, frame.rgb)
+        if prediction.log_variance is not None:
+            small = confidence_from_log_variance(
+                prediction.log_variance[index, 0][geo.inner], predicted
+            )
+        else:
+            small = confidence_from_distance(frame.small_depth)
+        confidence = restore_smooth(small, frame.valid.shape)
+        restored_at = perf_counter()
+        valid = frame.valid
+        if settings.replace_outliers:
+            valid = valid & ~find_outliers(
+                frame.measured, valid, restored, settings.outlier_tolerance
+            )
+        depth, confidence, filled = merge(
+            frame.measured,
+            valid,
+            restored,
+            confidence,
+            self.depth_range,
+            settings.keep_measured,
+            settings.confidence_threshold,
+        )
+        merged_at = perf_counter()
+        return Completion(
+            depth,
+            confidence,
+            filled,
+            np.count_nonzero(frame.valid) / frame.valid.size,
+            {
+                'fit': frame.fit_ms,
+                'infer': infer_ms,
+                'restore': (restored_at - start) * 1e3,
+                'merge': (merged_at - restored_at) * 1e3,
+            },
+        )
+
+    @staticmethod
+    def _check(prediction: Prediction, shape: tuple[int, ...]) -> None:
+        for name, array in (
+            ('depth', prediction.depth),
+            ('log_variance', prediction.log_variance),
+        ):
+            if array is None:
+                continue
+            if array.shape != shape:
+                raise EngineError(f'the engine returned {name} of {array.shape}, not {shape}')
+            # A sum is NaN or infinite as soon as one element is: one pass, no mask.
+            if not np.isfinite(array.sum(dtype=np.float64)):
+                raise EngineError(
+                    f'the engine returned NaN or infinity in {name}; try precision fp32'
+                )
+
+
+@dataclass
+class _Frame:
+    # What is kept of a pair between fit and merge.
+    rgb: np.ndarray
+    measured: np.ndarray
+    valid: np.ndarray
+    geo: Geometry
+    small_rgb: np.ndarray
+    small_depth: np.ndarray
+    fit_ms: float
+
+
+def _checked(rgb: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+        raise DataError(f'rgb is {rgb.dtype} {rgb.shape}, expected uint8 (H, W, 3)')
+    if depth.ndim != 2 or depth.dtype != np.float32:
+        raise DataError(f'depth is {depth.dtype} {depth.shape}, expected float32 metres of (H, W)')
+    if rgb.shape[:2] != depth.shape:
+        raise DataError(
+            f'rgb is {rgb.shape[1]}x{rgb.shape[0]} but depth is {depth.shape[1]}x'
+            f'{depth.shape[0]}; give depth that is aligned to the colour image'
+        )
+    if min(depth.shape) < 2:
+        raise DataError(f'an image of {depth.shape[1]}x{depth.shape[0]} is too small to complete')
+    return np.ascontiguousarray(rgb), np.ascontiguousarray(depth)

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring any camera's RGB and depth to the fixed input of an engine, and say where pixels went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+SAME_SURFACE = 0.02
+"""Relative depth step up to which two neighbouring pixels are taken for one surface."""
+
+STRETCH_LIMIT = 0.06
+"""Difference of aspect ratios below which the image is stretched instead of letterboxed."""
+
+_TO_UNIT = np.float32(1.0 / 255.0)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """
+    Where the pixels of a sensor of ``sensor_height`` x ``sensor_width`` lie in the engine's input.
+
+    The whole sensor image is shown in the rectangle ``top, left, inner_height, inner_width`` of
+    the ``height`` x ``width`` input, so that every pixel of the camera gets a prediction.
+    Coordinates are pixel coordinates with the centre of the first pixel at 0.
+    """
+
+    sensor_height: int
+    sensor_width: int
+    height: int
+    width: int
+    top: int
+    left: int
+    inner_height: int
+    inner_width: int
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """Rows and columns of the input that show the sensor's image."""
+        return (
+            slice(self.top, self.top + self.inner_height),
+            slice(self.left, self.left + self.inner_width),
+        )
+
+    @property
+    def padded(self) -> bool:
+        """Whether some of the input shows nothing of the sensor."""
+        return (self.inner_height, self.inner_width) != (self.height, self.width)
+
+    def to_engine(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sensor pixel coordinates to coordinates in the engine's input [px]."""
+        return (
+            (x + 0.5) * (self.inner_width / self.sensor_width) - 0.5 + self.left,
+            (y + 0.5) * (self.inner_height / self.sensor_height) - 0.5 + self.top,
+        )
+
+    def to_sensor(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Coordinates in the engine's input to sensor pixel coordinates [px]."""
+        return (
+            (x - self.left + 0.5) * (self.sensor_width / self.inner_width) - 0.5,
+            (y - self.top + 0.5) * (self.sensor_height / self.inner_height) - 0.5,
+        )
+
+
+@lru_cache(maxsize=32)
+def geometry(sensor_height: int, sensor_width: int, height: int, width: int) -> Geometry:
+    """
+    Choose how a sensor's image lies in the engine's input.
+
+    Nearly the same aspect ratio is stretched to the full input; otherwise the image keeps its
+    ratio and stands centred between two bars (letterbox). Nothing is ever cropped.
+    """
+    scale = min(height / sensor_height, width / sensor_width)
+    ratio = (sensor_width / sensor_height) / (width / height)
+    if abs(np.log(ratio)) <= STRETCH_LIMIT:
+        inner_height, inner_width = height, width
+    else:
+        inner_height = min(height, max(1, round(sensor_height * scale)))
+        inner_width = min(width, max(1, round(sensor_width * scale)))
+    return Geometry(
+        sensor_height,
+        sensor_width,
+        height,
+        width,
+        (height - inner_height) // 2,
+        (width - inner_width) // 2,
+        inner_height,
+        inner_width,
+    )
+
+
+def fit_rgb(rgb: np.ndarray, geo: Geometry, out: np.ndarray) -> np.ndarray:
+    """
+    Shrink an RGB image by area averaging into one slot of an engine's input.
+
+    Parameters
+    ----------
+    rgb:
+        (H, W, 3) uint8 RGB.
+    geo:
+        from `geometry` for this size.
+    out:
+        (3, height, width) float32, filled with 0..1; bars repeat the image's border.
+
+    Returns
+    -------
+    np.ndarray
+        (inner_height, inner_width, 3) uint8, the small picture itself.
+
+    """
+    size = (geo.inner_width, geo.inner_height)
+    shrinks = geo.inner_width <= geo.sensor_width
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    shown = small
+    if geo.padded:
+        bottom = geo.height - geo.top - geo.inner_height
+        right = geo.width - geo.left - geo.inner_width
+        shown = cv2.copyMakeBorder(small, geo.top, bottom, geo.left, right, cv2.BORDER_REPLICATE)
+    for channel, plane in zip(cv2.split(shown), out):
+        np.multiply(_TO_UNIT, channel, out=plane, dtype=np.float32)
+    return small
+
+
+def fit_depth(depth: np.ndarray, geo: Geometry, out: np.ndarray) -> np.ndarray:
+    """
+    Shrink a depth image with holes into one slot of an engine's input.
+
+    A missing pixel never changes a valid one, and pixels on two sides of a depth edge are never
+    averaged: each small pixel is the median of the valid pixels under it, the nearer of the two
+    middle ones where these belong to different surfaces.
+
+    Parameters
+    ----------
+    depth:
+        (H, W) float32 metres, exactly 0 = missing, finite.
+    geo:
+        from `geometry` for this size.
+    out:
+        (height, width) float32, filled with metres, 0 = missing (bars too).
+
+    Returns
+    -------
+    np.ndarray
+        the part of ``out`` that shows the sensor, (inner_height, inner_width).
+
+    """
+    if geo.padded:
+        out.fill(0.0)
+    inner = out[geo.inner]
+    halvings = 0
+    while depth.shape[0] >= 2 * geo.inner_height and depth.shape[1] >= 2 * geo.inner_width:
+        depth = halve_depth(depth)
+        halvings += 1
+    if depth.shape == inner.shape:
+        inner[...] = depth
+        return inner
+    if depth.shape[0] <= geo.inner_height and depth.shape[1] <= geo.inner_width:
+        rows, columns = _taps(geo, halvings, depth.shape, (0.0,))
+        inner[...] = depth[rows[0][:, None], columns[0][None, :]]
+        return inner
+    rows, columns = _taps(geo, halvings, depth.shape, (-0.25, 0.25))
+    taps = [depth[r[:, None], c[None, :]] for r in rows for c in columns]
+    inner[...] = _median_of_valid(*taps)
+    return inner
+
+
+def halve_depth(depth: np.ndarray) -> np.ndarray:
+    """
+    Halve a depth image's size by the median of the valid pixels of each 2x2 cell.
+
+    (H, W) float32 metres, 0 = missing -> (ceil(H/2), ceil(W/2)), the same.
+    """
+    if depth.shape[0] % 2 or depth.shape[1] % 2:
+        depth = np.pad(depth, ((0, depth.shape[0] % 2), (0, depth.shape[1] % 2)))
+    return _median_of_valid(
+        depth[0::2, 0::2], depth[0::2, 1::2], depth[1::2, 0::2], depth[1::2, 1::2]
+    )
+
+
+def _median_of_valid(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
+    # Sorted from far to near, the missing ones (0) gather at the end by themselves.
+    high_ab, low_ab = np.maximum(a, b), np.minimum(a, b)
+    high_cd, low_cd = np.maximum(c, d), np.minimum(c, d)
+    first, fourth = np.maximum(high_ab, high_cd), np.minimum(low_ab, low_cd)
+    mid_high, mid_low = np.minimum(high_ab, high_cd), np.maximum(low_ab, low_cd)
+    second, third = np.maximum(mid_high, mid_low), np.minimum(mid_high, mid_low)
+    near = np.where(fourth > 0, third, np.where(second > 0, second, first))
+    far = np.where(third > 0, second, first)
+    mean = 0.5 * (near + far)
+    return np.where(far - near <= SAME_SURFACE * near, mean, near)
+
+
+@lru_cache(maxsize=32)
+def _taps(
+    geo: Geometry, halvings: int, shape: tuple[int, int], offsets: tuple[float, ...]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    # Rows and columns of the nearest source pixels at ``offsets`` [cells] from each centre.
+    def nearest(inner: int, sensor: int, available: int) -> list[np.ndarray]:
+        taps = []
+        for offset in offsets:
+            centre = (np.arange(inner) + 0.5 + offset) * (sensor / inner) / 2**halvings
+            taps.append(np.clip(np.floor(centre), 0, available - 1).astype(np.intp))
+        return taps
+
+    return (
+        nearest(geo.inner_height, geo.sensor_height, shape[0]),
+        nearest(geo.inner_width, geo.sensor_width, shape[1]),
+    )

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Project a depth image to an organised, coloured point cloud."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+POINT_STEP = 16
+"""
+Bytes of a point: x, y, z as float32 at 0, 4, 8 and rgb packed at 12.
+
+Sixteen bytes have no gap to fill and send a third less than PCL's own 32-byte layout; a subscriber
+finds the fields by their offsets, so both are read alike.
+"""
+
+FIELDS = (('x', 0), ('y', 4), ('z', 8), ('rgb', 12))
+"""Name and offset [byte] of each field; all are FLOAT32 with one element."""
+
+
+class CloudProjector:
+    """Projects images of one or more cameras, keeping rays and the output buffer between calls."""
+
+    def __init__(self) -> None:
+        self._rays: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+        self._buffer = np.empty((0, 0, 4), np.float32)
+
+    def project(
+        self,
+        depth: np.ndarray,
+        rgb: np.ndarray | None,
+        intrinsics: tuple[float, float, float, float],
+        stride: int = 1,
+    ) -> np.ndarray:
+        """
+        Project along the optical axis convention of REP-103: x right, y down, z forward.
+
+        Parameters
+        ----------
+        depth:
+            (H, W) float32 metres along z, NaN = unknown.
+        rgb:
+            (H, W, 3) uint8 RGB, or None for black points.
+        intrinsics:
+            fx, fy, cx, cy of the rectified image [px].
+        stride:
+            every how many pixels, in both directions.
+
+        Returns
+        -------
+        np.ndarray
+            (ceil(H/stride), ceil(W/stride), 4) float32: x, y, z [m], NaN where unknown, and the
+            colour as bits 0x00RRGGBB. Overwritten by the next call.
+
+        """
+        depth = depth[::stride, ::stride]
+        rays_x, rays_y = self._rays_of(intrinsics, depth.shape, stride)
+        if self._buffer.shape[:2] != depth.shape:
+            self._buffer = np.empty((*depth.shape, 4), np.float32)
+        cloud = self._buffer
+        np.multiply(depth, rays_x, out=cloud[..., 0])
+        np.multiply(depth, rays_y, out=cloud[..., 1])
+        cloud[..., 2] = depth
+        colour = cloud[..., 3].view(np.uint32)
+        if rgb is None:
+            colour.fill(0)
+        else:
+            bgra = cv2.cvtColor(np.ascontiguousarray(rgb[::stride, ::stride]), cv2.COLOR_RGB2BGRA)
+            # The alpha byte must be 0: with 255 half of all colours would read as NaN.
+            np.bitwise_and(bgra.view('<u4')[..., 0], np.uint32(0x00FFFFFF), out=colour)
+        return cloud
+
+    def _rays_of(
+        self,
+        intrinsics: tuple[float, float, float, float],
+        shape: tuple[int, int],
+        stride: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        key = (intrinsics, shape, stride)
+        if key not in self._rays:
+            if len(self._rays) >= 8:
+                self._rays.clear()
+            fx, fy, cx, cy = intrinsics
+            columns = (np.arange(shape[1]) * stride - cx) / fx
+            rows = (np.arange(shape[0]) * stride - cy) / fy
+            self._rays[key] = (
+                columns.astype(np.float32)[None, :],
+                rows.astype(np.float32)[:, None],
+            )
+        return self._rays[key]
