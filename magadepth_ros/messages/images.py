@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""sensor_msgs/Image to arrays and back, through the buffer protocol only."""
+
+from __future__ import annotations
+
+import array
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from magadepth_ros.errors import EncodingError
+from magadepth_ros.messages.encodings import COLOUR, DEPTH, SUBSAMPLED, Layout
+
+MILLIMETRE = np.float32(0.001)
+MAX_SIDE = 16384
+"""Widest and highest image taken [px]; a header that claims more is broken."""
+
+
+def view(msg: Image, layout: Layout) -> np.ndarray:
+    """
+    Look at a message's pixels without copying them.
+
+    Parameters
+    ----------
+    msg:
+        honours ``step`` (padding behind each row), ``is_bigendian`` and a short last row.
+    layout:
+        how the encoding lies in memory.
+
+    Returns
+    -------
+    np.ndarray
+        (H, W) or (H, W, C) of the layout's type, read only, in the message's own memory.
+
+    Raises
+    ------
+    EncodingError
+        the size, the step and the amount of data contradict each other.
+
+    """
+    width, height, step = int(msg.width), int(msg.height), int(msg.step)
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise EncodingError(
+            f'image size: expected 1..{MAX_SIDE} pixels a side, got {width}x{height}; '
+            'look at what fills width and height in the publisher'
+        )
+    row = width * layout.bytes_per_pixel
+    if step < row:
+        raise EncodingError(
+            f'step of {msg.encoding!r}: expected at least {row} bytes for {width} pixels, '
+            f'got {step}; the publisher must set step to the bytes of one row'
+        )
+    flat = _flat(msg.data)
+    needed = step * (height - 1) + row
+    if flat.size < needed:
+        raise EncodingError(
+            f'data of {msg.encoding!r}: expected {needed} bytes for {width}x{height} with '
+            f'step {step}, got {flat.size}; the message was cut short'
+        )
+    dtype = np.dtype(layout.dtype).newbyteorder('>' if msg.is_bigendian else '<')
+    shape: tuple[int, ...] = (height, width)
+    strides: tuple[int, ...] = (step, layout.bytes_per_pixel)
+    if layout.channels > 1:
+        shape += (layout.channels,)
+        strides += (dtype.itemsize,)
+    pixels = np.ndarray(shape, dtype, buffer=flat, strides=strides)
+    pixels.flags.writeable = False
+    return pixels
+
+
+def image_to_rgb(msg: Image) -> np.ndarray:
+    """
+    Read a colour image.
+
+    16-bit encodings keep their high byte. Encodings that are not in the table go to cv_bridge
+    where that is installed.
+
+    Returns
+    -------
+    np.ndarray
+        (H, W, 3) uint8 RGB; a read-only view of the message for rgb8, else new memory.
+
+    Raises
+    ------
+    EncodingError
+        unknown encoding, or a message that contradicts itself.
+
+    """
+    layout = COLOUR.get(msg.encoding)
+    if layout is None:
+        return _by_cv_bridge(msg)
+    if msg.encoding in SUBSAMPLED and msg.width % 2:
+        raise EncodingError(
+            f'{msg.encoding!r} shares chroma between two pixels: expected an even width, '
+            f'got {msg.width}'
+        )
+    pixels = view(msg, layout)
+    if pixels.dtype.itemsize == 2:
+        pixels = (pixels >> 8).astype(np.uint8)
+    if layout.to_rgb is None:
+        return pixels
+    try:
+        return cv2.cvtColor(np.ascontiguousarray(pixels), layout.to_rgb)
+    except cv2.error as error:
+        raise EncodingError(
+            f'{msg.encoding!r} of {msg.width}x{msg.height} cannot become RGB: {error}'
+        ) from error
+
+
+def image_to_depth(msg: Image) -> np.ndarray:
+    """
+    Read a depth image (REP 118).
+
+    Returns
+    -------
+    np.ndarray
+        (H, W) float32 metres; missing pixels are what the sensor wrote (0, NaN, inf, 65.535).
+        A read-only view of the message for native 32FC1, else new memory.
+
+    Raises
+    ------
+    EncodingError
+        not a depth encoding, or a message that contradicts itself.
+
+    """
+    layout = DEPTH.get(msg.encoding)
+    if layout is None:
+        raise EncodingError(
+            f'depth encoding: expected one of {", ".join(DEPTH)}, got {msg.encoding!r}; '
+            'is a colour or 8-bit topic remapped to depth/image?'
+        )
+    return to_metres(view(msg, layout))
+
+
+def to_metres(raw: np.ndarray) -> np.ndarray:
+    """Scale raw depth to float32 metres: 16-bit integers are millimetres, floats are metres."""
+    if raw.dtype.kind == 'u':
+        return np.multiply(raw, MILLIMETRE, dtype=np.float32)
+    if raw.dtype.isnative and raw.flags.aligned:
+        return raw
+    return raw.astype(np.float32)
+
+
+def to_millimetres(depth: np.ndarray) -> np.ndarray:
+    """
+    Round depth to 16-bit millimetres.
+
+    Parameters
+    ----------
+    depth:
+        (H, W) float32 metres; NaN, inf, 0 and negative = missing.
+
+    Returns
+    -------
+    np.ndarray
+        (H, W) uint16 mm, 0 = missing; so is what 16 bits do not hold (from 65.535 m on).
+
+    """
+    millimetres = np.rint(depth * np.float32(1000.0))
+    # The comparison is False for NaN, so that one pass finds every value without a number.
+    holds = (millimetres > 0) & (millimetres < 65535)
+    return np.where(holds, millimetres, np.float32(0.0)).astype(np.uint16)
+
+
+def fill(msg: Image, pixels: np.ndarray, encoding: str) -> None:
+    """Fill an outgoing message with (H, W) or (H, W, C) pixels in one copy."""
+    pixels = np.ascontiguousarray(pixels)
+    msg.height, msg.width = pixels.shape[:2]
+    msg.encoding = encoding
+    msg.is_bigendian = 0
+    msg.step = pixels.strides[0]
+    fill_data(msg, pixels)
+
+
+def fill_data(msg: object, values: np.ndarray) -> None:
+    """Copy a C-contiguous array's bytes once into ``msg.data`` (any message with uint8[] data)."""
+    data = msg.data  # type: ignore[attr-defined]
+    # A view of bytes first: array.frombytes takes float memory only as bytes.
+    flat = values.reshape(-1).view(np.uint8)
+    if not isinstance(data, array.array):
+        data = array.array('B')
+    if len(data) == flat.size:
+        # A message that is filled again keeps its memory: no allocation, no page faults.
+        np.copyto(np.frombuffer(data, np.uint8), flat)
+    else:
+        del data[:]
+        data.frombytes(flat)
+    if msg.data is not data:  # type: ignore[attr-defined]
+        msg.data = data  # type: ignore[attr-defined]
+
+
+def rgb_image(header: Header, rgb: np.ndarray) -> Image:
+    """Make an rgb8 message of (H, W, 3) uint8 RGB."""
+    msg = Image(header=header)
+    fill(msg, rgb, 'rgb8')
+    return msg
+
+
+def depth_image(header: Header, depth: np.ndarray, encoding: str = '32FC1') -> Image:
+    """
+    Make a depth message.
+
+    Parameters
+    ----------
+    header:
+        taken as it is (stamp and optical frame of the RGB image).
+    depth:
+        (H, W) float32 metres, NaN = unknown.
+    encoding:
+        ``32FC1`` (metres, NaN = unknown) or ``16UC1`` (millimetres, 0 = unknown).
+
+    """
+    msg = Image(header=header)
+    if encoding == '16UC1':
+        fill(msg, to_millimetres(depth), encoding)
+    elif encoding == '32FC1':
+        fill(msg, depth.astype(np.float32, copy=False), encoding)
+    else:
+        raise EncodingError(f'output encoding: expected 32FC1 or 16UC1, got {encoding!r}')
+    return msg
+
+
+def _flat(data: object) -> np.ndarray:
+    """Any object with the buffer protocol, as (N,) uint8 in its own memory."""
+    try:
+        memory = memoryview(data)  # type: ignore[arg-type]
+        if memory.nbytes == 0:
+            return np.zeros(0, np.uint8)
+        return np.frombuffer(memory, np.uint8)
+    except (TypeError, ValueError, BufferError) as error:
+        raise EncodingError(
+            f'data: expected contiguous bytes, got {type(data).__name__} ({error})'
+        ) from error
+
+
+def _by_cv_bridge(msg: Image) -> np.ndarray:
+    try:
+        from cv_bridge import CvBridge
+    except ImportError:
+        raise EncodingError(
+            f'RGB encoding: expected one of {", ".join(COLOUR)}, got {msg.encoding!r}; '
+            'install cv_bridge for others, or remap rgb/image to a colour topic'
+        ) from None
+    try:
+        return np.asarray(CvBridge().imgmsg_to_cv2(msg, 'rgb8'), np.uint8)
+    # cv_bridge raises its own error, cv2.error, TypeError or KeyError for a broken message.
+    except Exception as error:
+        raise EncodingError(f'cv_bridge cannot make {msg.encoding!r} RGB: {error}') from error

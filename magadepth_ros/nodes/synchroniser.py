@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pairing by message_filters' own synchronisers where that package is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.duration import Duration
+
+from magadepth_ros.errors import DataError
+from magadepth_ros.pairing import DEPTH, HALF_FRAME, NANO, RGB, Pair, Pairer
+
+try:
+    import message_filters
+except ImportError:
+    message_filters = None
+
+
+def stamp_ns(message: Any) -> int:
+    """Stamp of a message's header [ns]."""
+    stamp = message.header.stamp
+    return stamp.sec * NANO + stamp.nanosec
+
+
+def make_pairer(
+    kind: str, on_pair: Callable[[Pair], None], slop: float, queue_size: int
+) -> Pairer:
+    """
+    Make the pairer named by the parameter ``synchronizer``.
+
+    Parameters
+    ----------
+    kind:
+        ``auto`` takes message_filters where it is installed; ``message_filters``; ``own``.
+    on_pair, slop, queue_size:
+        see `Pairer`.
+
+    Raises
+    ------
+    DataError
+        ``message_filters`` is asked for and not installed.
+
+    """
+    if kind == 'message_filters' and message_filters is None:
+        raise DataError(
+            'synchronizer message_filters: expected the ROS package message_filters, it is not '
+            "installed; install it or set synchronizer to 'auto'"
+        )
+    if kind == 'own' or message_filters is None:
+        return Pairer(on_pair, slop, queue_size)
+    return MessageFiltersPairer(on_pair, slop, queue_size)
+
+
+class MessageFiltersPairer(Pairer):
+    """A `Pairer` whose matching is done by message_filters; the rest (jumps, counts) is ours."""
+
+    def __init__(
+        self,
+        on_pair: Callable[[Pair], None],
+        slop: float = HALF_FRAME,
+        queue_size: int = 10,
+    ) -> None:
+        """See `Pairer`."""
+        self._inputs = (message_filters.SimpleFilter(), message_filters.SimpleFilter())
+        self._sync: Any = None
+        super().__init__(on_pair, slop, queue_size)
+
+    @property
+    def slop_ns(self) -> int:
+        """Largest gap in use [ns]; 0 = equal stamps."""
+        return self._slop_ns
+
+    @slop_ns.setter
+    def slop_ns(self, value: int) -> None:
+        self._slop_ns = value
+        if self._sync is not None and hasattr(self._sync, 'slop'):
+            self._sync.slop = Duration(nanoseconds=value)
+
+    def waiting(self) -> tuple[int, int]:
+        """Messages of RGB and depth that wait for a partner."""
+        return len(self._sync.queues[RGB]), len(self._sync.queues[DEPTH])
+
+    def _start(self) -> None:
+        exact = self._slop == 0
+        if self._sync is not None and exact != hasattr(self._sync, 'slop'):
+            return
+        for source in self._inputs:
+            source.callbacks.clear()
+        if exact:
+            self._sync = message_filters.TimeSynchronizer(self._inputs, self._queue_size)
+        else:
+            self._sync = message_filters.ApproximateTimeSynchronizer(
+                self._inputs, self._queue_size, self._slop_ns / NANO
+            )
+        self._sync.registerCallback(self._matched)
+
+    def _drop_waiting(self) -> None:
+        for queue in self._sync.queues:
+            queue.clear()
+
+    def _offer(self, stream: int, stamp_ns: int, message: Any) -> None:
+        self._inputs[stream].signalMessage(message)
+
+    def _matched(self, rgb: Any, depth: Any) -> None:
+        self._emit(rgb, depth, stamp_ns(rgb), stamp_ns(depth))
