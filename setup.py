@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Install the package by pip or colcon; the ament index finds launch, config and models in both."""
+
+from __future__ import annotations
+
+import re
+import sys
+from glob import glob
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = 'magadepth_ros'
+SHARE = f'share/{NAME}'
+
+# Where this runs as colcon's or pip's, the current folder is the package (colcon: a link farm).
+init = Path(NAME, '__init__.py').read_text(encoding='utf-8')
+version = re.search(r"^__version__ = '([^']+)'", init, re.MULTILINE).group(1)
+
+packages = find_packages(include=[NAME, f'{NAME}.*'])
+packages += ['magadepth_training']
+packages += [f'magadepth_training.{name}' for name in find_packages('training')]
+
+data_files = [
+    ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+    (SHARE, ['package.xml']),
+    (f'{SHARE}/launch', sorted(glob('launch/*.launch.py'))),
+    (f'{SHARE}/config', sorted(glob('config/*.*'))),
+    (f'{SHARE}/models', sorted(glob('models/*.*'))),
+]
+if {'bdist_wheel', 'editable_wheel', 'dist_info'} & set(sys.argv):
+    # pip puts programs into bin/ whatever setup.cfg says; `ros2 run` and launch look in lib/NAME.
+    data_files.append((f'lib/{NAME}', sorted(glob('scripts/lib/*'))))
+else:
+    # colcon puts them into lib/NAME; `magadepth` shall be on PATH all the same.
+    data_files.append(('bin', sorted(glob('scripts/bin/*'))))
+
+# Jazzy's own packages as wheels, for machines without a ROS 2 distribution. Both rclpy pins are
+# needed: without them pip mixes distributions. There are none for other processors (Jetson: apt).
+ros_wheels = [
+    'ros-jazzy-rclpy==7.1.6',
+    'ros-rclpy[fastrtps]==7.1.6',
+    'ros-rmw-fastrtps-cpp==8.4.3',
+    'ros-sensor-msgs==5.3.6',
+    'ros-std-msgs==5.3.6',
+    'ros-diagnostic-msgs==5.3.6',
+    'ros-std-srvs==5.3.6',
+    'ros-lifecycle-msgs==2.0.3',
+    'ros-rcl-interfaces==2.0.3',
+]
+tensorrt_rtx = ['tensorrt-rtx-cu12-libs>=1.7,<2', 'tensorrt-rtx-cu12-bindings>=1.7,<2']
+test = [
+    'pytest>=7,<9',  # launch_testing's plugins break on 9
+    'pytest-cov',
+    'hypothesis',
+]
+
+setup(
+    name=NAME,
+    version=version,
+    description='Complete metric depth with a confidence, live, for RGB-D cameras on ROS 2',
+    long_description=Path('README.md').read_text(encoding='utf-8')
+    if Path('README.md').exists()
+    else '',
+    long_description_content_type='text/markdown',
+    author='The magadepth_ros authors',
+    maintainer='The magadepth_ros maintainers',
+    maintainer_email='maintainers@magadepth.invalid',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=packages,
+    package_dir={'magadepth_training': 'training'},
+    package_data={NAME: ['py.typed'], 'magadepth_training': ['py.typed', 'configs/*']},
+    data_files=data_files,
+    zip_safe=False,
+    install_requires=['numpy>=1.21'],
+    tests_require=['pytest'],
+    extras_require={
+        'ros': [f'{wheel}; platform_machine == "x86_64"' for wheel in ros_wheels],
+        'cpu': ['openvino>=2024.6', 'opencv-python-headless>=4.5'],
+        'bags': ['rosbags>=0.10'],
+        'train': [
+            'torch==2.13.0',
+            'lightning>=2.4',
+            'torchmetrics>=1.4',
+            'tensorboard',
+            'safetensors',
+            'onnx>=1.16',
+            'onnxscript',
+            'h5py',
+            'scipy',
+            'matplotlib',
+            'pyyaml',
+            'rosbags>=0.10',
+            'opencv-python-headless>=4.5',
+        ],
+        'rtx': tensorrt_rtx,
+        'gpu': ['tensorrt', 'cuda-python', *tensorrt_rtx],
+        'test': test,
+        'lint': ['ruff', 'mypy'],
+    },
+    entry_points={
+        'console_scripts': [
+            'completion_node = magadepth_ros.nodes.completion_node:main',
+            'simulated_camera = magadepth_ros.nodes.simulated_camera:main',
+            'export_trt = magadepth_ros.commands.export_trt:main',
+            'magadepth = magadepth_ros.commands.main:main',
+        ],
+    },
+)
