@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""S2ML: shapes, the identity it starts from, gradients in every branch, and its export."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+torch = pytest.importorskip('torch')
+
+from magadepth_training.networks.fill import push_pull  # noqa: E402
+from magadepth_training.networks.s2ml import S2ML, S2MLConfig  # noqa: E402
+from magadepth_training.networks.spectral_loss import joint_loss  # noqa: E402
+
+SMALL = S2MLConfig(
+    name='s2ml_test',
+    height=32,
+    width=48,
+    channels=16,
+    fine_channels=8,
+    pairs=2,
+    window=4,
+    head_channels=4,
+)
+
+
+def frames(batch=2, config=SMALL):
+    """Make random pictures and holey depths of 1 to 4 m."""
+    generator = torch.Generator().manual_seed(3)
+    rgb = torch.rand(batch, 3, config.height, config.width, generator=generator)
+    depth = 1 + 3 * torch.rand(batch, 1, config.height, config.width, generator=generator)
+    depth[:, :, 8:20, 10:30] = 0
+    return rgb, depth
+
+
+def network(config=SMALL):
+    torch.manual_seed(0)
+    return S2ML(config).eval()
+
+
+def test_output_is_complete_depth_with_variance_and_a_stage_for_every_pair():
+    rgb, depth = frames()
+
+    output = network()(rgb, depth)
+
+    assert output.depth.shape == output.log_variance.shape == depth.shape
+    assert [stage.shape for stage in output.stages] == [depth.shape] * SMALL.pairs
+    assert (output.depth >= SMALL.min_depth).all()
+    assert (output.depth <= SMALL.max_depth).all()
+
+
+def test_untrained_network_is_nearly_the_fill():
+    rgb, depth = frames()
+
+    output = network()(rgb, depth)
+
+    fill = push_pull(depth, (depth > 0).float())
+    assert (output.depth - fill).abs().mean() < 0.05
+
+
+def test_a_nearer_scene_is_the_same_scene():
+    rgb, depth = frames()
+    net = network()
+
+    far, near = net(rgb, depth).depth, net(rgb, depth / 2).depth
+
+    torch.testing.assert_close(near, far / 2, atol=1e-4, rtol=0)
+
+
+def test_frames_without_any_depth_give_finite_numbers():
+    rgb, depth = frames()
+
+    output = network()(rgb, torch.zeros_like(depth))
+
+    assert torch.isfinite(output.depth).all()
+    assert torch.isfinite(output.log_variance).all()
+
+
+def test_gradients_reach_every_parameter_of_both_branches():
+    rgb, depth = frames()
+    net = network().train()
+    target = torch.full_like(depth, 2.5)
+
+    sum(joint_loss(net(rgb, depth), target).values()).backward()
+
+    still = [n for n, p in net.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
+    assert not still
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+@pytest.mark.parametrize('missing', ['hole', 'all', 'none'])
+def test_bfloat16_training_stays_finite(missing):
+    rgb, depth = frames()
+    target = torch.full_like(depth, 2.5)
+    if missing == 'all':
+        depth = torch.zeros_like(depth)
+    elif missing == 'none':
+        depth = target
+    net = network().train()
+
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        output = net(rgb, depth)
+    sum(joint_loss(output, target).values()).backward()
+
+    assert output.depth.dtype == torch.float32
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+def test_one_pixel_reaches_the_whole_picture_through_the_spectrum():
+    rgb, depth = frames(batch=1)
+    rgb.requires_grad_()
+
+    network()(rgb, depth).depth[0, 0, 0, 0].backward()
+
+    assert (rgb.grad[0, :, -4:, -4:] != 0).any()
+
+
+def test_metres_can_be_regressed_instead_of_a_residual():
+    config = dataclasses.replace(SMALL, residual=False, log_variance=False)
+    rgb, depth = frames()
+
+    output = network(config)(rgb, depth)
+
+    assert output.log_variance is None
+    # The sigmoid's middle.
+    assert (output.depth - config.max_depth / 2).abs().mean() < 0.5
+
+
+def test_wrong_input_size_names_the_expected_one():
+    rgb, depth = frames()
+
+    with pytest.raises(ValueError, match='32, 48'):
+        network()(rgb[..., :40], depth)
+
+
+@pytest.mark.parametrize('change', [{'height': 36}, {'channels': 12}])
+def test_sizes_that_do_not_divide_are_refused(change):
+    with pytest.raises(ValueError, match='multiple'):
+        dataclasses.replace(SMALL, **change)
+
+
+def test_shipped_size_stays_affordable():
+    parameters = sum(p.numel() for p in S2ML(S2MLConfig()).parameters())
+
+    assert parameters < 8e6
