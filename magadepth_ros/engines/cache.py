@@ -1,10 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where engines built from a model are kept, so that each is built once."""
+"""
+Where engines built from a model are kept, so that each is built once and none is mixed up.
+
+An engine only ever fits the model, runtime version, GPU, precision and shape it was built for,
+and a runtime may crash on any other. So all of these are the key, the key is in the JSON file
+beside the engine together with the engine's size and SHA-256, and an engine is looked at only
+after both agree. What does not agree is moved aside, never deleted: it may be somebody's.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
+
+from magadepth_ros.engines.engine import ModelInfo
+from magadepth_ros.engines.metadata import read_model_info
+from magadepth_ros.errors import EngineError
+
+SIDECAR_FORMAT = 1
+PORTABLE_GPU = 'portable'
+"""The ``gpu`` of an engine that is not bound to one GPU (TensorRT for RTX)."""
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """
+    All that an engine depends on.
+
+    ``shape`` is (largest batch, height, width) [px]; ``compute_capability`` like ``8.9``, for a
+    portable engine the targets it was built for.
+    """
+
+    onnx_sha256: str
+    runtime: str
+    runtime_version: str
+    gpu: str
+    compute_capability: str
+    precision: str
+    shape: tuple[int, int, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the key as it stands in the sidecar."""
+        return {**asdict(self), 'shape': list(self.shape)}
+
+    def digest(self) -> str:
+        """Return 16 hex digits that name this key."""
+        text = json.dumps(self.as_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class EngineFile:
+    """A serialized engine and what is known of it; ``path`` is None where it could not be kept."""
+
+    data: bytes
+    info: ModelInfo
+    key: EngineKey
+    report: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
 
 
 def cache_folder() -> Path:
@@ -12,3 +72,203 @@ def cache_folder() -> Path:
     base = os.environ.get('XDG_CACHE_HOME', '')
     root = Path(base) if os.path.isabs(base) else Path.home() / '.cache'
     return root / 'magadepth_ros'
+
+
+def sha256_of(path: Path | str) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with Path(path).open('rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def engine_path(model: Path | str, key: EngineKey, folder: Path | None = None) -> Path:
+    """Return where the engine of ``model`` with this key belongs."""
+    name = f'{Path(model).stem}-{key.runtime}-{key.precision}-{key.digest()}.engine'
+    return (folder or cache_folder() / 'engines') / name
+
+
+def sidecar_path(engine: Path) -> Path:
+    """Return the JSON file that belongs to an engine."""
+    return engine.with_name(engine.name + '.json')
+
+
+def find_engine(
+    model: Path | str, key: EngineKey, folder: Path | None = None
+) -> tuple[EngineFile | None, str]:
+    """
+    Look for the engine of ``model`` with this key.
+
+    Returns
+    -------
+    tuple
+        the engine, or None, and why there is none. A file that is there but is not the engine
+        it should be (truncated, foreign, of another version or GPU) is moved aside first.
+
+    """
+    path = engine_path(model, key, folder)
+    if not path.exists():
+        return None, 'no engine was built yet for this model, runtime, GPU, precision and shape'
+    try:
+        return read_engine(path, key), 'found'
+    except EngineError as error:
+        aside = _move_aside(path)
+        return None, f'{error}; {aside}'
+
+
+def read_engine(path: Path | str, key: EngineKey | None = None) -> EngineFile:
+    """
+    Read an engine and its sidecar; EngineError where they do not agree with each other or ``key``.
+
+    Nothing is deserialised: the file's size and SHA-256 and every part of the key are compared.
+    """
+    path = Path(path)
+    sidecar = sidecar_path(path)
+    try:
+        found = json.loads(sidecar.read_text(encoding='utf-8'))
+        stored = EngineKey(**{**found['key'], 'shape': tuple(found['key']['shape'])})
+        size, digest = int(found['size']), str(found['sha256'])
+        info = ModelInfo(**found['model'])
+        form = found['format']
+    except FileNotFoundError:
+        raise EngineError(
+            f'{path}: {sidecar.name} is not beside it, so nothing says what it was built for; '
+            'build it again with `magadepth export-trt`'
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(
+            f'{sidecar}: not the description of an engine ({error}); '
+            'build it again with `magadepth export-trt`'
+        ) from None
+    if form != SIDECAR_FORMAT:
+        raise EngineError(f'{sidecar}: format {form}, this version reads {SIDECAR_FORMAT}')
+    if key is not None:
+        for name, wanted in asdict(key).items():
+            have = getattr(stored, name)
+            if have != wanted:
+                raise EngineError(f'{path}: built for {name} {have}, this is {wanted}')
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EngineError(f'{path}: cannot be read: {error.strerror or error}') from None
+    if len(data) != size:
+        raise EngineError(f'{path}: truncated or changed: {len(data)} bytes, expected {size}')
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise EngineError(f'{path}: changed since it was built: its SHA-256 is another')
+    return EngineFile(data, info, stored, found.get('report', {}), path)
+
+
+def store_engine(
+    model: Path | str,
+    key: EngineKey,
+    data: bytes,
+    report: dict[str, Any],
+    path: Path | None = None,
+) -> EngineFile:
+    """
+    Write an engine and its sidecar, each under a temporary name first.
+
+    Raises
+    ------
+    EngineError
+        the folder cannot be written or the disk is full; no half-written file stays.
+
+    """
+    path = path or engine_path(model, key)
+    info = read_model_info(model)
+    sidecar = {
+        'format': SIDECAR_FORMAT,
+        'key': key.as_json(),
+        'size': len(data),
+        'sha256': hashlib.sha256(data).hexdigest(),
+        'model': asdict(info),
+        'report': report,
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The sidecar last: an engine without one is never used.
+        sidecar_path(path).unlink(missing_ok=True)
+        write_atomically(path, data)
+        write_atomically(sidecar_path(path), json.dumps(sidecar, indent=2).encode() + b'\n')
+    except OSError as error:
+        raise EngineError(
+            f'{path}: the engine cannot be kept ({error.strerror or error}); free some space or '
+            'set XDG_CACHE_HOME to a folder that can be written'
+        ) from error
+    return EngineFile(data, info, key, report, path)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is there either whole or not at all."""
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        with temporary.open('wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def build_lock(
+    path: Path,
+    waiting: Callable[[], None] = lambda: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Iterator[bool]:
+    """
+    Hold the lock of the engine at ``path``: of two processes or threads, one builds.
+
+    Yields whether the lock is held; it is not where the cache cannot be written (then there is
+    nobody to share an engine with). The kernel drops the lock of a process that dies.
+    ``waiting`` is called once where another holds it.
+
+    Raises
+    ------
+    EngineError
+        ``cancelled()`` became true while waiting.
+
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield False
+        return
+    lock_path = path.with_name(path.name + '.lock')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = lock_path.open('a')
+    except OSError:
+        yield False
+        return
+    with file:
+        said = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not said:
+                    waiting()
+                    said = True
+                if cancelled():
+                    raise EngineError(f'{path}: stopped waiting for its build') from None
+                time.sleep(0.05)
+        yield True
+
+
+def _move_aside(path: Path) -> str:
+    """Give a bad engine and its sidecar another name; returns what was done."""
+    try:
+        for number in range(1, 1000):
+            aside = path.with_name(f'{path.name}.bad{number}')
+            if not aside.exists():
+                break
+        os.replace(path, aside)
+        if sidecar_path(path).exists():
+            os.replace(sidecar_path(path), sidecar_path(aside))
+    except OSError as error:
+        return f'it cannot be moved aside ({error.strerror or error})'
+    return f'moved aside as {aside.name}'

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Turns a float32 ONNX into one that computes in float16 inside, with float32 inputs and outputs.
+
+Strongly typed TensorRT (the only kind from 11.x on) computes in the types the graph states, so
+the precision of an engine is decided here. The rule needs no names: only what lies between the
+first and the last layer with weights becomes float16. What comes before (filling holes,
+normalising) and after (adding the residual to metres, bounds) is cheap, works on metres and
+stays float32, and so do operators whose range float16 does not hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from magadepth_ros.errors import EngineError, ModelError
+
+HALF_MAX = 65504.0
+WEIGHTED = frozenset({'Conv', 'ConvTranspose', 'Gemm', 'MatMul'})
+KEPT_OPERATORS = frozenset(
+    {
+        # Sums over a whole image, powers and exponentials leave float16's range or its 11 bits.
+        'Exp', 'Log', 'Pow', 'Sqrt', 'Reciprocal', 'CumSum', 'Softmax', 'LogSoftmax',
+        'ReduceSum', 'ReduceMean', 'ReduceL2', 'ReduceSumSquare', 'ReduceProd', 'ReduceLogSumExp',
+        'LayerNormalization', 'InstanceNormalization', 'GroupNormalization',
+        'LpNormalization', 'MeanVarianceNormalization', 'GlobalAveragePool',
+    }
+)  # fmt: skip
+_UNTOUCHED = frozenset({'Constant', 'ConstantOfShape', 'RandomNormal', 'RandomUniform', 'Range'})
+_FLOAT_ONLY_INPUTS = {'Resize': (1, 2), 'Upsample': (1,)}
+
+
+@dataclass
+class HalfReport:
+    """Nodes per arithmetic, and those kept in float32 because a weight does not fit float16."""
+
+    half: int = 0
+    single: int = 0
+    too_large: list[str] = field(default_factory=list)
+
+
+def to_half(
+    source: Path | str,
+    target: Path | str,
+    keep_operators: frozenset[str] | set[str] = KEPT_OPERATORS,
+    keep_prefixes: tuple[str, ...] = (),
+) -> HalfReport:
+    """
+    Write ``source`` with float16 inside to ``target``.
+
+    Parameters
+    ----------
+    source, target:
+        paths of ONNX files.
+    keep_operators:
+        operators that stay float32 wherever they are.
+    keep_prefixes:
+        beginnings of node names that stay float32.
+
+    Raises
+    ------
+    ModelError
+        the source is no ONNX or has control flow inside.
+    EngineError
+        the onnx package is not installed.
+
+    """
+    onnx = import_onnx()
+    try:
+        model = onnx.load(str(source))
+        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except FileNotFoundError:
+        raise ModelError(f'{source}: no such model file') from None
+    except Exception as error:
+        # The protobuf runtimes raise types of their own that share no base class.
+        raise ModelError(f'{source}: not an ONNX file ({type(error).__name__})') from error
+    report = _Halver(onnx, model, keep_operators, keep_prefixes).run()
+    onnx.checker.check_model(model)
+    Path(target).write_bytes(model.SerializeToString())
+    return report
+
+
+def import_onnx() -> Any:
+    """Return the onnx package; EngineError with the remedy where it is not installed."""
+    try:
+        import onnx
+        import onnx.shape_inference
+    except ImportError as error:
+        raise EngineError(
+            f'converting a model needs the onnx package ({error}); pip install onnx'
+        ) from error
+    return onnx
+
+
+class _Halver:
+    def __init__(
+        self, onnx: Any, model: Any, keep_operators: Any, keep_prefixes: tuple[str, ...]
+    ) -> None:
+        self.onnx, self.graph = onnx, model.graph
+        self.keep_operators, self.keep_prefixes = keep_operators, keep_prefixes
+        self.float, self.float16 = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
+        self.report = HalfReport()
+        graph = model.graph
+        self.weights: dict[str, Any] = {}
+        self.types = {
+            value.name: value.type.tensor_type.elem_type
+            for value in (*graph.input, *graph.output, *graph.value_info)
+        }
+        self.casts: dict[tuple[str, int], str] = {}
+        self.nodes: list[Any] = []
+
+    def run(self) -> HalfReport:
+        source = _without_constants(self.onnx, self.graph)
+        self.weights = {tensor.name: tensor for tensor in self.graph.initializer}
+        self.types.update({name: tensor.data_type for name, tensor in self.weights.items()})
+        half = self._choose(source)
+        made_half = {out for i in half for out in source[i].output if self._is_float(out)}
+        outputs = {value.name for value in self.graph.output}
+        for number, node in enumerate(source):
+            if number in half:
+                self._convert(node, made_half, outputs)
+            else:
+                self._keep(node, made_half)
+        kept_types = [v for v in self.graph.value_info if v.name not in made_half]
+        del self.graph.node[:]
+        self.graph.node.extend(self.nodes)
+        del self.graph.value_info[:]
+        self.graph.value_info.extend(kept_types)
+        used = {name for node in self.nodes for name in node.input}
+        stay = [tensor for tensor in self.weights.values() if tensor.name in used]
+        del self.graph.initializer[:]
+        self.graph.initializer.extend(stay)
+        return self.report
+
+    def _choose(self, nodes: list[Any]) -> set[int]:
+        """Return the places of the nodes that become float16."""
+        for node in nodes:
+            if any(a.type in (a.GRAPH, a.GRAPHS) for a in node.attribute):
+                raise ModelError(f'node {node.name} ({node.op_type}): control flow is unsupported')
+        behind: set[str] = set()
+        for node in nodes:
+            if self._weighted(node) or behind & set(node.input):
+                behind.update(node.output)
+        before: set[str] = set()
+        for node in reversed(nodes):
+            if self._weighted(node) or before & set(node.output):
+                before.update(node.input)
+        return {
+            number
+            for number, node in enumerate(nodes)
+            if behind & set(node.output)
+            and (self._weighted(node) or before & set(node.output))
+            and self._may_be_half(node)
+        }
+
+    def _weighted(self, node: Any) -> bool:
+        return node.op_type in WEIGHTED and any(name in self.weights for name in node.input[1:2])
+
+    def _may_be_half(self, node: Any) -> bool:
+        if node.op_type in self.keep_operators or node.op_type in _UNTOUCHED:
+            return False
+        if self.keep_prefixes and node.name.startswith(self.keep_prefixes):
+            return False
+        if not any(self._is_float(name) for name in node.output):
+            return False
+        for name in self._castable(node):
+            tensor = self.weights.get(name)
+            if tensor is None or tensor.data_type != self.float:
+                continue
+            values = self.onnx.numpy_helper.to_array(tensor)
+            if values.size and not np.abs(values).max() <= HALF_MAX:
+                self.report.too_large.append(node.name or node.output[0])
+                return False
+        return True
+
+    def _castable(self, node: Any) -> list[str]:
+        skip = _FLOAT_ONLY_INPUTS.get(node.op_type, ())
+        return [n for i, n in enumerate(node.input) if i not in skip and self._is_float(n)]
+
+    def _is_float(self, name: str) -> bool:
+        return bool(name) and self.types.get(name) == self.float
+
+    def _convert(self, node: Any, made_half: set[str], outputs: set[str]) -> None:
+        self.report.half += 1
+        castable = set(self._castable(node))
+        skip = _FLOAT_ONLY_INPUTS.get(node.op_type, ())
+        for index, name in enumerate(node.input):
+            if name in made_half:
+                if index in skip:
+                    node.input[index] = self._cast(name, self.float)
+            elif name in castable and index not in skip:
+                node.input[index] = self._half_of(name)
+        for attribute in node.attribute:
+            if node.op_type == 'Cast' and attribute.name == 'to' and attribute.i == self.float:
+                attribute.i = self.float16
+        renamed = {}
+        for index, name in enumerate(node.output):
+            if name in outputs and name in made_half:
+                renamed[name] = node.output[index] = f'{name}_half'
+        self.nodes.append(node)
+        for name, inside in renamed.items():
+            self.nodes.append(self._cast_node(inside, name, self.float))
+            made_half.discard(name)
+
+    def _keep(self, node: Any, made_half: set[str]) -> None:
+        if any(self._is_float(name) for name in node.output):
+            self.report.single += 1
+        for index, name in enumerate(node.input):
+            if name in made_half:
+                node.input[index] = self._cast(name, self.float)
+        self.nodes.append(node)
+
+    def _half_of(self, name: str) -> str:
+        tensor = self.weights.get(name)
+        if tensor is None:
+            return self._cast(name, self.float16)
+        half = f'{name}_half'
+        if half not in self.weights:
+            values = self.onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            self.weights[half] = self.onnx.numpy_helper.from_array(values, half)
+        return half
+
+    def _cast(self, name: str, to: int) -> str:
+        """Return the name of ``name`` in another type; one Cast per tensor and type."""
+        if (name, to) not in self.casts:
+            target = f'{name}_{"half" if to == self.float16 else "single"}'
+            self.nodes.append(self._cast_node(name, target, to))
+            self.casts[name, to] = target
+        return self.casts[name, to]
+
+    def _cast_node(self, source: str, target: str, to: int) -> Any:
+        return self.onnx.helper.make_node('Cast', [source], [target], name=f'{target}_cast', to=to)
+
+
+def _without_constants(onnx: Any, graph: Any) -> list[Any]:
+    """Return copies of the graph's nodes; constants become initialisers of the graph."""
+    nodes = []
+    for node in graph.node:
+        value = next((a.t for a in node.attribute if a.name == 'value'), None)
+        if node.op_type == 'Constant' and value is not None:
+            tensor = onnx.TensorProto()
+            tensor.CopyFrom(value)
+            tensor.name = node.output[0]
+            graph.initializer.append(tensor)
+        else:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            nodes.append(copy)
+    return nodes
