@@ -119,7 +119,7 @@ def fit_rgb(rgb: np.ndarray, geo: Geometry, out: np.ndarray) -> np.ndarray:
         bottom = geo.height - geo.top - geo.inner_height
         right = geo.width - geo.left - geo.inner_width
         shown = cv2.copyMakeBorder(small, geo.top, bottom, geo.left, right, cv2.BORDER_REPLICATE)
-    for channel, plane in zip(cv2.split(shown), out):
+    for channel, plane in zip(cv2.split(shown), out, strict=True):
         np.multiply(_TO_UNIT, channel, out=plane, dtype=np.float32)
     return small
 
