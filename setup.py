@@ -48,6 +48,8 @@ ros_wheels = [
     'ros-lifecycle-msgs==2.0.3',
     'ros-rcl-interfaces==2.0.3',
 ]
+openvino = 'openvino>=2024.6'
+opencv = 'opencv-python-headless>=4.5'
 tensorrt_rtx = ['tensorrt-rtx-cu12-libs>=1.7,<2', 'tensorrt-rtx-cu12-bindings>=1.7,<2']
 test = [
     'pytest>=7,<9',  # launch_testing's plugins break on 9
@@ -74,10 +76,10 @@ setup(
     data_files=data_files,
     zip_safe=False,
     install_requires=['numpy>=1.21'],
-    tests_require=['pytest'],
     extras_require={
         'ros': [f'{wheel}; platform_machine == "x86_64"' for wheel in ros_wheels],
-        'cpu': ['openvino>=2024.6', 'opencv-python-headless>=4.5'],
+        'openvino': [openvino],  # where the distribution brings OpenCV
+        'cpu': [openvino, opencv],
         'bags': ['rosbags>=0.10'],
         'train': [
             'torch==2.13.0',
@@ -92,12 +94,13 @@ setup(
             'matplotlib',
             'pyyaml',
             'rosbags>=0.10',
-            'opencv-python-headless>=4.5',
+            opencv,
         ],
         'rtx': tensorrt_rtx,
         'gpu': ['tensorrt', 'cuda-python', *tensorrt_rtx],
         'test': test,
         'lint': ['ruff', 'mypy'],
+        'docs': ['mkdocs'],
     },
     entry_points={
         'console_scripts': [
