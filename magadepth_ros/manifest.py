@@ -68,8 +68,11 @@ class Frame:
         """
         rgb = read_rgb(self.rgb_path)
         depth = read_depth(self.depth_path, self.depth_scale)
-        target = self.target_path and read_depth(self.target_path, self.depth_scale)
-        score = self.score_path and _read_score(self.score_path)
+        target, score = None, None
+        if self.target_path is not None:
+            target = read_depth(self.target_path, self.depth_scale)
+        if self.score_path is not None:
+            score = _read_score(self.score_path)
         others = ((self.depth_path, depth), (self.target_path, target), (self.score_path, score))
         for path, image in others:
             if image is not None and image.shape != rgb.shape[:2]:
@@ -99,7 +102,7 @@ class Manifest:
             if other is not frame:
                 raise DataError(
                     f'{frame.rgb_path} and {other.rgb_path} would both be written as '
-                    f'{frame.stem}.png; name the rgb files so that they differ before the first dot'
+                    f'{frame.stem}.png; let their names differ before the first dot'
                 )
 
 
@@ -156,7 +159,7 @@ def read_manifest(folder: str | Path) -> Manifest:
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
-    """Read a colour (or grey, then repeated) picture as (H, W, 3) uint8 RGB; DataError if broken."""
+    """Read a colour (or grey) picture as (H, W, 3) uint8 RGB; DataError where it is broken."""
     # The orientation tag is ignored because the depth picture has none to follow.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     image = _decode(Path(path), flags)
@@ -206,7 +209,7 @@ def write_depth_png(path: str | Path, depth_m: np.ndarray, depth_scale: float = 
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         temporary.write_bytes(encoded.tobytes())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise DataError(f'{path}: cannot be written: {error.strerror}') from None

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import cv2
@@ -142,4 +141,4 @@ def test_written_depth_comes_back_and_unknown_is_zero(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_depth(path), expected, atol=1e-5)
     write_depth_png(path, depth[:, :2], depth_scale=0.0001)
     np.testing.assert_allclose(read_depth(path, 0.0001), depth[:, :2], atol=1e-6)
-    assert os.listdir(path.parent) == ['a.png']
+    assert list(path.parent.iterdir()) == [path]

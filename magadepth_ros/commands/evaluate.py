@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``magadepth evaluate``: score models and classical methods on frames with known depth."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magadepth_ros.errors import DataError
+
+if TYPE_CHECKING:
+    from magadepth_training.evaluation.methods import Method
+
+_SHEET_LINES = 8
+
+_DESCRIPTION = """\
+Score completed depth where the true depth is known. One row for each model and each baseline:
+errors at pixels that were missing in the input (fill) and near depth edges, at pixels that were
+measured (keep), how well the confidence ranks the errors (AUSE, lower is better, beside that of
+the plain distance to the nearest measurement), flicker between consecutive frames, and
+milliseconds per frame (median). Frames without a target are run and timed, but not scored.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add ``evaluate`` to the parser of the ``magadepth`` command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        'evaluate',
+        help='score models and classical methods on frames with known depth',
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('data', type=Path, help='manifest folder, nyu_depth_v2_labeled.mat, SUNRGBD, DIML or bag')
+    add(
+        '--models', nargs='*', default=[], metavar='MODEL', help='names of shipped models or files'
+    )
+    add(
+        '--baselines',
+        nargs='*',
+        default=['all'],
+        metavar='NAME',
+        help='all (default), none, or names; levin takes seconds per frame',
+    )
+    add(
+        '--predictions',
+        nargs='*',
+        default=[],
+        type=Path,
+        metavar='DIR',
+        help='score a folder of <stem>.png (uint16 mm, 0 = not filled) as well',
+    )
+    add('--json', type=Path, metavar='FILE', help='write all figures')
+    add('--csv', type=Path, metavar='FILE', help='write a line per method, sensor and scene')
+    add('--sheet', type=Path, metavar='FILE', help='write side-by-side pictures (PNG)')
+    add('--step', type=_positive, default=1, help='take every N-th frame')
+    add('--limit', type=_positive, metavar='N', help='take at most N frames')
+    add('--split', default='test', choices=('train', 'test', 'all'), help='default: test')
+    add('--task', default='raw', choices=('raw', 'sparse500'), help='input of NYU-Depth V2')
+    add('--backend', default='auto', help='runtime of the models: auto, openvino, tensorrt, torch')
+    add('--precision', default='auto', help='arithmetic of the models: auto, fp32, bf16, fp16')
+    add('--threads', type=int, default=0, help='CPU threads of the models, 0 = all')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, print the table, write the files; raises MagadepthError."""
+    from magadepth_training.datasets.opening import open_source
+    from magadepth_training.evaluation.evaluator import evaluate
+    from magadepth_training.evaluation.report import table, write_csv, write_json
+    from magadepth_training.evaluation.sheet import ContactSheet
+
+    source = open_source(args.data, args.split, args.task)
+    indices = list(range(len(source)))[:: args.step][: args.limit]
+    methods = _methods(args)
+    sheet = ContactSheet()
+    # Evenly spaced, so that the sheet shows every scene of an ordered set.
+    stride = max(1, -(-len(indices) // _SHEET_LINES))
+    drawn = set(indices[::stride]) if args.sheet else set()
+    # The sheet has room for a few: models first, then the stronger baselines (last in the list).
+    order = [method.name for method in methods if method.kind != 'baseline']
+    order += [method.name for method in reversed(methods) if method.kind == 'baseline']
+    progress = _progress(len(indices))
+
+    def watch(index: int, sample: Any, predictions: dict[str, Any]) -> None:
+        progress()
+        if index in drawn:
+            sheet.add(sample, {name: predictions[name] for name in order})
+
+    results = evaluate(source, methods, indices, watch)
+    rows = [row.as_dict() for row in results]
+    if not any(row['frames_scored'] for row in rows):
+        print(
+            f'magadepth: no frame of {source.name} has a target with holes to score; '
+            'only times and shares are shown',
+            file=sys.stderr,
+        )
+    print(f'{source.name}: {len(indices)} frames')
+    print(table(rows, source.target_made_by))
+    if args.json:
+        write_json(args.json, source.name, rows, source.target_made_by)
+    if args.csv:
+        write_csv(args.csv, rows)
+    if args.sheet:
+        sheet.write(args.sheet)
+    return 0
+
+
+def _methods(args: argparse.Namespace) -> list[Method]:
+    from magadepth_training.evaluation.methods import (
+        baseline_methods,
+        model_method,
+        predictions_method,
+    )
+
+    models = [
+        model_method(model, args.backend, args.precision, args.threads) for model in args.models
+    ]
+    methods = models + [predictions_method(folder) for folder in args.predictions]
+    methods += baseline_methods(args.baselines)
+    if not methods:
+        raise DataError('nothing to evaluate; name --models, --baselines or --predictions')
+    names = [method.name for method in methods]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f'two methods are called {name!r}; rename one of the files or folders')
+    return methods
+
+
+def _progress(count: int) -> Callable[[], None]:
+    done = 0
+    shown = sys.stderr.isatty()
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if shown:
+            end = '\n' if done == count else ''
+            print(f'\r{done}/{count} frames', end=end, file=sys.stderr, flush=True)
+
+    return step
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{value} is not a positive whole number')
+    return value

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open a data set by looking at what lies at the path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from magadepth_ros.errors import DataError
+from magadepth_ros.manifest import MANIFEST_NAME
+from magadepth_training.datasets.manifest import ManifestSource
+from magadepth_training.datasets.sample import Source
+
+TASKS = ('raw', 'sparse500')
+"""Input of the NYU tasks: the sensor's raw depth, or 500 points of the ground truth."""
+
+
+def open_source(path: str | Path, split: str = 'test', task: str = 'raw') -> Source:
+    """
+    Open a data set.
+
+    Parameters
+    ----------
+    path:
+        a manifest folder, ``nyu_depth_v2_labeled.mat`` or its folder, the ``SUNRGBD`` folder, a
+        DIML indoor folder, or a ROS bag (an .mcap file, or a folder with ``metadata.yaml``).
+    split:
+        ``train``, ``test`` or ``all``, for the data sets that have one.
+    task:
+        one of :data:`TASKS`, for NYU-Depth V2.
+
+    Raises
+    ------
+    DataError
+        nothing known lies there, or it is incomplete; the message says what was expected.
+
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f'{path}: no such file or folder; expected {_EXPECTED}')
+    if path.name == MANIFEST_NAME or (path / MANIFEST_NAME).is_file():
+        return ManifestSource(path)
+    # Each loader brings its own package (h5py, scipy, rosbags): asked for only when needed.
+    if path.suffix == '.mat' or (path / 'nyu_depth_v2_labeled.mat').is_file():
+        from magadepth_training.datasets.nyu import NyuSource
+
+        return NyuSource(path, split, task)
+    if path.suffix in ('.mcap', '.db3', '.bag') or (path / 'metadata.yaml').is_file():
+        from magadepth_training.datasets.bag import BagSource
+
+        return BagSource(path)
+    if any((path / name).is_dir() for name in ('kv1', 'kv2', 'realsense', 'xtion', 'SUNRGBD')):
+        from magadepth_training.datasets.sun import SunSource
+
+        return SunSource(path, split)
+    if next(path.glob('**/depth_filled'), None) is not None:
+        from magadepth_training.datasets.diml import DimlSource
+
+        return DimlSource(path, split)
+    raise DataError(f'{path}: no data set was recognised; expected {_EXPECTED}')
+
+
+_EXPECTED = (
+    f'a folder with {MANIFEST_NAME}, nyu_depth_v2_labeled.mat, the SUNRGBD folder (kv1, kv2, '
+    'realsense, xtion), a DIML indoor folder (with depth_filled folders), or a ROS bag'
+)

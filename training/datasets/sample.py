@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every data set gives: numbered samples of colour, sensor depth and, if known, the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sample:
+    """
+    One RGB-D frame at the data set's own size.
+
+    ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres as a sensor gave it, 0 = missing;
+    ``target`` the same of the true depth, 0 = unknown, or None; ``score`` (H, W) uint8 with
+    0 = ignore, 1 = missing in the input, 2 = measured in it, or None; ``K`` (fx, fy, cx, cy) [px].
+    """
+
+    rgb: np.ndarray
+    depth: np.ndarray
+    target: np.ndarray | None = None
+    score: np.ndarray | None = None
+    name: str = ''
+    sensor: str = ''
+    scene: str = ''
+    K: tuple[float, float, float, float] | None = None
+
+
+class Source(Protocol):
+    """A data set that was found and understood; samples are read when asked for."""
+
+    name: str
+    has_target: bool
+    """Whether samples come with a true depth; else training hides measured pixels."""
+    target_made_by: str
+    """Name of the baseline that filled the holes of the target, '' where none did."""
+
+    def __len__(self) -> int:
+        """Return how many samples there are."""
+        ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read one sample; DataError says which file is broken and how to get it again."""
+        ...
