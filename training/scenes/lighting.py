@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From surfaces to linear light: texture, lamps, highlights, shadows and sun patches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from magadepth_training.scenes import trace
+from magadepth_training.scenes.batch import SceneConfig
+from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.geometry import Camera
+from magadepth_training.scenes.layout import Layout
+from magadepth_training.scenes.materials import FIELDS
+from magadepth_training.scenes.textures import SIZE, look_up
+from magadepth_training.scenes.trace import SURFACES, Surface
+
+LAMPS = 2
+
+
+@dataclass
+class Lights:
+    """Lamps, ambient light and a patch of sun per scene."""
+
+    position: torch.Tensor
+    """(B, LAMPS, 3) metres."""
+    colour: torch.Tensor
+    """(B, LAMPS, 3) at one metre."""
+    ambient: torch.Tensor
+    """(B, 3)."""
+    sun: torch.Tensor
+    """(B, 6): horizontal drift per metre of height x, y; middle x, y and half size of the patch
+    on the floor; strength."""
+
+    def __getitem__(self, samples: slice) -> Lights:
+        """Take some of the scenes."""
+        return Lights(*(getattr(self, n)[samples] for n in self.__dataclass_fields__))
+
+
+@dataclass
+class Shading:
+    """Light towards the camera and what the sensors need of the surface; maps (B, 1, H, W)."""
+
+    light: torch.Tensor
+    """(B, 3, H, W) linear."""
+    gloss: torch.Tensor
+    ir: torch.Tensor
+    sun: torch.Tensor
+
+
+def make_lights(dice: Dice, layout: Layout, config: SceneConfig) -> Lights:
+    """Draw the lights of a batch of rooms."""
+    limit = layout.room_half[:, None]
+    position = dice.uniform(-0.9, 0.9, LAMPS, 3) * limit
+    position[..., 2] = limit[..., 2] * dice.uniform(1.2, 1.95, LAMPS)
+    warmth = dice.uniform(-0.15, 0.3, LAMPS, 1) * torch.tensor([1.0, 0.0, -1.0]).to(dice.device)
+    colour = (1.0 + warmth) * dice.uniform(0.4, 2.5, LAMPS, 1)
+    ambient = dice.uniform(0.12, 0.6, 1) * (1.0 + 0.1 * dice.randn(3)).clamp(0.7, 1.3)
+    on = dice.chance(config.sun_share)
+    sun = torch.stack(
+        [
+            dice.uniform(-1.2, 1.2),
+            dice.uniform(-1.2, 1.2),
+            dice.uniform(-0.8, 0.8) * layout.room_half[:, 0],
+            dice.uniform(-0.8, 0.8) * layout.room_half[:, 1],
+            dice.uniform(0.2, 0.9),
+            torch.where(on, dice.uniform(1.0, 4.0), 0.0),
+        ],
+        -1,
+    )
+    return Lights(position, colour, ambient, sun)
+
+
+def _shadow(camera: Camera, lights: Lights, layout: Layout, depth: torch.Tensor, pairs: int):
+    """Share of the first lamp's light (B, H, W), traced at half the resolution."""
+    coarse = Camera(
+        camera.origin,
+        camera.right,
+        camera.down,
+        camera.forward,
+        camera.x[:, ::2],
+        camera.y[:, ::2],
+    )
+    z = depth[:, ::2, ::2]
+    lamp = lights.position[:, 0]
+    ray = [
+        (camera.origin - lamp)[:, i, None, None]
+        + z
+        * (
+            coarse.right[:, i, None, None] * coarse.x[:, None, :]
+            + coarse.down[:, i, None, None] * coarse.y[:, :, None]
+            + coarse.forward[:, i, None, None]
+        )
+        for i in range(3)
+    ]
+    reached = trace.lit(lamp, ray, layout, pairs)[:, None]
+    soft = functional.avg_pool2d(reached, 3, 1, 1, count_include_pad=False)
+    return functional.interpolate(soft, size=depth.shape[-2:], mode='bilinear')[:, 0]
+
+
+def shade(
+    hit: Surface,
+    camera: Camera,
+    layout: Layout,
+    materials: torch.Tensor,
+    lights: Lights,
+    atlas: torch.Tensor,
+    focal: torch.Tensor,
+    pairs: int,
+    shadow_every: int = 0,
+) -> Shading:
+    """
+    Light up the surfaces that a camera sees.
+
+    ``materials`` is (B, SURFACES, FIELDS), ``focal`` (B,) in pixels decides the texture's detail,
+    every ``shadow_every``-th scene gets the first lamp's shadows (0: none).
+    """
+    batch, height, width = hit.depth.shape
+    offset = torch.arange(batch, device=hit.depth.device)[:, None, None] * SURFACES
+    table = materials.flatten(0, 1).T.contiguous()
+    m = table.index_select(1, (hit.surface + offset).flatten())
+    m = m.view(FIELDS, batch, height, width)
+    per_metre, cos, sin = m[7], m[8], m[9]
+    u = (hit.u * cos - hit.v * sin) * per_metre + m[10]
+    v = (hit.u * sin + hit.v * cos) * per_metre + m[11]
+
+    distance = torch.sqrt(sum(r * r for r in hit.ray))
+    view = [-r / distance for r in hit.ray]
+    facing = sum(n * e for n, e in zip(hit.normal, view, strict=True)).clamp(0.0, 1.0)
+    footprint = hit.depth / focal[:, None, None] / facing.clamp(min=0.15).sqrt()
+    texture = look_up(atlas, m[6], u, v, footprint * per_metre * SIZE)
+    albedo = torch.lerp(m[0:3].transpose(0, 1), m[3:6].transpose(0, 1), texture)
+
+    gloss = m[12]
+    sharp = 8.0 + 120.0 * gloss
+    hemisphere = (0.75 + 0.25 * hit.normal[2])[:, None]
+    diffuse = lights.ambient[:, :, None, None] * hemisphere
+    shine = torch.zeros_like(diffuse)
+    for i in range(LAMPS):
+        to = [
+            (lights.position[:, i, a] - camera.origin[:, a])[:, None, None] - hit.ray[a]
+            for a in range(3)
+        ]
+        square = sum(t * t for t in to) + 0.05
+        inverse = square.rsqrt()
+        lambert = (sum(t * n for t, n in zip(to, hit.normal, strict=True)) * inverse).clamp(min=0)
+        half = [t * inverse + e for t, e in zip(to, view, strict=True)]
+        norm = sum(h * h for h in half).clamp(min=1e-6).rsqrt()
+        cosine = (sum(h * n for h, n in zip(half, hit.normal, strict=True)) * norm).clamp(min=0)
+        falloff = 2.0 / (1.0 + square)
+        if i == 0 and shadow_every:
+            some = slice(None, None, shadow_every)
+            shadow = _shadow(camera[some], lights[some], layout[some], hit.depth[some], pairs)
+            falloff[some] *= shadow
+        colour = lights.colour[:, i, :, None, None]
+        diffuse = diffuse + colour * (lambert * falloff)[:, None]
+        shine = shine + colour * (gloss * falloff * cosine**sharp)[:, None]
+
+    # A beam through a window: points whose shadow along the sun falls on a square of the floor.
+    world = [hit.ray[a] + camera.origin[:, a, None, None] for a in range(3)]
+    s = lights.sun[:, :, None, None]
+    beam = (world[0] + s[:, 0] * world[2] - s[:, 2]).abs() < s[:, 4]
+    beam = beam & ((world[1] + s[:, 1] * world[2] - s[:, 3]).abs() < s[:, 4])
+    beam = beam & (hit.normal[2] * 1.0 + hit.normal[0] * s[:, 0] + hit.normal[1] * s[:, 1] > 0.05)
+    sun = beam * s[:, 5]
+    glow = m[14][:, None] * (0.3 + texture)
+    light = albedo * (diffuse + sun[:, None]) + 0.6 * shine + glow
+    strength = (sun / 3.0 + (m[14] > 0.5) * 0.7).clamp(max=1.0)
+    return Shading(light, gloss[:, None], m[13][:, None], strength[:, None])
