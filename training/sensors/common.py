@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What several sensor models share: random fields, shadows along the baseline, edges, borders."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from magadepth_training.scenes.dice import Dice
+
+
+def field(dice: Dice, height: int, width: int, size: float, channels: int = 1) -> torch.Tensor:
+    """Smooth Gaussian noise (B, channels, H, W), about unit variance, blobs of ``size`` pixels."""
+    rows, cols = max(2, round(height / size) + 1), max(2, round(width / size) + 1)
+    coarse = dice.randn(channels, rows, cols)
+    # Bilinear interpolation keeps 4/9 of the variance on average.
+    return 1.5 * functional.interpolate(
+        coarse, size=(height, width), mode='bilinear', align_corners=True
+    )
+
+
+def blobs(dice: Dice, height: int, width: int, scale: float = 1.0) -> torch.Tensor:
+    """Noise at three scales, so that its thresholds have ragged outlines of all sizes."""
+    return (
+        0.6 * field(dice, height, width, 14.0 * scale)
+        + 0.6 * field(dice, height, width, 5.0 * scale)
+        + 0.5 * field(dice, height, width, 2.0 * scale)
+    )
+
+
+def per_sample(values: torch.Tensor) -> torch.Tensor:
+    """(B,) -> (B, 1, 1, 1)."""
+    return values[:, None, None, None]
+
+
+def window_mean(image: torch.Tensor, size: int) -> torch.Tensor:
+    """Mean over size x size pixels (odd), smaller windows at the border."""
+    return functional.avg_pool2d(image, size, 1, size // 2, count_include_pad=False)
+
+
+def window_max(image: torch.Tensor, size: int) -> torch.Tensor:
+    """Maximum over size x size pixels (odd)."""
+    return functional.max_pool2d(image, size, 1, size // 2)
+
+
+def window_min(image: torch.Tensor, size: int) -> torch.Tensor:
+    """Minimum over size x size pixels (odd)."""
+    return -window_max(-image, size)
+
+
+def shadow(disparity: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
+    """
+    Find the pixels that a second eye (or a projector) beside the camera cannot see.
+
+    Walking along a row towards the second eye, a point is hidden where a nearer one that comes
+    later lands before it in the second eye's picture: the order of the two is swapped. One running
+    minimum per row finds all of them (for surfaces that the camera sees; what it does not see
+    cannot be known).
+
+    Parameters
+    ----------
+    disparity:
+        (B, 1, H, W) pixels, f * baseline / Z.
+    side:
+        (B,) 1: the second eye is to the camera's right, shadows fall to the left of near things;
+        -1: the other way round.
+
+    Returns
+    -------
+    torch.Tensor
+        bool (B, 1, H, W).
+
+    """
+    mirrored = per_sample(side) < 0
+    d = torch.where(mirrored, disparity.flip(-1), disparity)
+    column = torch.arange(d.shape[-1], device=d.device, dtype=d.dtype)
+    landing = (column - d).flip(-1)
+    later = torch.cummin(landing, -1).values
+    hidden = (later < landing - 0.5).flip(-1)
+    return torch.where(mirrored, hidden.flip(-1), hidden)
+
+
+def facing(normal: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
+    """Cosine between the normals and the lines of sight, (B, 1, H, W)."""
+    height, width = normal.shape[-2:]
+    fx, fy, cx, cy = (intrinsics[:, i, None, None, None] for i in range(4))
+    u = torch.arange(width, device=normal.device, dtype=normal.dtype)
+    v = torch.arange(height, device=normal.device, dtype=normal.dtype)[:, None]
+    x, y = (u - cx) / fx, (v - cy) / fy
+    dot = -(normal[:, :1] * x + normal[:, 1:2] * y + normal[:, 2:])
+    return (dot / torch.sqrt(x * x + y * y + 1.0)).clamp(0.0, 1.0)
+
+
+def displace(image: torch.Tensor, dx: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
+    """Take each pixel from (x + dx, y + dy), the nearest one; maps (B, 1, H, W) [px]."""
+    height, width = image.shape[-2:]
+    u = torch.arange(width, device=image.device)
+    v = torch.arange(height, device=image.device)[:, None]
+    x = (u + dx.round().long()).clamp_(0, width - 1)
+    y = (v + dy.round().long()).clamp_(0, height - 1)
+    return image.flatten(2).gather(2, (y * width + x).flatten(2)).view_as(image)
+
+
+def edges(depth: torch.Tensor, relative: float = 0.03) -> torch.Tensor:
+    """Bool (B, 1, H, W): depth jumps by more than ``relative`` of it within 3 x 3 pixels."""
+    return window_max(depth, 3) - window_min(depth, 3) > relative * depth
+
+
+def despeckle(valid: torch.Tensor, size: int, share: float) -> torch.Tensor:
+    """Drop valid pixels with too few valid ones around them, as cameras' own filters do."""
+    return valid & (window_mean(valid.float(), size) > share)
+
+
+def border(
+    dice: Dice, depth: torch.Tensor, width_share: float, probability: float = 0.8
+) -> torch.Tensor:
+    """
+    Bool (B, 1, H, W), true inside the part of the picture that registered depth covers.
+
+    Registration to the colour camera leaves bands at the borders; they are wider for near points
+    (parallax), which bends their outline with the scene.
+    """
+    height, width = depth.shape[-2:]
+    u = torch.arange(width, device=depth.device, dtype=depth.dtype)
+    v = torch.arange(height, device=depth.device, dtype=depth.dtype)[:, None]
+    on = dice.chance(probability, 1, 1, 1)
+    near = (0.7 / depth.clamp(min=0.3)).clamp(max=1.5)
+    inside = torch.ones_like(depth, dtype=torch.bool)
+    for distance in (u, width - 1 - u, v, height - 1 - v):
+        reach = dice.rand(1, 1, 1) ** 2 * width_share * width
+        parallax = dice.rand(1, 1, 1) ** 2 * 0.5 * width_share * width
+        inside &= distance >= reach + parallax * near
+    return inside | ~on
+
+
+def see_through(
+    dice: Dice, depth: torch.Tensor, behind: torch.Tensor, special: torch.Tensor, share: float
+) -> torch.Tensor:
+    """
+    Depth with what lies behind glass, or in a mirror, where the sensor measures that instead.
+
+    ``special`` (B, 1, H, W) is 1 on such surfaces; ``share`` of their area is taken through.
+    """
+    through = field(dice, *depth.shape[-2:], size=30.0) < _quantile(share)
+    return torch.where((special > 0.5) & through, behind, depth)
+
+
+def _quantile(share: float) -> float:
+    """Threshold below which a share of unit Gaussian noise lies."""
+    return float(torch.special.ndtri(torch.tensor(share, dtype=torch.float64)))

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Structured light: a projector's dots, seen from beside it, lost in shadow, gloss and sun."""
+
+from __future__ import annotations
+
+import torch
+
+from magadepth_training.scenes.batch import SceneBatch
+from magadepth_training.scenes.dice import Dice
+from magadepth_training.sensors import common
+from magadepth_training.sensors.config import StructuredLightConfig
+
+
+def structured_light(scene: SceneBatch, dice: Dice, config: StructuredLightConfig) -> torch.Tensor:
+    """
+    Measure a scene with structured light.
+
+    Depth is found by triangulating dots: errors are constant in disparity, so they grow with Z^2,
+    and disparity comes in steps. A dot is lost where the projector cannot see (shadow), where it
+    returns too little (black, grazing, far), where a glossy surface sends it elsewhere or back as
+    glare, and where sunlight outshines it. Returns (B, 1, H, W) metres, 0 = missing.
+    """
+    height, width = scene.depth.shape[-2:]
+    per_640 = width / 640.0
+    glassy = torch.maximum(scene.transparency, scene.mirror)
+    depth = common.see_through(dice, scene.depth, scene.behind, glassy, 0.4)
+    still_glass = (glassy > 0.5) & (depth == scene.depth)
+
+    # Where an edge is measured wanders by the size of a dot; blobs of the correlation window.
+    wander = common.per_sample(dice.uniform(*config.lateral)) * width / 320.0
+    dx, dy = (common.field(dice, height, width, 3.0, 2) * wander).split(1, 1)
+    depth = common.displace(depth, dx, dy)
+
+    reach = scene.intrinsics[:, 0] * dice.uniform(*config.baseline)
+    side = torch.where(dice.chance(config.right_share), 1.0, -1.0)
+    disparity = common.per_sample(reach) / depth
+    hidden = common.shadow(disparity, side)
+    # The correlation window needs most of its dots: the shadow eats into its surroundings.
+    hidden = common.window_mean(hidden.float(), 3) > dice.uniform(0.2, 0.6, 1, 1, 1)
+
+    cosine = common.facing(scene.normal, scene.intrinsics)
+    gloss = scene.shininess
+    diffuse = scene.albedo_ir * (1.0 - 0.75 * gloss)
+    signal = diffuse * cosine / depth.square()
+    signal = signal / (1.0 + config.sun * scene.sunlight)
+    glare = (gloss > 0.3) & (cosine > 1.0 - 0.04 * gloss)
+    threshold = common.per_sample(dice.log_uniform(*config.signal))
+    ragged = config.blur * common.blobs(dice, height, width)
+    seen = torch.log(signal / threshold + 1e-9) + ragged > 0.0
+    grazing = cosine < common.per_sample(dice.uniform(0.06, 0.2)) * (1.0 + 0.3 * ragged)
+    valid = seen & ~grazing & ~glare & ~hidden
+    lost_glass = still_glass & (ragged > -0.5)
+    mixed = common.edges(depth, 0.05) & (dice.rand(height, width)[:, None] < 0.25)
+    valid = valid & ~lost_glass & ~mixed
+    valid = common.despeckle(valid, 5, 0.35)
+    valid &= common.border(dice, depth, dice.uniform(*config.border).mean(), 0.85)
+    valid &= (depth > config.min_depth) & (depth < config.max_depth)
+
+    sigma = common.per_sample(dice.uniform(*config.disparity_noise)) * per_640
+    noise = 0.8 * common.field(dice, height, width, 3.0) + 0.5 * dice.randn(1, height, width)
+    step = common.per_sample(dice.uniform(*config.disparity_step)) * per_640
+    measured = disparity + noise * sigma
+    measured = torch.round(measured / step) * step
+    measured = common.per_sample(reach) / measured.clamp(min=1e-3)
+    return torch.where(valid, measured, 0.0)
