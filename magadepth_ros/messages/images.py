@@ -52,12 +52,12 @@ def view(msg: Image, layout: Layout) -> np.ndarray:
             f'step of {msg.encoding!r}: expected at least {row} bytes for {width} pixels, '
             f'got {step}; the publisher must set step to the bytes of one row'
         )
-    flat = _flat(msg.data)
+    memory = flat(msg.data)
     needed = step * (height - 1) + row
-    if flat.size < needed:
+    if memory.size < needed:
         raise EncodingError(
             f'data of {msg.encoding!r}: expected {needed} bytes for {width}x{height} with '
-            f'step {step}, got {flat.size}; the message was cut short'
+            f'step {step}, got {memory.size}; the message was cut short'
         )
     dtype = np.dtype(layout.dtype).newbyteorder('>' if msg.is_bigendian else '<')
     shape: tuple[int, ...] = (height, width)
@@ -65,7 +65,7 @@ def view(msg: Image, layout: Layout) -> np.ndarray:
     if layout.channels > 1:
         shape += (layout.channels,)
         strides += (dtype.itemsize,)
-    pixels = np.ndarray(shape, dtype, buffer=flat, strides=strides)
+    pixels = np.ndarray(shape, dtype, buffer=memory, strides=strides)
     pixels.flags.writeable = False
     return pixels
 
@@ -178,15 +178,15 @@ def fill_data(msg: object, values: np.ndarray) -> None:
     """Copy a C-contiguous array's bytes once into ``msg.data`` (any message with uint8[] data)."""
     data = msg.data  # type: ignore[attr-defined]
     # A view of bytes first: array.frombytes takes float memory only as bytes.
-    flat = values.reshape(-1).view(np.uint8)
+    raw = values.reshape(-1).view(np.uint8)
     if not isinstance(data, array.array):
         data = array.array('B')
-    if len(data) == flat.size:
+    if len(data) == raw.size:
         # A message that is filled again keeps its memory: no allocation, no page faults.
-        np.copyto(np.frombuffer(data, np.uint8), flat)
+        np.copyto(np.frombuffer(data, np.uint8), raw)
     else:
         del data[:]
-        data.frombytes(flat)
+        data.frombytes(raw)
     if msg.data is not data:  # type: ignore[attr-defined]
         msg.data = data  # type: ignore[attr-defined]
 
@@ -222,8 +222,8 @@ def depth_image(header: Header, depth: np.ndarray, encoding: str = '32FC1') -> I
     return msg
 
 
-def _flat(data: object) -> np.ndarray:
-    """Any object with the buffer protocol, as (N,) uint8 in its own memory."""
+def flat(data: object) -> np.ndarray:
+    """Look at any object with the buffer protocol as (N,) uint8; EncodingError where it is none."""
     try:
         memory = memoryview(data)  # type: ignore[arg-type]
         if memory.nbytes == 0:

@@ -8,7 +8,7 @@ import os
 from magadepth_ros.errors import MagadepthError
 
 # Jazzy and older read the first name, Kilted and later the second.
-_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 
 
 def use_shipped_profile() -> None:
@@ -18,7 +18,7 @@ def use_shipped_profile() -> None:
     With the default segment of 512 KB, which is smaller than one VGA image, best-effort images
     never arrive in another process. A profile that the user has set stays.
     """
-    if any(os.environ.get(name) for name in _VARIABLES):
+    if any(os.environ.get(name) for name in PROFILE_VARIABLES):
         return
     try:
         from magadepth_ros.resources import find_config
@@ -26,5 +26,5 @@ def use_shipped_profile() -> None:
         path = find_config('fastdds.xml')
     except (ImportError, MagadepthError):
         return
-    for name in _VARIABLES:
+    for name in PROFILE_VARIABLES:
         os.environ[name] = str(path)

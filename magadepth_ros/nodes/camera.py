@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that belongs to one camera of the node: inputs, pairing, outputs, numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo
+
+from magadepth_ros.errors import EncodingError
+from magadepth_ros.messages.camera_info import Intrinsics, intrinsics
+from magadepth_ros.nodes.checks import InputChecks
+from magadepth_ros.nodes.inputs import Inputs
+from magadepth_ros.nodes.outputs import Outputs
+from magadepth_ros.nodes.parameters import NodeParameters
+from magadepth_ros.nodes.reporter import Reporter
+from magadepth_ros.nodes.slot import LatestSlot
+from magadepth_ros.nodes.statistics import Statistics
+from magadepth_ros.nodes.synchroniser import make_pairer
+from magadepth_ros.pairing import Counters, Pair
+
+
+class Camera:
+    """One camera: what it hears, which pairs it makes of it, what it says."""
+
+    def __init__(
+        self,
+        node: Node,
+        index: int,
+        name: str,
+        parameters: NodeParameters,
+        reporter: Reporter,
+    ) -> None:
+        """Make its publishers; ``index`` is its place among the node's cameras."""
+        prefix = f'{name}/' if name else ''
+        self.name = name
+        self.statistics = Statistics()
+        self.inputs = Inputs(node, prefix, parameters, reporter)
+        self.outputs = Outputs(node, prefix, reporter)
+
+        self.slot: LatestSlot | None = None
+        self._index = index
+        self.pairer = make_pairer(
+            parameters.synchronizer, self._on_pair, parameters.slop, parameters.queue_size
+        )
+        self.checks = InputChecks(
+            reporter,
+            self.inputs.rgb_topic,
+            self.inputs.depth_topic,
+            f' {name}' if name else '',
+        )
+        self._known: tuple[CameraInfo, Intrinsics] | None = None
+
+    @property
+    def counters(self) -> Counters:
+        """What became of its messages."""
+        return self.pairer.counters
+
+    def intrinsics_for(self, depth: np.ndarray) -> tuple[CameraInfo, Intrinsics] | None:
+        """
+        Give the newest camera_info and its intrinsics at the size of (H, W) ``depth``.
+
+        None, and a warning with the remedy, where it is missing or does not belong to the image.
+        """
+        msg = self.inputs.camera_info
+        if msg is None:
+            self.checks.camera_info(
+                f'no message on {self.inputs.info_topic}: no cloud and no camera_info go out '
+                'until one comes; remap rgb/camera_info to the topic of the colour camera'
+            )
+            return None
+        height, width = depth.shape
+        try:
+            # Reading K costs more than comparing: the same message is read once.
+            if self._known is None or self._known[0] is not msg:
+                self._known = msg, intrinsics(msg)
+            camera = self._known[1].scaled(width, height)
+        except EncodingError as error:
+            self._known = None
+            self.checks.camera_info(f'{self.inputs.info_topic}: {error}')
+            return None
+        self.checks.camera_info('')
+        return msg, camera
+
+    def _on_pair(self, pair: Pair) -> None:
+        if self.slot is not None:
+            self.slot.put(self._index, pair, self.counters)
+
+    def destroy(self) -> None:
+        """Take its topics away."""
+        self.inputs.unsubscribe()
+        self.outputs.destroy()

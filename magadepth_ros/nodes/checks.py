@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with an input though it can be read: black, frozen, empty, unaligned, unpaired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from magadepth_ros.nodes.reporter import ONCE, Reporter
+from magadepth_ros.pairing import NANO, Counters, Pairer
+
+_FROZEN_AFTER = 15
+_BLACK = 8
+
+
+@dataclass
+class InputChecks:
+    """The checks of one camera; each reports its trouble with the remedy and remembers it."""
+
+    reporter: Reporter
+    rgb_topic: str
+    depth_topic: str
+    label: str = ''
+    trouble: set[str] = field(default_factory=set)
+    """Names of what is wrong with the newest input: black_rgb, frozen_rgb, no_depth, ..."""
+    _picture: bytes = b''
+    _same: int = 0
+    _matched: int = 0
+    _idle: float = 0.0
+
+    def pixels(self, rgb: np.ndarray, measured_share: float) -> None:
+        """Look at (H, W, 3) uint8 RGB and the share of pixels that were measured, 0..1."""
+        # Every 16th pixel costs microseconds and still sees any real picture's noise.
+        sample = np.ascontiguousarray(rgb[8::16, 8::16])
+        self._set(
+            'black_rgb',
+            sample.size > 0 and int(sample.max()) < _BLACK,
+            f'{self.rgb_topic} is black: depth is completed without a picture; '
+            'check exposure, lens cap and light',
+        )
+        picture = sample.tobytes()
+        self._same = self._same + 1 if picture == self._picture else 0
+        self._picture = picture
+        self._set(
+            'frozen_rgb',
+            self._same >= _FROZEN_AFTER,
+            f'{self.rgb_topic} has not changed for {self._same} frames while its stamps did; '
+            'the driver repeats a picture: restart the camera',
+        )
+        self._set(
+            'no_depth',
+            measured_share == 0.0,
+            f'{self.depth_topic} has no usable measurement: the completed depth is a guess from '
+            'the picture alone, without scale; check the depth stream, min_depth and max_depth',
+        )
+
+    def frames(self, rgb_frame: str, depth_frame: str) -> None:
+        """Compare the frame ids of a pair: another frame means that depth is not aligned."""
+        self._set(
+            'unaligned',
+            bool(rgb_frame and depth_frame and rgb_frame != depth_frame),
+            f'{self.depth_topic} is in frame {depth_frame!r}, {self.rgb_topic} in {rgb_frame!r}: '
+            'the depth is not aligned to the colour image and edges will be wrong; switch depth '
+            'alignment on in the driver (align_depth.enable, depth_registration) and remap '
+            'depth/image to the aligned topic',
+            period=ONCE,
+        )
+
+    def camera_info(self, error: str) -> None:
+        """Report why the camera_info cannot be used; empty when it can."""
+        self._set('camera_info', bool(error), error)
+
+    def rest(self) -> None:
+        """Begin anew, as when listening starts: what was wrong before says nothing."""
+        self.trouble.clear()
+        self._idle, self._same = 0.0, 0
+
+    def pairing(self, pairer: Pairer, counters: Counters, seconds: float) -> None:
+        """Say what is missing when nothing has been paired for 2 s; called every ``seconds``."""
+        if counters.matched != self._matched:
+            self._matched, self._idle = counters.matched, 0.0
+            self.trouble.discard('unpaired')
+            self.reporter.forget(f'unpaired{self.label}')
+            return
+        self._idle += seconds
+        if self._idle >= 2.0:
+            self._set('unpaired', True, self._why_unpaired(pairer))
+
+    def _why_unpaired(self, pairer: Pairer) -> str:
+        start = f'nothing paired for {self._idle:.0f} s: '
+        rgb_ns, depth_ns = pairer.newest
+        rgb, depth = pairer.counters.received_rgb, pairer.counters.received_depth
+        if rgb_ns is None and depth_ns is None and not rgb and not depth:
+            return (
+                f'{start}no message on {self.rgb_topic} nor on {self.depth_topic}; is the camera '
+                "running, and are rgb/image and depth/image remapped to its topics ('ros2 topic "
+                "list')?"
+            )
+        if not rgb or not depth:
+            silent = self.depth_topic if rgb else self.rgb_topic
+            other = self.rgb_topic if rgb else self.depth_topic
+            return (
+                f'{start}{other} arrives, but no message on {silent}; check its name with '
+                f"'ros2 topic info -v {silent}', and that the driver publishes it"
+            )
+        if rgb_ns is None or depth_ns is None:
+            return f'{start}stamps of {self.rgb_topic} or {self.depth_topic} are zero'
+        gap = (depth_ns - rgb_ns) / NANO
+        return (
+            f'{start}the newest stamps of {self.rgb_topic} and {self.depth_topic} are '
+            f'{gap:+.3f} s apart (depth minus RGB), slop is {pairer.slop_ns / NANO:.3f} s; one '
+            'stream may have stopped; else synchronise the streams in the driver or raise slop'
+        )
+
+    def _set(self, name: str, wrong: bool, text: str, period: float = 5.0) -> None:
+        if wrong:
+            self.trouble.add(name)
+            self.reporter.warn(f'{name}{self.label}', text, period)
+        elif name in self.trouble:
+            self.trouble.discard(name)
+            self.reporter.forget(f'{name}{self.label}')

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""completion_node: RGB and depth topics in, completed depth, confidence and cloud out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_msgs.msg import Float64
+from std_srvs.srv import SetBool, Trigger
+
+from magadepth_ros.errors import DataError, MagadepthError
+from magadepth_ros.nodes.camera import Camera
+from magadepth_ros.nodes.diagnostics import diagnostics
+from magadepth_ros.nodes.engine_keeper import EngineKeeper, OpenCompleter, open_completer
+from magadepth_ros.nodes.parameters import NodeParameters, declare
+from magadepth_ros.nodes.process import run
+from magadepth_ros.nodes.reporter import Reporter
+from magadepth_ros.nodes.slot import LatestSlot
+from magadepth_ros.nodes.worker import Worker
+
+SUCCESS = TransitionCallbackReturn.SUCCESS
+FAILURE = TransitionCallbackReturn.FAILURE
+
+
+class CompletionNode(LifecycleNode):
+    """
+    The lifecycle around cameras, engine and worker.
+
+    configure: parameters, engine opened and warmed, publishers made. activate: worker started,
+    topics subscribed. deactivate and cleanup give it all back. Callbacks only store; the worker
+    computes.
+    """
+
+    def __init__(self, opener: OpenCompleter = open_completer, **options: Any) -> None:
+        """``opener`` makes the completer of the parameters; ``options`` go to `LifecycleNode`."""
+        super().__init__('completion_node', **options)
+        self.finished = False
+        self._reporter = Reporter(self.get_logger())
+        self._settings = declare(self)
+        self._keeper = EngineKeeper(self._reporter, opener)
+        self._slot = LatestSlot()
+        self._cameras: list[Camera] = []
+        self._worker: Worker | None = None
+        self._enabled = True
+        self._survive_invalid_transitions()
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self.create_service(SetBool, '~/enable', self._on_enable)
+        self.create_service(Trigger, '~/reload_model', self._on_reload)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._latency = self.create_publisher(Float64, '~/debug/latency_ms', 1)
+        self._processing = self.create_publisher(Float64, '~/debug/processing_time_ms', 1)
+        self._jump = self.get_clock().create_jump_callback(
+            JumpThreshold(
+                min_forward=None, min_backward=Duration(seconds=-1), on_clock_change=True
+            ),
+            post_callback=lambda _: self._clear(),
+        )
+        # Steady time: with use_sim_time the node's clock stands still until /clock comes.
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(
+            self._settings.diagnostics_period, self._on_diagnostics, clock=self._steady
+        )
+        self.create_timer(0.5, self._on_watch, clock=self._steady)
+        self._start_timer = None
+        if self._settings.autostart:
+            self._start_timer = self.create_timer(0.0, self._autostart, clock=self._steady)
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Open the engine and make the publishers."""
+        return self._guarded(self._configure)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start to work and to listen."""
+        return self._guarded(self._activate)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop to listen and to work; the engine stays warm."""
+        return self._guarded(self._deactivate)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back the engine and the publishers."""
+        return self._guarded(self.release)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give everything back; the process ends."""
+        self.finished = True
+        return self._guarded(self.release)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give everything back, so that the node can be configured again."""
+        return self._guarded(self.release)
+
+    def release(self) -> None:
+        """Stop, and give back everything that `on_configure` made; harmless in every state."""
+        self._deactivate()
+        for camera in self._cameras:
+            camera.destroy()
+        self._cameras = []
+        self._keeper.close()
+
+    def _configure(self) -> None:
+        self.release()
+        opened = self._keeper.open(self._settings, self.context.ok)
+        if not opened:
+            raise MagadepthError('stopped while the engine was being opened')
+        for index, name in enumerate(self._settings.camera_names()):
+            self._cameras.append(Camera(self, index, name, self._settings, self._reporter))
+        low, high = self._keeper.depth_range
+        self._reporter.info(f'engine {self._keeper.engine_name}, depth {low:g} to {high:g} m')
+
+    def _activate(self) -> None:
+        self._slot = LatestSlot()
+        for camera in self._cameras:
+            camera.slot = self._slot
+        self._worker = Worker(
+            self._cameras,
+            self._slot,
+            self._keeper,
+            self._reporter,
+            lambda: self._settings,
+            lambda: self.get_clock().now().nanoseconds,
+            self._publish_times,
+        )
+        self._worker.start()
+        if self._enabled:
+            self._listen()
+
+    def _deactivate(self) -> None:
+        for camera in self._cameras:
+            camera.inputs.unsubscribe()
+            camera.pairer.clear()
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def _listen(self) -> None:
+        for camera in self._cameras:
+            camera.checks.rest()
+            camera.inputs.subscribe(camera.pairer)
+
+    def _guarded(self, step: Callable[[], None]) -> TransitionCallbackReturn:
+        # rclpy swallows what a transition raises; it is told here, and the state stays.
+        try:
+            step()
+        except Exception as error:
+            kind = '' if isinstance(error, MagadepthError) else f'{type(error).__name__}: '
+            self._reporter.error('lifecycle', f'{kind}{error}', period=0.0)
+            return FAILURE
+        return SUCCESS
+
+    def _autostart(self) -> None:
+        self._start_timer.cancel()
+        if self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def _survive_invalid_transitions(self) -> None:
+        # In rclpy a request for a transition that the state does not have raises out of spin().
+        service = self._service_change_state
+        change_state = service.callback
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                return change_state(request, response)
+            except rclpy_implementation.RCLError:
+                self._reporter.warn(
+                    'transition',
+                    f'transition {request.transition.label or request.transition.id} refused: '
+                    f"state {self._state} does not have it; see 'ros2 lifecycle list'",
+                )
+                response.success = False
+                return response
+
+        service.callback = answer
+
+    @property
+    def _state(self) -> str:
+        return self._state_machine.current_state[1]
+
+    # Requests
+
+    def _on_parameters(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+        before = self._settings
+        try:
+            after = before.changed(parameters, configured=self._state != 'unconfigured')
+        except DataError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._settings = after
+        self._keeper.configure(after)
+        for camera in self._cameras:
+            if after.slop != before.slop:
+                camera.pairer.set_slop(after.slop)
+        return SetParametersResult(successful=True)
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> Any:
+        self._enabled = request.data
+        if self._enabled and self._state == 'active':
+            self._listen()
+        for camera in self._cameras:
+            if not self._enabled:
+                camera.inputs.unsubscribe()
+        response.success = True
+        response.message = f'{"enabled" if self._enabled else "disabled"}, {self._state}'
+        return response
+
+    def _on_reload(self, request: Trigger.Request, response: Trigger.Response) -> Any:
+        try:
+            if self._state == 'unconfigured':
+                raise MagadepthError('nothing to reload: configure the node first')
+            response.success = self._keeper.open(self._settings, self.context.ok)
+            response.message = self._keeper.engine_name
+        except MagadepthError as error:
+            self._reporter.error('reload', f'the model in use stays: {error}', period=0.0)
+            response.success, response.message = False, str(error)
+        return response
+
+    # Time
+
+    def _clear(self) -> None:
+        for camera in self._cameras:
+            camera.pairer.clear()
+
+    def _on_watch(self) -> None:
+        if self._state == 'active' and self._enabled:
+            for camera in self._cameras:
+                camera.checks.pairing(camera.pairer, camera.counters, 0.5)
+
+    def _on_diagnostics(self) -> None:
+        message = diagnostics(
+            self.get_fully_qualified_name(),
+            self._state,
+            self._enabled,
+            self._cameras,
+            self._keeper,
+            self._reporter,
+            self._settings,
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _publish_times(self, latency_ms: float, processing_ms: float) -> None:
+        self._latency.publish(Float64(data=latency_ms))
+        self._processing.publish(Float64(data=processing_ms))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until a signal; the entry point of ``ros2 run magadepth_ros completion_node``."""
+    return run(CompletionNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps an engine ready: opens and warms it, reopens it with back-off, swaps it on reload."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import monotonic
+
+import numpy as np
+
+from magadepth_ros.completion.completer import Completer, Completion
+from magadepth_ros.errors import EngineError, MagadepthError
+from magadepth_ros.nodes.parameters import NodeParameters
+from magadepth_ros.nodes.reporter import Reporter
+
+OpenCompleter = Callable[[NodeParameters], Completer]
+
+_ON_RELOAD = ('model', 'backend', 'precision', 'threads')
+
+FAILURES_BEFORE_REOPEN = 3
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+
+
+def open_completer(parameters: NodeParameters) -> Completer:
+    """Open the model that the parameters name."""
+    return Completer.open(
+        parameters.model,
+        backend=parameters.backend,
+        precision=parameters.precision,
+        threads=parameters.threads,
+        batch=len(parameters.camera_names()),
+        settings=parameters.completion(),
+    )
+
+
+class EngineKeeper:
+    """
+    Owner of the completer between the worker thread, which uses it, and those who change it.
+
+    One failed inference costs one frame. After three in a row the engine is closed and reopened
+    in a thread of its own, with pauses that double from 0.5 s to 30 s, while the worker goes on
+    without it.
+    """
+
+    def __init__(self, reporter: Reporter, opener: OpenCompleter = open_completer) -> None:
+        self._reporter = reporter
+        self._opener = opener
+        self._lock = threading.RLock()
+        self._completer: Completer | None = None
+        self._parameters = NodeParameters()
+        self._failures = 0
+        self._pause = FIRST_PAUSE
+        self._stop = threading.Event()
+        self._opening: threading.Thread | None = None
+        self.failed = ''
+        """Why there is no working engine; empty when there is one."""
+        self.reopened = 0
+
+    @property
+    def engine_name(self) -> str:
+        """Runtime, precision and network in use, for people."""
+        completer = self._completer
+        if completer is None:
+            return 'none'
+        engine = completer.engine
+        return f'{engine.backend} {engine.precision} {engine.info.network}'
+
+    @property
+    def depth_range(self) -> tuple[float, float]:
+        """Plausible range [m]: the completer's, else the parameters', else 0..65."""
+        completer = self._completer
+        if completer is not None:
+            return completer.depth_range
+        return self._parameters.min_depth, self._parameters.max_depth or 65.0
+
+    def open(self, parameters: NodeParameters, keep_on: Callable[[], bool]) -> bool:
+        """
+        Open and warm up, swapping out an engine that is in use only when the new one works.
+
+        The work runs in its own thread, so that a process told to stop need not wait for it.
+
+        Parameters
+        ----------
+        parameters:
+            model, backend, precision, threads and cameras count.
+        keep_on:
+            asked ten times a second; False leaves the opening alone.
+
+        Returns
+        -------
+        bool
+            False when ``keep_on`` ended it.
+
+        Raises
+        ------
+        MagadepthError
+            the model or the runtime; the engine in use, if any, stays.
+
+        """
+        self._stop.clear()
+        outcome: list[BaseException | Completer] = []
+
+        def work() -> None:
+            try:
+                outcome.append(self._warm(parameters))
+            # Handed to the caller's thread, whatever a runtime raises.
+            except BaseException as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=work, name='open-engine', daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(0.1)
+            if not keep_on():
+                return False
+        result = outcome[0]
+        if isinstance(result, Completer):
+            self._swap(result, parameters)
+            return True
+        if isinstance(result, MagadepthError):
+            raise result
+        raise EngineError(f'the engine cannot be opened: {type(result).__name__}: {result}')
+
+    def configure(self, parameters: NodeParameters) -> None:
+        """Apply what can change while the engine runs."""
+        with self._lock:
+            # What only a reload applies must not sneak in when a failed engine is reopened.
+            kept = {name: getattr(self._parameters, name) for name in _ON_RELOAD}
+            self._parameters = replace(parameters, **kept)
+            if self._completer is not None:
+                self._completer.settings = parameters.completion()
+
+    def complete(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Completion]:
+        """
+        Complete a batch, from the worker thread.
+
+        Raises
+        ------
+        EngineError
+            no engine now, or it failed on this batch.
+
+        """
+        with self._lock:
+            if self._completer is None:
+                raise EngineError(self.failed or 'no engine is open')
+            try:
+                completions = self._completer.complete_batch(pairs)
+            except Exception as error:
+                self._count_failure(error)
+                if isinstance(error, EngineError):
+                    raise
+                raise EngineError(f'{type(error).__name__}: {error}') from error
+            if self._failures:
+                self._reporter.info('the engine works again')
+                self._reporter.forget('engine')
+            self._failures, self.failed, self._pause = 0, '', FIRST_PAUSE
+            return completions
+
+    def close(self) -> None:
+        """Release the engine and stop trying to reopen it."""
+        self._stop.set()
+        with self._lock:
+            self._release()
+            self._failures, self.failed, self._pause = 0, '', FIRST_PAUSE
+
+    def _warm(self, parameters: NodeParameters) -> Completer:
+        completer = self._opener(parameters)
+        info = completer.engine.info
+        rgb = np.full((info.height, info.width, 3), 127, np.uint8)
+        depth = np.full(rgb.shape[:2], sum(completer.depth_range) / 2, np.float32)
+        try:
+            # The first inference allocates, the second shows the time to come.
+            for _ in range(2):
+                completer.complete_batch([(rgb, depth)] * len(parameters.camera_names()))
+        except BaseException:
+            completer.close()
+            raise
+        return completer
+
+    def _swap(self, completer: Completer, parameters: NodeParameters) -> None:
+        with self._lock:
+            self._release()
+            self._completer = completer
+            self._parameters = parameters
+            self._failures, self.failed = 0, ''
+
+    def _release(self) -> None:
+        if self._completer is not None:
+            completer, self._completer = self._completer, None
+            try:
+                completer.close()
+            # A runtime that broke may break again on closing; it is let go all the same.
+            except Exception as error:
+                self._reporter.warn('close', f'closing the engine: {error}')
+
+    def _count_failure(self, error: Exception) -> None:
+        self._failures += 1
+        self.failed = str(error) or type(error).__name__
+        if self._failures < FAILURES_BEFORE_REOPEN:
+            return
+        self._release()
+        if self._opening is None or not self._opening.is_alive():
+            self._opening = threading.Thread(
+                target=self._reopen, name='open-engine-again', daemon=True
+            )
+            self._opening.start()
+
+    def _reopen(self) -> None:
+        while not self._stop.is_set():
+            until = monotonic() + self._pause
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            if self._stop.wait(max(0.0, until - monotonic())):
+                return
+            try:
+                completer = self._warm(self._parameters)
+            except Exception as error:
+                self.failed = str(error) or type(error).__name__
+                self._reporter.error(
+                    'engine', f'cannot reopen the engine, next try in {self._pause:g} s: {error}'
+                )
+                continue
+            with self._lock:
+                if self._stop.is_set():
+                    completer.close()
+                    return
+                self._completer = completer
+                self._completer.settings = self._parameters.completion()
+                self.reopened += 1
+            # ``failed`` and the pause are reset by the first frame that goes well.
+            return

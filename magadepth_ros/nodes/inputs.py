@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Subscriptions of one camera: callbacks that only store, and the readers of what they stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
+from magadepth_ros.messages.images import image_to_depth, image_to_rgb
+from magadepth_ros.nodes import qos
+from magadepth_ros.nodes.parameters import NodeParameters
+from magadepth_ros.nodes.reporter import Reporter
+from magadepth_ros.nodes.synchroniser import stamp_ns
+from magadepth_ros.pairing import DEPTH, RGB, Pairer
+
+
+def read_rgb(msg: Any) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of an Image or CompressedImage; EncodingError where it is broken."""
+    return compressed_to_rgb(msg) if isinstance(msg, CompressedImage) else image_to_rgb(msg)
+
+
+def read_depth(msg: Any) -> np.ndarray:
+    """(H, W) float32 metres of an Image or CompressedImage; EncodingError where it is broken."""
+    return compressed_to_depth(msg) if isinstance(msg, CompressedImage) else image_to_depth(msg)
+
+
+class Inputs:
+    """The three subscriptions of one camera; they exist only while the node listens."""
+
+    def __init__(
+        self, node: Node, prefix: str, parameters: NodeParameters, reporter: Reporter
+    ) -> None:
+        """``prefix`` is '' or a camera's namespace with a slash behind it."""
+        self._node = node
+        self._reporter = reporter
+        depth_transport = parameters.depth_transport
+        if depth_transport == 'auto':
+            depth_transport = parameters.transport
+        resolve = node.resolve_topic_name
+        self.rgb_type: type = Image
+        self.depth_type: type = Image
+        # Remapping is applied once more when a subscription is made, so that plain names stay
+        # unresolved until then. image_transport's rule for its suffixes: the base name is
+        # resolved (and so remapped), then extended.
+        self._rgb = f'{prefix}rgb/image'
+        self._depth = f'{prefix}depth/image'
+        self._info = f'{prefix}rgb/camera_info'
+        if parameters.transport == 'compressed':
+            self.rgb_type = CompressedImage
+            self._rgb = f'{resolve(self._rgb)}/compressed'
+        if depth_transport == 'compressed':
+            self.depth_type = CompressedImage
+            self._depth = f'{resolve(self._depth)}/compressedDepth'
+        self.rgb_topic = resolve(self._rgb)
+        self.depth_topic = resolve(self._depth)
+        self.info_topic = resolve(self._info)
+        self.camera_info: CameraInfo | None = None
+        self._subscriptions: list[Subscription] = []
+
+    def subscribe(self, pairer: Pairer) -> None:
+        """Start to listen."""
+        if self._subscriptions:
+            return
+
+        def on_rgb(msg: Any) -> None:
+            pairer.add(RGB, stamp_ns(msg), msg)
+
+        def on_depth(msg: Any) -> None:
+            pairer.add(DEPTH, stamp_ns(msg), msg)
+
+        self._add(self.rgb_type, self._rgb, self.rgb_topic, on_rgb)
+        self._add(self.depth_type, self._depth, self.depth_topic, on_depth)
+        self._add(CameraInfo, self._info, self.info_topic, self._on_info)
+
+    def unsubscribe(self) -> None:
+        """Stop to listen; the last camera_info is kept."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+
+    def _on_info(self, msg: CameraInfo) -> None:
+        self.camera_info = msg
+
+    def _add(self, kind: type, name: str, topic: str, callback: Callable[[Any], None]) -> None:
+        self._subscriptions.append(
+            self._node.create_subscription(
+                kind,
+                name,
+                callback,
+                qos.sensor_input(),
+                event_callbacks=qos.subscription_events(self._reporter, topic),
+                qos_overriding_options=qos.overrides(),
+            )
+        )

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishers of one camera; each fills its message only when somebody subscribes."""
+
+from __future__ import annotations
+
+from time import monotonic, perf_counter
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from std_msgs.msg import Header
+
+from magadepth_ros.completion.colorize import colorize
+from magadepth_ros.completion.completer import Completion
+from magadepth_ros.completion.project import CloudProjector
+from magadepth_ros.messages.camera_info import Intrinsics, camera_info
+from magadepth_ros.messages.clouds import fill_cloud
+from magadepth_ros.messages.compressed import depth_to_compressed
+from magadepth_ros.messages.images import fill, to_millimetres
+from magadepth_ros.nodes import qos
+from magadepth_ros.nodes.parameters import NodeParameters
+from magadepth_ros.nodes.reporter import Reporter
+
+
+class Outputs:
+    """
+    What goes out for one camera, all with the header of the RGB.
+
+    ``depth/completed`` (and ``/compressedDepth`` below it), ``depth/camera_info``,
+    ``depth/confidence``, ``depth/colorized``, ``depth/points``. Used from the worker thread.
+    """
+
+    def __init__(self, node: Node, prefix: str, reporter: Reporter) -> None:
+        """``prefix`` is '' or a camera's namespace with a slash behind it."""
+        self._node = node
+        self._reporter = reporter
+        self._publishers: list[Publisher] = []
+        base = f'{prefix}depth'
+        self._depth = self._add(Image, f'{base}/completed')
+        resolved = node.resolve_topic_name(f'{base}/completed')
+        self._compressed = self._add(CompressedImage, f'{resolved}/compressedDepth')
+        self._info = self._add(CameraInfo, f'{base}/camera_info')
+        self._confidence = self._add(Image, f'{base}/confidence')
+        self._colorized = self._add(Image, f'{base}/colorized')
+        self._points = self._add(PointCloud2, f'{base}/points')
+        # Messages are filled again and again, so that their memory is touched once.
+        self._depth_msg, self._confidence_msg, self._colorized_msg = Image(), Image(), Image()
+        self._points_msg = PointCloud2()
+        self._projector = CloudProjector()
+        self._next_cloud = self._next_colorized = 0.0
+
+    def wanted(self) -> bool:
+        """Whether anybody subscribes to any of it."""
+        return any(publisher.get_subscription_count() for publisher in self._publishers)
+
+    def publish(
+        self,
+        header: Header,
+        completion: Completion,
+        parameters: NodeParameters,
+        depth_range: tuple[float, float],
+    ) -> None:
+        """Publish the images of one frame; depth first, as robots wait for it."""
+        if self._depth.get_subscription_count():
+            self._depth_msg.header = header
+            if parameters.output_encoding == '16UC1':
+                fill(self._depth_msg, to_millimetres(completion.depth), '16UC1')
+            else:
+                fill(self._depth_msg, completion.depth, '32FC1')
+            self._depth.publish(self._depth_msg)
+        if self._compressed.get_subscription_count():
+            self._compressed.publish(
+                depth_to_compressed(
+                    header,
+                    completion.depth,
+                    parameters.output_encoding,
+                    parameters.compressed_format,
+                    depth_range[1],
+                )
+            )
+        if self._confidence.get_subscription_count():
+            self._confidence_msg.header = header
+            fill(self._confidence_msg, completion.confidence, '32FC1')
+            self._confidence.publish(self._confidence_msg)
+        if self._colorized.get_subscription_count():
+            now = monotonic()
+            if now >= self._next_colorized:
+                self._next_colorized = _next(self._next_colorized, now, parameters.colorized_rate)
+                self._colorized_msg.header = header
+                fill(self._colorized_msg, colorize(completion.depth, *depth_range), 'rgb8')
+                self._colorized.publish(self._colorized_msg)
+
+    def publish_with_camera(
+        self,
+        header: Header,
+        rgb: np.ndarray,
+        completion: Completion,
+        parameters: NodeParameters,
+        source: CameraInfo,
+        camera: Intrinsics,
+    ) -> float:
+        """Publish what needs the intrinsics; return the milliseconds spent on the cloud."""
+        if self._info.get_subscription_count():
+            self._info.publish(camera_info(header, source, camera))
+        now = monotonic()
+        if not self._points.get_subscription_count() or now < self._next_cloud:
+            return 0.0
+        self._next_cloud = _next(self._next_cloud, now, parameters.cloud_rate)
+        start = perf_counter()
+        cloud = self._projector.project(
+            completion.depth,
+            rgb,
+            (camera.fx, camera.fy, camera.cx, camera.cy),
+            parameters.cloud_stride,
+        )
+        fill_cloud(self._points_msg, header, cloud)
+        self._points.publish(self._points_msg)
+        return (perf_counter() - start) * 1e3
+
+    def wants_camera(self) -> bool:
+        """Whether anybody subscribes to what needs the intrinsics."""
+        return bool(self._info.get_subscription_count() or self._points.get_subscription_count())
+
+    def destroy(self) -> None:
+        """Take the topics away."""
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
+        self._publishers.clear()
+
+    def _add(self, kind: type, name: str) -> Publisher:
+        publisher = self._node.create_publisher(
+            kind,
+            name,
+            qos.output(),
+            event_callbacks=qos.publisher_events(
+                self._reporter, self._node.resolve_topic_name(name)
+            ),
+            qos_overriding_options=qos.overrides(),
+        )
+        self._publishers.append(publisher)
+        return publisher
+
+
+def _next(planned: float, now: float, rate: float) -> float:
+    """When the next message of a topic with a rate limit [Hz] is due; 0 = no limit."""
+    if rate <= 0:
+        return 0.0
+    # Counted from the plan, not from now, so that 10 Hz stays 10 Hz with frames at 30 Hz.
+    return max(planned, now - 1.0 / rate) + 1.0 / rate

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of completion_node: names, defaults, descriptions, ranges and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from magadepth_ros.completion.completer import CompletionSettings
+from magadepth_ros.errors import DataError
+
+LIVE = 'Takes effect at once.'
+ON_RELOAD = 'Takes effect at ~/reload_model or configure.'
+ON_CONFIGURE = 'Takes effect at configure; fixed while the node is inactive or active.'
+
+
+def _p(
+    default: Any,
+    text: str,
+    when: str = LIVE,
+    limits: tuple[float, float] | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    metadata = {'text': text, 'when': when, 'limits': limits, 'choices': choices}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class NodeParameters:
+    """One consistent set of parameter values; each field is a parameter of the same name."""
+
+    model: str = _p('magadepth_small', 'Shipped model by name, or path of an ONNX.', ON_RELOAD)
+    backend: str = _p('auto', 'Runtime: auto, openvino, tensorrt or torch.', ON_RELOAD)
+    precision: str = _p(
+        'auto',
+        'Arithmetic inside the network; auto is the lowest that the model calls safe.',
+        ON_RELOAD,
+        choices=('auto', 'fp32', 'bf16', 'fp16', 'int8'),
+    )
+    threads: int = _p(0, 'CPU threads of the runtime; 0 = all cores.', ON_RELOAD, (0, 256))
+    min_depth: float = _p(
+        0.0, 'Nearest plausible depth [m]; 0 = the range of the model.', limits=(0.0, 60.0)
+    )
+    max_depth: float = _p(
+        0.0, 'Farthest plausible depth [m]; 0 = the range of the model.', limits=(0.0, 65.0)
+    )
+    keep_measured: bool = _p(True, 'Measured pixels leave as they came.')
+    replace_outliers: bool = _p(False, 'Treat flying pixels and speckle as missing.')
+    outlier_tolerance: float = _p(
+        0.05, 'How far an outlier is off, relative to its depth.', limits=(0.001, 1.0)
+    )
+    confidence_threshold: float = _p(
+        0.0, 'Predicted pixels below this confidence become unknown.', limits=(0.0, 1.0)
+    )
+    output_encoding: str = _p(
+        '32FC1',
+        'depth/completed in metres with NaN (32FC1) or millimetres with 0 (16UC1).',
+        choices=('32FC1', '16UC1'),
+    )
+    compressed_format: str = _p(
+        'png', 'Of depth/completed/compressedDepth; rvl is faster, larger.', choices=('png', 'rvl')
+    )
+    cloud_stride: int = _p(1, 'Every how many pixels the cloud has a point.', limits=(1, 16))
+    cloud_rate: float = _p(0.0, 'Most clouds a second [Hz]; 0 = each frame.', limits=(0.0, 1e3))
+    colorized_rate: float = _p(
+        0.0, 'Most coloured pictures a second [Hz]; 0 = each frame.', limits=(0.0, 1e3)
+    )
+    slop: float = _p(
+        -1.0,
+        'Largest gap between the stamps of a pair [s]; 0 = equal stamps, -1 = half a frame, '
+        'measured.',
+        limits=(-1.0, 10.0),
+    )
+    max_age: float = _p(
+        0.5, 'Pairs older than this are dropped [s]; 0 = never.', limits=(0.0, 60.0)
+    )
+    on_failure: str = _p(
+        'passthrough',
+        'When the engine fails: publish the measured depth alone, or nothing.',
+        choices=('passthrough', 'silent'),
+    )
+    queue_size: int = _p(
+        10, 'Messages of a stream that wait for their partner.', ON_CONFIGURE, (1, 100)
+    )
+    synchronizer: str = _p(
+        'auto',
+        'Who pairs: auto is message_filters where it is installed.',
+        ON_CONFIGURE,
+        choices=('auto', 'message_filters', 'own'),
+    )
+    transport: str = _p(
+        'raw',
+        'Inputs as images, or from rgb/image/compressed and depth/image/compressedDepth.',
+        ON_CONFIGURE,
+        choices=('raw', 'compressed'),
+    )
+    depth_transport: str = _p(
+        'auto',
+        "The depth's transport where it differs; auto = as transport.",
+        ON_CONFIGURE,
+        choices=('auto', 'raw', 'compressed'),
+    )
+    cameras: tuple[str, ...] = _p(
+        ('',),
+        "Names of cameras, each in its own namespace; [''] is one camera in the node's.",
+        ON_CONFIGURE,
+    )
+    autostart: bool = _p(True, 'Configure and activate by itself at the start.', ON_CONFIGURE)
+    diagnostics_period: float = _p(
+        1.0, 'Seconds between /diagnostics messages.', ON_CONFIGURE, (0.1, 60.0)
+    )
+
+    def completion(self) -> CompletionSettings:
+        """
+        Return what the completer needs of this.
+
+        Raises
+        ------
+        DataError
+            the values contradict each other.
+
+        """
+        return CompletionSettings(
+            min_depth=self.min_depth or None,
+            max_depth=self.max_depth or None,
+            keep_measured=self.keep_measured,
+            replace_outliers=self.replace_outliers,
+            outlier_tolerance=self.outlier_tolerance,
+            confidence_threshold=self.confidence_threshold,
+        )
+
+    def camera_names(self) -> tuple[str, ...]:
+        """Names of the cameras; ``('',)`` for one camera in the node's namespace."""
+        return tuple(name for name in self.cameras if name) or ('',)
+
+    def changed(self, parameters: Iterable[Parameter], configured: bool) -> NodeParameters:
+        """
+        Apply changes, all or none.
+
+        Parameters
+        ----------
+        parameters:
+            changes; names that are not of this class are left to others.
+        configured:
+            whether those that are fixed after configure are fixed now.
+
+        Raises
+        ------
+        DataError
+            a value is not allowed, and why.
+
+        """
+        known = {item.name: item for item in fields(self)}
+        changes: dict[str, Any] = {}
+        for parameter in parameters:
+            item = known.get(parameter.name)
+            if item is None:
+                continue
+            value = parameter.value
+            if isinstance(item.default, tuple):
+                value = tuple(value or ())
+            if configured and item.metadata['when'] == ON_CONFIGURE:
+                if value != getattr(self, item.name):
+                    raise DataError(
+                        f'{item.name} is fixed while the node is configured: deactivate and '
+                        'clean it up, set it, then configure it again'
+                    )
+                continue
+            choices = item.metadata['choices']
+            if choices and value not in choices:
+                raise DataError(
+                    f'{item.name}: expected one of {", ".join(choices)}, got {value!r}'
+                )
+            changes[item.name] = value
+        result = replace(self, **changes)
+        result.completion()
+        if -1.0 < result.slop < 0.0:
+            raise DataError(f'slop: expected -1, 0 or a time above 0 s, got {result.slop}')
+        names = result.camera_names()
+        if len(set(names)) < len(names):
+            raise DataError(f'cameras: expected different names, got {", ".join(names)}')
+        return result
+
+
+def declare(node: Node) -> NodeParameters:
+    """
+    Declare every parameter with its description and range, and read the start values.
+
+    Raises
+    ------
+    DataError
+        a value given at the start has the wrong type or is not allowed.
+
+    """
+    given = []
+    for item in fields(NodeParameters):
+        default = list(item.default) if isinstance(item.default, tuple) else item.default
+        try:
+            given.append(node.declare_parameter(item.name, default, _descriptor(item)))
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            hint = ' (write 1.0, not 1)' if isinstance(default, float) else ''
+            raise DataError(
+                f'parameter {item.name}: expected a {type(default).__name__}{hint}: {error}'
+            ) from error
+    return NodeParameters().changed(given, configured=False)
+
+
+def _descriptor(item: Any) -> ParameterDescriptor:
+    about = item.metadata
+    descriptor = ParameterDescriptor(description=f'{about["text"]} {about["when"]}')
+    if about['choices']:
+        descriptor.additional_constraints = 'one of: ' + ', '.join(about['choices'])
+    if about['limits'] is not None:
+        low, high = about['limits']
+        if isinstance(item.default, float):
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=float(low), to_value=float(high))
+            ]
+        else:
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+    return descriptor

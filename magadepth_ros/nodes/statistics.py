@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rates, latencies and stage times of one camera, gathered by the worker, read by /diagnostics."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+
+import numpy as np
+
+STAGES = ('wait', 'decode', 'fit', 'infer', 'restore', 'merge', 'publish', 'cloud')
+_KEPT = 300
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What happened since the last summary, and percentiles of the last 300 frames [ms]."""
+
+    rate_hz: float
+    frames: int
+    latency_p50: float
+    latency_p95: float
+    processing_p50: float
+    processing_p95: float
+    unfilled_share: float
+    measured_share: float
+    stages: Mapping[str, float] = field(default_factory=dict)
+
+
+class Statistics:
+    """Thread safe; a frame costs a few appends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._frames = 0
+        self._since = 0
+        self._start = monotonic()
+        self._latency: deque[float] = deque(maxlen=_KEPT)
+        self._processing: deque[float] = deque(maxlen=_KEPT)
+        self._stages: dict[str, deque[float]] = {}
+        self._unfilled = 1.0
+        self._measured = 0.0
+
+    def frame(
+        self, latency_ms: float, processing_ms: float, unfilled: float, measured: float
+    ) -> None:
+        """Count one published frame; shares are of its pixels, 0..1."""
+        with self._lock:
+            self._frames += 1
+            self._since += 1
+            self._latency.append(latency_ms)
+            self._processing.append(processing_ms)
+            self._unfilled, self._measured = unfilled, measured
+
+    def stages(self, timings: Mapping[str, float]) -> None:
+        """Take the milliseconds of some stages of one frame."""
+        with self._lock:
+            for name, value in timings.items():
+                self._stages.setdefault(name, deque(maxlen=_KEPT)).append(value)
+
+    def summary(self) -> Summary:
+        """Sum up, and begin to count the rate anew."""
+        with self._lock:
+            now = monotonic()
+            rate = self._since / max(now - self._start, 1e-6)
+            self._since, self._start = 0, now
+            stages = {
+                name: float(np.median(self._stages[name]))
+                for name in STAGES
+                if self._stages.get(name)
+            }
+            latency, processing = list(self._latency), list(self._processing)
+            frames, unfilled, measured = self._frames, self._unfilled, self._measured
+        return Summary(
+            rate_hz=rate,
+            frames=frames,
+            latency_p50=_percentile(latency, 50),
+            latency_p95=_percentile(latency, 95),
+            processing_p50=_percentile(processing, 50),
+            processing_p95=_percentile(processing, 95),
+            unfilled_share=unfilled,
+            measured_share=measured,
+            stages=stages,
+        )
+
+
+def _percentile(values: list[float], share: float) -> float:
+    return float(np.percentile(values, share)) if values else float('nan')

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker thread: takes the newest pairs, completes them in one batch, publishes them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import cv2
+import numpy as np
+from std_msgs.msg import Header
+
+from magadepth_ros.completion.completer import Completion
+from magadepth_ros.errors import EncodingError, EngineError
+from magadepth_ros.nodes.camera import Camera
+from magadepth_ros.nodes.engine_keeper import EngineKeeper
+from magadepth_ros.nodes.inputs import read_depth, read_rgb
+from magadepth_ros.nodes.parameters import NodeParameters
+from magadepth_ros.nodes.reporter import Reporter
+from magadepth_ros.nodes.slot import LatestSlot
+from magadepth_ros.pairing import NANO, Pair
+
+FOREIGN_CLOCK = 10.0
+"""A stamp further than this from the node's clock [s] was made by another clock."""
+
+
+@dataclass
+class Frame:
+    """A pair that could be read."""
+
+    camera: Camera
+    header: Header
+    stamp_ns: int
+    rgb: np.ndarray
+    depth: np.ndarray
+    taken: float
+
+
+class Worker:
+    """Owns the thread; everything in it survives every message and every engine error."""
+
+    def __init__(
+        self,
+        cameras: Sequence[Camera],
+        slot: LatestSlot,
+        keeper: EngineKeeper,
+        reporter: Reporter,
+        parameters: Callable[[], NodeParameters],
+        now_ns: Callable[[], int],
+        publish_times: Callable[[float, float], None],
+    ) -> None:
+        """
+        Prepare; `start` begins.
+
+        ``parameters`` gives the values in force, ``now_ns`` the node's clock [ns],
+        ``publish_times`` takes latency and processing time of a frame [ms].
+        """
+        self._cameras = cameras
+        self._slot = slot
+        self._keeper = keeper
+        self._reporter = reporter
+        self._parameters = parameters
+        self._now_ns = now_ns
+        self._publish_times = publish_times
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the frame in work and end the thread."""
+        self._stop.set()
+        self._slot.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5.0)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            taken = self._slot.take(0.2)
+            if not taken:
+                continue
+            try:
+                self._work(taken)
+            # The last line of defence: a frame may be lost, the thread may not.
+            except Exception as error:
+                if self._stop.is_set():
+                    return
+                self._reporter.error('frame', f'frame lost: {type(error).__name__}: {error}')
+
+    def _work(self, taken: Sequence[tuple[int, Pair]]) -> None:
+        parameters = self._parameters()
+        frames = []
+        for index, pair in taken:
+            camera = self._cameras[index]
+            # Nothing is computed for topics without subscribers.
+            if camera.outputs.wanted() and self._fresh(camera, pair, parameters.max_age):
+                frame = self._read(camera, pair)
+                if frame is not None:
+                    frames.append(frame)
+        if not frames:
+            return
+        try:
+            completions = self._keeper.complete([(f.rgb, f.depth) for f in frames])
+        except EngineError as error:
+            self._reporter.error('engine', f'engine failed ({parameters.on_failure}): {error}')
+            if parameters.on_failure == 'silent':
+                return
+            completions = [measured_only(f.depth, self._keeper.depth_range) for f in frames]
+        for frame, completion in zip(frames, completions):
+            self._publish(frame, completion, parameters)
+
+    def _fresh(self, camera: Camera, pair: Pair, max_age: float) -> bool:
+        if max_age <= 0 or pair.stamp_ns == 0:
+            return True
+        age = (self._now_ns() - pair.stamp_ns) / NANO
+        if abs(age) > FOREIGN_CLOCK:
+            self._reporter.warn(
+                f'clock {camera.name}',
+                f'stamps of {camera.inputs.rgb_topic} are {age:.1f} s old: another clock made '
+                'them, so max_age is not applied; for a bag set use_sim_time and play it with '
+                '--clock, for another computer synchronise the clocks',
+                period=60.0,
+            )
+            return True
+        if age <= max_age:
+            return True
+        camera.counters.aged += 1
+        self._reporter.warn(
+            f'age {camera.name}',
+            f'pair of {camera.inputs.rgb_topic} dropped: {age:.2f} s old, max_age is '
+            f'{max_age:.2f} s; the network or the camera is slow, or max_age too short',
+        )
+        return False
+
+    def _read(self, camera: Camera, pair: Pair) -> Frame | None:
+        taken = perf_counter()
+        try:
+            rgb, depth = read_rgb(pair.rgb), read_depth(pair.depth)
+            rgb = at_size_of(rgb, depth)
+        except EncodingError as error:
+            self._reporter.warn(
+                f'message {camera.name}',
+                f'pair of {camera.inputs.rgb_topic} and {camera.inputs.depth_topic} dropped: '
+                f'{error}',
+            )
+            return None
+        camera.checks.frames(pair.rgb.header.frame_id, pair.depth.header.frame_id)
+        camera.statistics.stages(
+            {
+                'wait': (taken - pair.arrived) * 1e3,
+                'decode': (perf_counter() - taken) * 1e3,
+            }
+        )
+        return Frame(camera, pair.rgb.header, pair.stamp_ns, rgb, depth, taken)
+
+    def _publish(self, frame: Frame, completion: Completion, parameters: NodeParameters) -> None:
+        camera = frame.camera
+        start = perf_counter()
+        camera.outputs.publish(frame.header, completion, parameters, self._keeper.depth_range)
+        latency_ms = (self._now_ns() - frame.stamp_ns) / 1e6
+        published = perf_counter()
+        cloud_ms = 0.0
+        if camera.outputs.wants_camera():
+            found = camera.intrinsics_for(completion.depth)
+            if found is not None:
+                cloud_ms = camera.outputs.publish_with_camera(
+                    frame.header, frame.rgb, completion, parameters, *found
+                )
+        processing_ms = (perf_counter() - frame.taken) * 1e3
+        known = cv2.countNonZero(cv2.inRange(completion.depth, 0.0, 1e6))
+        camera.statistics.stages(
+            {**completion.timings, 'publish': (published - start) * 1e3, 'cloud': cloud_ms}
+        )
+        camera.statistics.frame(
+            latency_ms,
+            processing_ms,
+            1.0 - known / completion.depth.size,
+            completion.measured_share,
+        )
+        camera.checks.pixels(frame.rgb, completion.measured_share)
+        self._publish_times(latency_ms, processing_ms)
+
+
+def at_size_of(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """
+    Bring (H, W, 3) RGB to the size of (h, w) depth, whose pixels are the measurements.
+
+    Raises
+    ------
+    EncodingError
+        the pictures have different shapes, so the depth is not aligned to the colour image.
+
+    """
+    if rgb.shape[:2] == depth.shape:
+        return rgb
+    (height, width), (h, w) = rgb.shape[:2], depth.shape
+    if abs(width * h - height * w) > max(width, height):
+        raise EncodingError(
+            f'RGB is {width}x{height} and depth {w}x{h}: expected one size, or sizes of the same '
+            'shape; switch depth alignment on in the camera driver and use its aligned topic'
+        )
+    smaller = h < height
+    return cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+def measured_only(depth: np.ndarray, depth_range: tuple[float, float]) -> Completion:
+    """What is published without an engine: the plausible measurements alone, nothing filled."""
+    low, high = depth_range
+    valid = cv2.inRange(depth, max(low, 1e-6), high) > 0
+    return Completion(
+        depth=np.where(valid, depth, np.float32(np.nan)),
+        confidence=valid.astype(np.float32),
+        filled=np.zeros(depth.shape, bool),
+        measured_share=float(np.count_nonzero(valid)) / depth.size,
+    )
