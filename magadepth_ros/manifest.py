@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read folders of RGB-D frames described by a ``manifest.json``, and write depth pictures."""
+"""Read folders of RGB-D frames described by a ``manifest.json``."""
 
 from __future__ import annotations
 
 import json
-import os
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -15,11 +12,19 @@ import cv2
 import numpy as np
 
 from magadepth_ros.errors import DataError
+from magadepth_ros.pictures import decode, read_depth, read_rgb, write_depth_png
+
+__all__ = [
+    'Frame',
+    'FrameData',
+    'Manifest',
+    'read_depth',
+    'read_manifest',
+    'read_rgb',
+    'write_depth_png',
+]
 
 MANIFEST_NAME = 'manifest.json'
-
-_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
-_JPEG_SIGNATURE = b'\xff\xd8\xff'
 
 
 class FrameData(NamedTuple):
@@ -158,63 +163,6 @@ def read_manifest(folder: str | Path) -> Manifest:
     )
 
 
-def read_rgb(path: str | Path) -> np.ndarray:
-    """Read a colour (or grey) picture as (H, W, 3) uint8 RGB; DataError where it is broken."""
-    # The orientation tag is ignored because the depth picture has none to follow.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = _decode(Path(path), flags)
-    return np.ascontiguousarray(image[:, :, ::-1])
-
-
-def read_depth(path: str | Path, depth_scale: float = 0.001) -> np.ndarray:
-    """
-    Read a 16-bit depth picture as (H, W) float32 metres, 0 = missing.
-
-    ``depth_scale`` is metres per unit. Raises DataError where the file is missing or broken or is
-    not 16-bit with one channel: an 8-bit picture is a colouring of depth, not depth.
-    """
-    image = _decode(Path(path), cv2.IMREAD_UNCHANGED)
-    if image.dtype != np.uint16 or image.ndim != 2:
-        channels = 1 if image.ndim == 2 else image.shape[2]
-        raise DataError(
-            f'{path}: expected depth as a 16-bit picture with one channel, got '
-            f'{image.dtype.itemsize * 8}-bit with {channels}; save the raw depth, not a preview'
-        )
-    return (image * np.float64(depth_scale)).astype(np.float32)
-
-
-def write_depth_png(path: str | Path, depth_m: np.ndarray, depth_scale: float = 0.001) -> None:
-    """
-    Write depth as a 16-bit PNG, all at once: a reader sees the old file or the whole new one.
-
-    Parameters
-    ----------
-    path:
-        the file; its folder is made if need be.
-    depth_m:
-        (H, W) floating point metres; NaN, inf, zero, negative and too large values become 0.
-    depth_scale:
-        metres per unit of the PNG, 0.001 = millimetres.
-
-    """
-    path = Path(path)
-    if depth_m.ndim != 2:
-        raise DataError(f'{path}: expected depth of shape (H, W), got {depth_m.shape}')
-    units = np.rint(depth_m.astype(np.float64) / depth_scale)
-    known = np.isfinite(units) & (units > 0) & (units <= 65535)
-    ok, encoded = cv2.imencode('.png', np.where(known, units, 0).astype(np.uint16))
-    if not ok:
-        raise DataError(f'{path}: depth of shape {depth_m.shape} could not be encoded as PNG')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_bytes(encoded.tobytes())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DataError(f'{path}: cannot be written: {error.strerror}') from None
-
-
 def _frame(manifest: Path, index: int, entry: Any, scale: float) -> Frame:
     where = f'{manifest}: frame {index}'
     if not isinstance(entry, dict):
@@ -262,7 +210,7 @@ def _number(value: Any) -> float | None:
 
 
 def _read_score(path: Path) -> np.ndarray:
-    image = _decode(path, cv2.IMREAD_UNCHANGED)
+    image = decode(path, cv2.IMREAD_UNCHANGED)
     if image.dtype != np.uint8 or image.ndim != 2:
         raise DataError(f'{path}: expected an 8-bit picture with one channel (0, 1 or 2)')
     return image
@@ -270,39 +218,3 @@ def _read_score(path: Path) -> np.ndarray:
 
 def _size(image: np.ndarray) -> str:
     return f'{image.shape[1]}x{image.shape[0]}'
-
-
-def _decode(path: Path, flags: int) -> np.ndarray:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f'{path}: cannot be read: {error.strerror}') from None
-    fault = _fault(data)
-    image = None if fault else cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if image is None:
-        raise DataError(
-            f'{path}: not a whole picture ({fault or "unknown format"}); copy it again'
-        )
-    return image
-
-
-def _fault(data: bytes) -> str:
-    """Say what is wrong with a PNG or JPEG; OpenCV returns the top of a cut one as if whole."""
-    if not data:
-        return 'the file is empty'
-    if data.startswith(_JPEG_SIGNATURE):
-        return '' if data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda') else 'JPEG cut short'
-    if not data.startswith(_PNG_SIGNATURE):
-        return ''
-    at = len(_PNG_SIGNATURE)
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from('>I', data, at)
-        end = at + 12 + length
-        if end > len(data):
-            break
-        if zlib.crc32(data[at + 4 : end - 4]) != struct.unpack_from('>I', data, end - 4)[0]:
-            return 'PNG with a damaged chunk'
-        if data[at + 4 : at + 8] == b'IEND':
-            return ''
-        at = end
-    return 'PNG cut short'

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``magadepth evaluate`` from the command line: figures, files, and frames without a target."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.models import write_tiny_model
+
+from magadepth_ros.commands.main import main
+from magadepth_ros.manifest import write_depth_png
+from magadepth_training.evaluation.baselines import BASELINES
+
+SIZE = (48, 64)
+
+
+def write_frames(folder: Path, count: int = 3, without_target: tuple[int, ...] = ()) -> Path:
+    """Slanted planes with steps, holes and a score that ignores some pixels."""
+    rng = np.random.default_rng(11)
+    entries = []
+    v, u = np.mgrid[: SIZE[0], : SIZE[1]]
+    for i in range(count):
+        target = 1.2 + 0.01 * u + 0.004 * v * (i + 1)
+        target[10:30, 20 + i : 40 + i] = 0.8
+        depth = target + rng.normal(0, 0.004, SIZE)
+        hidden = rng.random(SIZE) < 0.05
+        hidden[15:35, 30:50] = True
+        score = np.where(hidden, 1, 2)
+        score[:3] = 0
+        rgb = rng.integers(0, 255, (*SIZE, 3), np.uint8)
+        names = {key: f'{i:02}.{key}.png' for key in ('rgb', 'depth', 'target', 'score')}
+        cv2.imwrite(str(folder / names['rgb']), rgb)
+        cv2.imwrite(str(folder / names['score']), score.astype(np.uint8))
+        write_depth_png(folder / names['depth'], np.where(hidden, 0, depth))
+        target[40:, :10] = 0
+        write_depth_png(folder / names['target'], target)
+        if i in without_target:
+            del names['target'], names['score']
+        entries.append({**names, 'sensor': f'sensor {i % 2}', 'scene': 'room'})
+    content = {'name': 'planes', 'depth_scale': 0.001, 'frames': entries}
+    (folder / 'manifest.json').write_text(json.dumps(content))
+    return folder
+
+
+def reference(folder: Path, predictions: Path, value: int) -> dict[str, float]:
+    """Re-state the scoring of stored PNG files, in doubles made from whole millimetres."""
+    rows = []
+    for entry in json.loads((folder / 'manifest.json').read_text())['frames']:
+        stem = entry['rgb'].split('.')[0]
+        read = [cv2.imread(str(folder / entry[key]), -1) for key in ('target', 'score')]
+        predicted = cv2.imread(str(predictions / f'{stem}.png'), -1)
+        # A pixel whose target is unknown is never scored.
+        mask = (read[1] == value) & (read[0] > 0)
+        p, t = predicted[mask] / 1000.0, read[0][mask] / 1000.0
+        ratio = np.maximum(p, t) / np.maximum(np.minimum(p, t), 1e-9)
+        rows.append(
+            {
+                'rmse': np.sqrt(np.mean((p - t) ** 2)),
+                'mae': np.mean(abs(p - t)),
+                'rel': np.mean(abs(p - t) / t),
+                'd105': 100 * np.mean(ratio < 1.05),
+                'd110': 100 * np.mean(ratio < 1.10),
+                'd125': 100 * np.mean(ratio < 1.25),
+                'unfilled': np.mean(p == 0),
+            }
+        )
+    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+
+
+def run(*arguments: object) -> int:
+    return main(['evaluate', *map(str, arguments)])
+
+
+def test_figures_of_a_folder_and_of_a_live_method_are_the_reference(tmp_path: Path) -> None:
+    folder = write_frames(tmp_path)
+    predictions = tmp_path / 'stored'
+    for i in range(3):
+        depth = cv2.imread(str(folder / f'{i:02}.depth.png'), -1) / 1000
+        filled = BASELINES['telea'](np.zeros((*SIZE, 3), np.uint8), depth.astype(np.float32))
+        filled[31, 40:44] = 0
+        write_depth_png(predictions / f'{i:02}.png', filled)
+    out = tmp_path / 'out.json'
+    assert run(folder, '--predictions', predictions, '--baselines', 'telea', '--json', out) == 0
+    stored, live = json.loads(out.read_text())['rows']
+    for region, value in (('fill', 1), ('keep', 2)):
+        for key, expected in reference(folder, predictions, value).items():
+            assert round(stored[region][key], 4) == round(expected, 4), (region, key)
+    assert stored['fill']['unfilled'] > 0 and 'ms' not in stored
+    assert live['fill']['unfilled'] == 0 and live['ms'] > 0
+    assert live['fill']['rmse'] < stored['fill']['rmse']
+    assert live['keep'] == stored['keep']
+
+
+def test_model_baselines_table_csv_and_sheet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_frames(tmp_path)
+    model = write_tiny_model(tmp_path / 'tiny.onnx', *SIZE)
+    files = [tmp_path / 'new' / name for name in ('a.json', 'a.csv', 'a.png')]
+    flags = ('--json', files[0], '--csv', files[1], '--sheet', files[2])
+    assert run(folder, '--models', model, '--baselines', 'nearest', 'levin', *flags) == 0
+    content = json.loads(files[0].read_text())
+    assert [row['name'] for row in content['rows']] == ['tiny', 'nearest', 'levin']
+    tiny, nearest, _ = content['rows']
+    assert tiny['kind'] == 'model' and tiny['runtime'] and tiny['frames_scored'] == 3
+    assert tiny['ause'] >= 0 and 'ause' not in nearest and nearest['ause_distance'] >= 0
+    assert set(tiny['sensors']) == {'sensor 0', 'sensor 1'} and 'flicker' not in tiny
+    shown = capsys.readouterr().out
+    assert f'{tiny["fill"]["rmse"]:.4f}' in shown and 'sensor 1' in shown
+    lines = list(csv.DictReader(files[1].open()))
+    groups = {line['group'] for line in lines}
+    assert groups == {'all', 'sensor:sensor 0', 'sensor:sensor 1', 'scene:room'}
+    assert float(lines[0]['fill_rmse']) == pytest.approx(tiny['fill']['rmse'], rel=1e-4)
+    sheet = cv2.imread(str(files[2]))
+    assert sheet.shape[1] > 5 * 200 and sheet.max() > 200
+
+
+def test_step_limit_and_frames_without_target(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_frames(tmp_path, 5, without_target=(2,))
+    out, sheet = tmp_path / 'a.json', tmp_path / 'a.png'
+    flags = ('--baselines', 'nearest', '--json', out)
+    assert run(folder, *flags, '--step', 2, '--limit', 2, '--sheet', sheet) == 0
+    (row,) = json.loads(out.read_text())['rows']
+    assert (row['frames'], row['frames_scored']) == (2, 1)
+    write_frames(tmp_path, 2, without_target=(0, 1))
+    assert run(folder, *flags) == 0
+    (row,) = json.loads(out.read_text())['rows']
+    assert row['frames_scored'] == 0 and 'fill' not in row and row['unfilled'] == 0
+    assert 'no frame of planes has a target' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('absent',), 'no such file or folder'),
+        (('.', '--baselines', 'newest'), 'unknown baseline'),
+        (('.', '--baselines', 'none'), 'nothing to evaluate'),
+        (('.', '--baselines', 'none', '--predictions', 'absent'), 'folder of predictions'),
+        (('.', '--baselines', 'none', '--predictions', '.'), '00.png: cannot be read'),
+    ],
+)
+def test_faults_are_one_line_and_status_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    write_frames(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count('\n') == 1
