@@ -143,13 +143,17 @@ class Pairer:
         self._count_unmatched()
 
     def clear(self) -> None:
-        """Forget what waits, as after a jump of the clock; counters stay."""
+        """Forget what waits and which stamps came; counters stay."""
         self._drop_waiting()
         self._newest = [None, None]
         for steps in self._steps:
             steps.clear()
-        self.counters.jumps += 1
         self._count_unmatched()
+
+    def restart(self) -> None:
+        """Clear after a jump of the clock; pairs of before and after are told apart by epoch."""
+        self.clear()
+        self.counters.jumps += 1
 
     def waiting(self) -> tuple[int, int]:
         """Messages of RGB and depth that wait for a partner."""
@@ -191,7 +195,7 @@ class Pairer:
             return
         newest = self._newest[stream]
         if newest is not None and newest - stamp_ns > JUMP_NS:
-            self.clear()
+            self.restart()
             newest = None
         if newest is None:
             self._newest[stream] = stamp_ns

@@ -223,7 +223,7 @@ def depth_image(header: Header, depth: np.ndarray, encoding: str = '32FC1') -> I
 
 
 def flat(data: object) -> np.ndarray:
-    """Look at any object with the buffer protocol as (N,) uint8; EncodingError where it is none."""
+    """Look at any object with the buffer protocol as (N,) uint8; else EncodingError."""
     try:
         memory = memoryview(data)  # type: ignore[arg-type]
         if memory.nbytes == 0:

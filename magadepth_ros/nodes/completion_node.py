@@ -9,11 +9,13 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.task import Future
 from std_msgs.msg import Float64
 from std_srvs.srv import SetBool, Trigger
 
@@ -21,7 +23,7 @@ from magadepth_ros.errors import DataError, MagadepthError
 from magadepth_ros.nodes.camera import Camera
 from magadepth_ros.nodes.diagnostics import diagnostics
 from magadepth_ros.nodes.engine_keeper import EngineKeeper, OpenCompleter, open_completer
-from magadepth_ros.nodes.parameters import NodeParameters, declare
+from magadepth_ros.nodes.parameters import declare
 from magadepth_ros.nodes.process import run
 from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.nodes.slot import LatestSlot
@@ -41,7 +43,7 @@ class CompletionNode(LifecycleNode):
     """
 
     def __init__(self, opener: OpenCompleter = open_completer, **options: Any) -> None:
-        """``opener`` makes the completer of the parameters; ``options`` go to `LifecycleNode`."""
+        """Declare everything; ``opener`` makes the completer, ``options`` go to `LifecycleNode`."""
         super().__init__('completion_node', **options)
         self.finished = False
         self._reporter = Reporter(self.get_logger())
@@ -54,7 +56,13 @@ class CompletionNode(LifecycleNode):
         self._survive_invalid_transitions()
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
-        self.create_service(Trigger, '~/reload_model', self._on_reload)
+        # Its own group: it waits for the engine while the other callbacks go on.
+        self.create_service(
+            Trigger,
+            '~/reload_model',
+            self._on_reload,
+            callback_group=ReentrantCallbackGroup(),
+        )
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._latency = self.create_publisher(Float64, '~/debug/latency_ms', 1)
         self._processing = self.create_publisher(Float64, '~/debug/processing_time_ms', 1)
@@ -62,7 +70,7 @@ class CompletionNode(LifecycleNode):
             JumpThreshold(
                 min_forward=None, min_backward=Duration(seconds=-1), on_clock_change=True
             ),
-            post_callback=lambda _: self._clear(),
+            post_callback=lambda _: self._on_jump(),
         )
         # Steady time: with use_sim_time the node's clock stands still until /clock comes.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -70,9 +78,7 @@ class CompletionNode(LifecycleNode):
             self._settings.diagnostics_period, self._on_diagnostics, clock=self._steady
         )
         self.create_timer(0.5, self._on_watch, clock=self._steady)
-        self._start_timer = None
-        if self._settings.autostart:
-            self._start_timer = self.create_timer(0.0, self._autostart, clock=self._steady)
+        self._start_timer = self.create_timer(0.0, self._autostart, clock=self._steady)
 
     # Lifecycle
 
@@ -160,8 +166,9 @@ class CompletionNode(LifecycleNode):
         return SUCCESS
 
     def _autostart(self) -> None:
+        # A timer, so that the node's services are there while the engine opens.
         self._start_timer.cancel()
-        if self.trigger_configure() == SUCCESS:
+        if self._settings.autostart and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
     def _survive_invalid_transitions(self) -> None:
@@ -213,22 +220,25 @@ class CompletionNode(LifecycleNode):
         response.message = f'{"enabled" if self._enabled else "disabled"}, {self._state}'
         return response
 
-    def _on_reload(self, request: Trigger.Request, response: Trigger.Response) -> Any:
-        try:
-            if self._state == 'unconfigured':
-                raise MagadepthError('nothing to reload: configure the node first')
-            response.success = self._keeper.open(self._settings, self.context.ok)
-            response.message = self._keeper.engine_name
-        except MagadepthError as error:
-            self._reporter.error('reload', f'the model in use stays: {error}', period=0.0)
-            response.success, response.message = False, str(error)
+    async def _on_reload(self, request: Trigger.Request, response: Trigger.Response) -> Any:
+        if self._state == 'unconfigured':
+            response.success = False
+            response.message = 'nothing to reload: configure the node first'
+            return response
+        done = Future(executor=self.executor)
+        self._keeper.open_aside(self._settings, self.context.ok, done.set_result)
+        trouble = await done
+        response.success = not trouble
+        response.message = trouble or self._keeper.engine_name
+        if trouble:
+            self._reporter.error('reload', f'the model in use stays: {trouble}', period=0.0)
         return response
 
     # Time
 
-    def _clear(self) -> None:
+    def _on_jump(self) -> None:
         for camera in self._cameras:
-            camera.pairer.clear()
+            camera.pairer.restart()
 
     def _on_watch(self) -> None:
         if self._state == 'active' and self._enabled:
@@ -254,7 +264,7 @@ class CompletionNode(LifecycleNode):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the node until a signal; the entry point of ``ros2 run magadepth_ros completion_node``."""
+    """Run the node until a signal (``ros2 run magadepth_ros completion_node``)."""
     return run(CompletionNode, args)
 
 

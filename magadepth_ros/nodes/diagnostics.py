@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's numbers as diagnostic_msgs/DiagnosticArray: one status for the engine, one a camera."""
+"""The node's numbers as DiagnosticArray: one status for the engine, one for each camera."""
 
 from __future__ import annotations
 

@@ -52,6 +52,7 @@ class EngineKeeper:
         self._completer: Completer | None = None
         self._parameters = NodeParameters()
         self._failures = 0
+        self._generation = 0
         self._pause = FIRST_PAUSE
         self._stop = threading.Event()
         self._opening: threading.Thread | None = None
@@ -92,7 +93,7 @@ class EngineKeeper:
         Returns
         -------
         bool
-            False when ``keep_on`` ended it.
+            False when ``keep_on`` or `close` ended it.
 
         Raises
         ------
@@ -101,6 +102,7 @@ class EngineKeeper:
 
         """
         self._stop.clear()
+        generation = self._generation
         outcome: list[BaseException | Completer] = []
 
         def work() -> None:
@@ -118,11 +120,26 @@ class EngineKeeper:
                 return False
         result = outcome[0]
         if isinstance(result, Completer):
-            self._swap(result, parameters)
-            return True
+            return self._swap(result, parameters, generation)
         if isinstance(result, MagadepthError):
             raise result
         raise EngineError(f'the engine cannot be opened: {type(result).__name__}: {result}')
+
+    def open_aside(
+        self,
+        parameters: NodeParameters,
+        keep_on: Callable[[], bool],
+        done: Callable[[str], None],
+    ) -> None:
+        """Do as `open`, without waiting: ``done`` is told the trouble, '' when there was none."""
+
+        def work() -> None:
+            try:
+                done('' if self.open(parameters, keep_on) else 'stopped')
+            except MagadepthError as error:
+                done(str(error))
+
+        threading.Thread(target=work, name='open-engine-aside', daemon=True).start()
 
     def configure(self, parameters: NodeParameters) -> None:
         """Apply what can change while the engine runs."""
@@ -163,6 +180,8 @@ class EngineKeeper:
         """Release the engine and stop trying to reopen it."""
         self._stop.set()
         with self._lock:
+            # An engine that is being opened now comes too late.
+            self._generation += 1
             self._release()
             self._failures, self.failed, self._pause = 0, '', FIRST_PAUSE
 
@@ -180,12 +199,16 @@ class EngineKeeper:
             raise
         return completer
 
-    def _swap(self, completer: Completer, parameters: NodeParameters) -> None:
+    def _swap(self, completer: Completer, parameters: NodeParameters, generation: int) -> bool:
         with self._lock:
+            if generation != self._generation:
+                completer.close()
+                return False
             self._release()
             self._completer = completer
             self._parameters = parameters
             self._failures, self.failed = 0, ''
+            return True
 
     def _release(self) -> None:
         if self._completer is not None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import rclpy
@@ -39,7 +40,7 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         while rclpy.ok() and not getattr(node, 'finished', False):
-            executor.spin_once(timeout_sec=1.0)
+            _spin_once(executor, node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except MagadepthError as error:
@@ -59,3 +60,19 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _spin_once(executor: SingleThreadedExecutor, node: Node) -> None:
+    try:
+        executor.spin_once(timeout_sec=1.0)
+    except ExternalShutdownException:
+        raise
+    # A callback that fails costs its message, not the robot its depth.
+    except Exception as error:
+        if not rclpy.ok():
+            return
+        node.get_logger().error(
+            f'callback failed: {type(error).__name__}: {error}', throttle_duration_sec=5.0
+        )
+        # Should it fail at once again and again, the other processes still get their share.
+        time.sleep(0.01)

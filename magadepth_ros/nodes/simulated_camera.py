@@ -106,7 +106,7 @@ class SimulatedCamera(Node):
         profile = QoSProfile(
             history=QoSHistoryPolicy.KEEP_LAST,
             depth=2,
-            reliability=QoSReliabilityPolicy[reliability.upper()],
+            reliability=getattr(QoSReliabilityPolicy, reliability.upper()),
         )
 
         def publisher(kind: type, topic: str) -> Any:

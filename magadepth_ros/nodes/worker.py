@@ -110,7 +110,7 @@ class Worker:
             if parameters.on_failure == 'silent':
                 return
             completions = [measured_only(f.depth, self._keeper.depth_range) for f in frames]
-        for frame, completion in zip(frames, completions):
+        for frame, completion in zip(frames, completions, strict=True):
             self._publish(frame, completion, parameters)
 
     def _fresh(self, camera: Camera, pair: Pair, max_age: float) -> bool:
@@ -208,7 +208,7 @@ def at_size_of(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
 
 
 def measured_only(depth: np.ndarray, depth_range: tuple[float, float]) -> Completion:
-    """What is published without an engine: the plausible measurements alone, nothing filled."""
+    """Make what is published without an engine: the plausible measurements, nothing filled."""
     low, high = depth_range
     valid = cv2.inRange(depth, max(low, 1e-6), high) > 0
     return Completion(
