@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Install the package by pip or colcon; the ament index finds launch, config and models in both."""
+"""Install by pip or colcon, so that the ament index finds launch, config and models in both."""
 
 from __future__ import annotations
 
