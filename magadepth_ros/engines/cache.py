@@ -207,7 +207,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -266,9 +266,9 @@ def _move_aside(path: Path) -> str:
             aside = path.with_name(f'{path.name}.bad{number}')
             if not aside.exists():
                 break
-        os.replace(path, aside)
+        path.replace(aside)
         if sidecar_path(path).exists():
-            os.replace(sidecar_path(path), sidecar_path(aside))
+            sidecar_path(path).replace(sidecar_path(aside))
     except OSError as error:
         return f'it cannot be moved aside ({error.strerror or error})'
     return f'moved aside as {aside.name}'

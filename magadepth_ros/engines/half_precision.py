@@ -70,18 +70,33 @@ def to_half(
 
     """
     onnx = import_onnx()
+    model = _load(onnx, source)
+    report = _Halver(onnx, model, keep_operators, keep_prefixes).run()
+    onnx.checker.check_model(model)
+    Path(target).write_bytes(model.SerializeToString())
+    return report
+
+
+def to_single(source: Path | str, target: Path | str) -> HalfReport:
+    """Write ``source`` with its weights in float32; raises as :func:`to_half` does."""
+    onnx = import_onnx()
+    model = _load(onnx, source)
+    nodes = fold_weights(onnx, model.graph)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    Path(target).write_bytes(model.SerializeToString())
+    return HalfReport(single=len(nodes))
+
+
+def _load(onnx: Any, source: Path | str) -> Any:
     try:
         model = onnx.load(str(source))
-        model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+        return onnx.shape_inference.infer_shapes(model, data_prop=True)
     except FileNotFoundError:
         raise ModelError(f'{source}: no such model file') from None
     except Exception as error:
         # The protobuf runtimes raise types of their own that share no base class.
         raise ModelError(f'{source}: not an ONNX file ({type(error).__name__})') from error
-    report = _Halver(onnx, model, keep_operators, keep_prefixes).run()
-    onnx.checker.check_model(model)
-    Path(target).write_bytes(model.SerializeToString())
-    return report
 
 
 def import_onnx() -> Any:
@@ -114,7 +129,7 @@ class _Halver:
         self.nodes: list[Any] = []
 
     def run(self) -> HalfReport:
-        source = _without_constants(self.onnx, self.graph)
+        source = fold_weights(self.onnx, self.graph)
         self.weights = {tensor.name: tensor for tensor in self.graph.initializer}
         self.types.update({name: tensor.data_type for name, tensor in self.weights.items()})
         half = self._choose(source)
@@ -200,7 +215,7 @@ class _Halver:
         renamed = {}
         for index, name in enumerate(node.output):
             if name in outputs and name in made_half:
-                renamed[name] = node.output[index] = f'{name}_half'
+                renamed[name] = node.output[index] = f'{name}/fp16'
         self.nodes.append(node)
         for name, inside in renamed.items():
             self.nodes.append(self._cast_node(inside, name, self.float))
@@ -218,7 +233,7 @@ class _Halver:
         tensor = self.weights.get(name)
         if tensor is None:
             return self._cast(name, self.float16)
-        half = f'{name}_half'
+        half = f'{name}/fp16'
         if half not in self.weights:
             values = self.onnx.numpy_helper.to_array(tensor).astype(np.float16)
             self.weights[half] = self.onnx.numpy_helper.from_array(values, half)
@@ -227,27 +242,42 @@ class _Halver:
     def _cast(self, name: str, to: int) -> str:
         """Return the name of ``name`` in another type; one Cast per tensor and type."""
         if (name, to) not in self.casts:
-            target = f'{name}_{"half" if to == self.float16 else "single"}'
+            target = f'{name}/{"to_fp16" if to == self.float16 else "to_fp32"}'
             self.nodes.append(self._cast_node(name, target, to))
             self.casts[name, to] = target
         return self.casts[name, to]
 
     def _cast_node(self, source: str, target: str, to: int) -> Any:
-        return self.onnx.helper.make_node('Cast', [source], [target], name=f'{target}_cast', to=to)
+        return self.onnx.helper.make_node('Cast', [source], [target], name=f'{target}/cast', to=to)
 
 
-def _without_constants(onnx: Any, graph: Any) -> list[Any]:
-    """Return copies of the graph's nodes; constants become initialisers of the graph."""
+def fold_weights(onnx: Any, graph: Any) -> list[Any]:
+    """
+    Return copies of the graph's nodes, with constants and casts of weights made initialisers.
+
+    Shipped models store large weights as float16 with a Cast behind: half the file. TensorRT
+    wants weights to be weights, or it takes such a convolution for one with dynamic weights.
+    """
     nodes = []
+    weights = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
+        tensor = None
         value = next((a.t for a in node.attribute if a.name == 'value'), None)
         if node.op_type == 'Constant' and value is not None:
             tensor = onnx.TensorProto()
             tensor.CopyFrom(value)
-            tensor.name = node.output[0]
-            graph.initializer.append(tensor)
-        else:
+        elif node.op_type == 'Cast' and node.input[0] in weights:
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(node.attribute[0].i)
+            values = onnx.numpy_helper.to_array(weights[node.input[0]])
+            tensor = onnx.numpy_helper.from_array(values.astype(dtype))
+        if tensor is None:
             copy = onnx.NodeProto()
             copy.CopyFrom(node)
             nodes.append(copy)
+            continue
+        tensor.name = node.output[0]
+        weights[tensor.name] = tensor
+    used = {name for node in nodes for name in node.input}
+    del graph.initializer[:]
+    graph.initializer.extend(tensor for name, tensor in weights.items() if name in used)
     return nodes

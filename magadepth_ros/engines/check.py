@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compares an engine with the float32 reference on frames, and refuses one that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from magadepth_ros.engines.engine import Engine, ModelInfo
+from magadepth_ros.errors import DataError, EngineError
+
+LIMIT = 0.01
+"""Largest difference of a pixel, relative to the reference's depth, that is let through."""
+
+FRAMES = 4
+
+_SAFER = {'int8': 'fp16', 'fp16': 'fp32', 'bf16': 'fp32'}
+
+Frames = list[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """
+    How far an engine is from the reference.
+
+    ``worst`` and ``mean`` are absolute differences of the depth [m], ``worst_relative`` is the
+    largest difference divided by the reference's depth there; ``engine_run`` is False where the
+    engine itself could not run here and its ONNX was run on the CPU instead.
+    """
+
+    backend: str
+    precision: str
+    frames: int
+    worst: float
+    worst_relative: float
+    mean: float
+    engine_run: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for a JSON file."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        text = (
+            f'{self.frames} frames: worst difference {self.worst * 1000:.2f} mm '
+            f'({self.worst_relative:.3%}), mean {self.mean * 1000:.3f} mm'
+        )
+        if not self.engine_run:
+            text += f'; the engine itself was not run, its ONNX was, on the CPU ({self.backend})'
+        return text
+
+
+def check_frames(info: ModelInfo, data: Path | None = None, count: int = FRAMES) -> Frames:
+    """
+    Return frames at the model's size: from a manifest folder, else simulated ones.
+
+    Returns
+    -------
+    list
+        of (rgb (1, 3, H, W) float32 0..1, depth (1, 1, H, W) float32 metres, 0 = missing).
+
+    Raises
+    ------
+    DataError
+        the folder has no manifest or no frames.
+
+    """
+    from magadepth_ros.completion.fit import fit_depth, fit_rgb, geometry
+
+    if data is None:
+        from magadepth_ros.simulation import simulated_frames
+
+        pictures: Iterable[tuple[np.ndarray, np.ndarray]] = simulated_frames(
+            info.width, info.height, count
+        )
+    else:
+        from magadepth_ros.manifest import read_manifest
+
+        frames = read_manifest(data).frames
+        if not frames:
+            raise DataError(f'{data}: its manifest lists no frames to check with')
+        # Spread over the folder: neighbours in a manifest are usually one scene.
+        places = np.unique(np.linspace(0, len(frames) - 1, count).astype(int))
+        loaded = (frames[place].load() for place in places)
+        pictures = ((frame.rgb, frame.depth) for frame in loaded)
+    fitted: Frames = []
+    for rgb, depth in pictures:
+        geo = geometry(*depth.shape, info.height, info.width)
+        rgb_in = np.zeros((1, 3, info.height, info.width), np.float32)
+        depth_in = np.zeros((1, 1, info.height, info.width), np.float32)
+        fit_rgb(rgb, geo, rgb_in[0])
+        known = np.isfinite(depth) & (depth >= info.min_depth) & (depth <= info.max_depth)
+        fit_depth(np.where(known, depth, 0).astype(np.float32), geo, depth_in[0, 0])
+        fitted.append((rgb_in, depth_in))
+    return fitted
+
+
+def open_reference(model: Path, threads: int = 0) -> Engine:
+    """Open the float32 reference of an ONNX: OpenVINO where installed, else ONNX Runtime."""
+    from magadepth_ros.engines.onnx_cpu import OnnxCpuEngine
+    from magadepth_ros.engines.openvino import OpenVinoEngine
+
+    try:
+        return OpenVinoEngine(model, precision='fp32', threads=threads)
+    except EngineError as openvino_error:
+        try:
+            return OnnxCpuEngine(model, threads=threads)
+        except EngineError as error:
+            raise EngineError(
+                f'no runtime for the float32 reference: {openvino_error}; {error}'
+            ) from error
+
+
+def check_engine(
+    engine: Engine,
+    reference: Engine,
+    frames: Frames,
+    limit: float = LIMIT,
+    engine_run: bool = True,
+) -> CheckReport:
+    """
+    Compare ``engine`` with ``reference``.
+
+    Raises
+    ------
+    EngineError
+        a NaN or infinity, or a pixel that differs by more than ``limit`` times its depth; the
+        message says which precision to use instead.
+
+    """
+    instead = _SAFER.get(engine.precision)
+    advice = f'use precision {instead}' if instead else 'do not use this engine'
+    what = f'{engine.info.network} in {engine.precision} on {engine.backend}'
+    worst = worst_relative = total = 0.0
+    pixels = 0
+    for number, (rgb, depth) in enumerate(frames, start=1):
+        expected = reference.infer(rgb, depth)
+        found = engine.infer(rgb, depth)
+        for name, array, other in (
+            ('depth', found.depth, expected.depth),
+            ('log-variance', found.log_variance, expected.log_variance),
+        ):
+            if array is None or other is None:
+                continue
+            bad = int(np.count_nonzero(~np.isfinite(array) & np.isfinite(other)))
+            if bad:
+                raise EngineError(
+                    f'{what}: {bad} of {array.size} values of the {name} are NaN or infinite in '
+                    f'frame {number} (an overflow inside); {advice}'
+                )
+        difference = np.abs(found.depth.astype(np.float64) - expected.depth)
+        relative = difference / np.maximum(np.abs(expected.depth), engine.info.min_depth or 1e-3)
+        worst = max(worst, float(difference.max()))
+        worst_relative = max(worst_relative, float(relative.max()))
+        total += float(difference.sum())
+        pixels += difference.size
+    report = CheckReport(
+        backend=engine.backend,
+        precision=engine.precision,
+        frames=len(frames),
+        worst=worst,
+        worst_relative=worst_relative,
+        mean=total / max(1, pixels),
+        engine_run=engine_run,
+    )
+    if worst_relative > limit:
+        raise EngineError(
+            f'{what}: {worst_relative:.2%} away from the float32 reference at the worst pixel '
+            f'({worst * 1000:.1f} mm; mean {report.mean * 1000:.2f} mm), at most {limit:.2%} is '
+            f'let through; {advice}'
+        )
+    return report
