@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -47,6 +48,8 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
         print(f'{type(error).__name__}: {error}', file=sys.stderr)
         code = 2
     finally:
+        # Ctrl-C under `ros2 launch` comes twice: from the terminal and from launch.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None and hasattr(node, 'release'):
             node.release()
         # A process that exits while rclpy's executor still waits aborts (exit code 134).
