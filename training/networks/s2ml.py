@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from .output import NetworkOutput, check_input
 from .residual import (
@@ -147,7 +147,7 @@ class SpectralFusion(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             gain, turn = gain.to(own.cos.dtype), turn.to(own.cos.dtype)
             amplitude = F.relu(own.amplitude + (1 + own.amplitude) * torch.tanh(gain))
-            turn_cos, turn_sin = turn.chunk(2, dim=1)
+            turn_cos, turn_sin = turn.split(int(own.cos.shape[1]), dim=1)
             phase = to_polar(own.cos + turn_cos, own.sin + turn_sin)
             mixed = self.fourier.inverse(*from_polar(Polar(amplitude, phase.cos, phase.sin)))
         return self.leave(mixed)
@@ -247,9 +247,7 @@ class S2ML(nn.Module):
         grid = WindowGrid(rows, columns, config.window)
         self.depth_stem = Stem(2, config.fine_channels, config.channels)
         self.rgb_stem = Stem(3, config.fine_channels, config.channels)
-        self.pairs = nn.ModuleList(
-            Pair(config, self.fourier, grid) for _ in range(config.pairs)
-        )
+        self.pairs = nn.ModuleList(Pair(config, self.fourier, grid) for _ in range(config.pairs))
         self.head = Head(config, outputs=2 if config.log_variance else 1)
 
     def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:

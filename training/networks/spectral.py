@@ -89,7 +89,7 @@ class RealFourier2d(nn.Module):
             return torch.cat(parts, dim=-1) @ self.from_bins
 
     def frequencies(self) -> Tensor:
-        """(1, 3, H, W // 2 + 1): |row|, column and radial frequency, 1 = the highest of an axis."""
+        """(1, 3, H, W // 2 + 1): |row|, column and radial frequency, 1 = an axis's highest."""
         row = (torch.arange(self.height) - self.height // 2).abs() / (self.height / 2)
         column = torch.arange(self.bins) / (self.width / 2)
         grid = torch.stack(torch.meshgrid(row, column, indexing='ij'))

@@ -14,26 +14,13 @@ says nothing about its phase.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from ..losses import robust_loss
 from .output import NetworkOutput
 
 EPSILON = 1e-4
-
-
-@dataclass(frozen=True)
-class JointWeights:
-    """Weights of the terms; the last stage's L1 counts ``stage``, each earlier ``decay`` less."""
-
-    absolute: float = 1.0
-    amplitude: float = 0.1
-    phase: float = 0.1
-    stage: float = 0.5
-    decay: float = 0.8
-    likelihood: float = 0.02
 
 
 def spectral_terms(predicted: Tensor, target: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,11 +62,16 @@ def spectral_terms(predicted: Tensor, target: Tensor, known: Tensor) -> tuple[Te
 def joint_loss(
     output: NetworkOutput,
     target: Tensor,
-    weight: Tensor | None = None,
-    weights: JointWeights | None = None,
+    weight: Tensor,
+    amplitude: float = 0.1,
+    phase: float = 0.1,
 ) -> dict[str, Tensor]:
     """
-    Return the weighted terms, relative to each frame's mean target depth; their sum is the loss.
+    Return the terms of the joint loss, relative to each frame's mean target depth.
+
+    The spatial part is `robust_loss`: L1, squared error and gradients, L1 at every stage of the
+    cascade, and the likelihood. The spectral part compares the last depth only: the stages are
+    at 1/4 of the size and cannot have its fine frequencies.
 
     Parameters
     ----------
@@ -88,33 +80,15 @@ def joint_loss(
     target:
         (B, 1, H, W) metres, 0 = unknown.
     weight:
-        (B, 1, H, W), not negative, what a pixel counts; 1 without it. Unknown targets count 0.
-    weights:
-        of the terms.
+        (B, 1, H, W), not negative; what a pixel counts. Unknown targets count 0 in any case.
+    amplitude, phase:
+        weights of the two spectral terms.
 
     """
-    weights = weights or JointWeights()
-    valid = (target > 0).float()
-    weight = valid if weight is None else weight * valid
+    terms = robust_loss(output, target, weight)
+    valid = (target > 0).to(target.dtype)
     count = valid.sum(dim=(2, 3), keepdim=True).clamp(min=1)
-    scale = (target.sum(dim=(2, 3), keepdim=True) / count).clamp(min=0.1)
-    total = weight.sum().clamp(min=1e-6)
-
-    def absolute(depth: Tensor) -> Tensor:
-        return ((depth - target).abs() / scale * weight).sum() / total
-
-    amplitude, phase = spectral_terms(output.depth / scale, target / scale, weight.clamp(max=1))
-    terms = {
-        'absolute': weights.absolute * absolute(output.depth),
-        'amplitude': weights.amplitude * amplitude,
-        'phase': weights.phase * phase,
-    }
-    for i, stage in enumerate(output.stages):
-        steps_to_last = len(output.stages) - 1 - i
-        terms[f'stage_{i}'] = weights.stage * weights.decay**steps_to_last * absolute(stage)
-    if output.log_variance is not None:
-        relative = output.log_variance - 2 * torch.log(scale)
-        squared = ((output.depth.detach() - target) / scale) ** 2
-        likelihood = 0.5 * (squared * torch.exp(-relative) + relative)
-        terms['likelihood'] = weights.likelihood * (likelihood * weight).sum() / total
-    return terms
+    scale = ((target * valid).sum(dim=(2, 3), keepdim=True) / count).clamp(min=0.1)
+    known = (weight * valid).clamp(max=1)
+    errors = spectral_terms(output.depth / scale, target / scale, known)
+    return {**terms, 'amplitude': amplitude * errors[0], 'phase': phase * errors[1]}

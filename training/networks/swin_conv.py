@@ -49,7 +49,7 @@ class WindowGrid(nn.Module):
         regions = 2 * carried_y.float()[:, None] + carried_x.float()[None, :]
         ids = self.split(regions[None, None], shifted=True)[..., 0]
         apart = ids[:, :, None] != ids[:, None, :]
-        # One tensor for all blocks of a network, so that an exported file holds it once.
+        # (windows, 1, window^2, window^2); one tensor for all blocks of a network.
         self.register_buffer('out_of_reach', apart[:, None] * OUT_OF_REACH, persistent=False)
 
     @property
@@ -178,7 +178,7 @@ class SwinConvBlock(nn.Module):
         mlp_ratio: float = 2.0,
     ) -> None:
         super().__init__()
-        half = channels // 2
+        self.half = half = channels // 2
         self.enter = nn.Conv2d(channels, channels, 1)
         self.local = nn.Sequential(
             nn.Conv2d(half, half, 3, padding=1, bias=False),
@@ -190,7 +190,7 @@ class SwinConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        local, windowed = self.enter(x).chunk(2, dim=1)
+        local, windowed = self.enter(x).split(self.half, dim=1)
         joined = torch.cat([local + self.local(local), self.swin(windowed)], dim=1)
         return x + self.leave(joined)
 

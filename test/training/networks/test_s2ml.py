@@ -82,7 +82,7 @@ def test_gradients_reach_every_parameter_of_both_branches():
     net = network().train()
     target = torch.full_like(depth, 2.5)
 
-    sum(joint_loss(net(rgb, depth), target).values()).backward()
+    sum(joint_loss(net(rgb, depth), target, torch.ones_like(target)).values()).backward()
 
     still = [n for n, p in net.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
     assert not still
@@ -101,7 +101,7 @@ def test_bfloat16_training_stays_finite(missing):
 
     with torch.autocast('cpu', dtype=torch.bfloat16):
         output = net(rgb, depth)
-    sum(joint_loss(output, target).values()).backward()
+    sum(joint_loss(output, target, torch.ones_like(target)).values()).backward()
 
     assert output.depth.dtype == torch.float32
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
@@ -138,6 +138,31 @@ def test_wrong_input_size_names_the_expected_one():
 def test_sizes_that_do_not_divide_are_refused(change):
     with pytest.raises(ValueError, match='multiple'):
         dataclasses.replace(SMALL, **change)
+
+
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+def test_exported_network_answers_as_the_network_does(runtime, tmp_path):
+    pytest.importorskip('onnx')
+    module = pytest.importorskip(runtime)
+    from magadepth_training.export import export_onnx
+
+    rgb, depth = frames()
+    net = network()
+    expected = net(rgb, depth)
+    path = tmp_path / 's2ml_test.onnx'
+
+    export_onnx(net, path, training_data='none')
+    if runtime == 'openvino':
+        compiled = module.Core().compile_model(path, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
+        answer = compiled([rgb.numpy(), depth.numpy()])
+        got = answer[0], answer[1]
+    else:
+        got = module.InferenceSession(str(path)).run(
+            None, {'rgb': rgb.numpy(), 'depth': depth.numpy()}
+        )
+
+    for ours, theirs in zip(expected, got):
+        torch.testing.assert_close(torch.from_numpy(theirs), ours.detach(), atol=1e-3, rtol=0)
 
 
 def test_shipped_size_stays_affordable():

@@ -9,7 +9,6 @@ torch = pytest.importorskip('torch')
 
 from magadepth_training.networks.output import NetworkOutput  # noqa: E402
 from magadepth_training.networks.spectral_loss import (  # noqa: E402
-    JointWeights,
     joint_loss,
     spectral_terms,
 )
@@ -53,7 +52,7 @@ def test_unknown_targets_neither_cost_nor_pull(target):
     holey = target.clone()
     holey[..., 4:8, 4:8] = 0
 
-    terms = joint_loss(NetworkOutput(predicted, None, (predicted,)), holey)
+    terms = joint_loss(NetworkOutput(predicted, None, (predicted,)), holey, torch.ones_like(holey))
     sum(terms.values()).backward()
 
     assert predicted.grad[..., 4:8, 4:8].abs().max() == 0
@@ -64,7 +63,9 @@ def test_without_any_known_target_the_loss_is_zero_and_finite(target):
     predicted = target.clone().requires_grad_()
     variance = torch.zeros_like(target, requires_grad=True)
 
-    loss = sum(joint_loss(NetworkOutput(predicted, variance), torch.zeros_like(target)).values())
+    nothing = torch.zeros_like(target)
+    output = NetworkOutput(predicted, variance)
+    loss = sum(joint_loss(output, nothing, torch.ones_like(target)).values())
     loss.backward()
 
     assert loss < 1e-4
@@ -72,26 +73,23 @@ def test_without_any_known_target_the_loss_is_zero_and_finite(target):
 
 
 def test_terms_are_relative_to_the_scale_of_the_scene(target):
-    near = joint_loss(NetworkOutput(target * 1.1), target)
-    far = joint_loss(NetworkOutput(target * 3.3), target * 3)
+    weight = torch.ones_like(target)
+
+    near = joint_loss(NetworkOutput(target * 1.1), target, weight)
+    far = joint_loss(NetworkOutput(target * 3.3), target * 3, weight)
 
     for name in near:
         torch.testing.assert_close(near[name], far[name], rtol=1e-3, atol=1e-5)
 
 
-def test_later_stages_count_more(target):
-    stages = (target + 0.1, target + 0.1)
+def test_measured_pixels_count_less_where_their_weight_is_less(target):
+    predicted = target.clone()
+    predicted[..., :6, :] += 0.2
+    low = torch.ones_like(target)
+    low[..., :6, :] = 0.1
 
-    terms = joint_loss(NetworkOutput(target, None, stages), target)
+    full = joint_loss(NetworkOutput(predicted), target, torch.ones_like(target))
+    less = joint_loss(NetworkOutput(predicted), target, low)
 
-    torch.testing.assert_close(terms['stage_0'], JointWeights().decay * terms['stage_1'])
-
-
-def test_depth_learns_nothing_from_the_likelihood(target):
-    predicted = (target + 0.1).requires_grad_()
-    variance = torch.zeros_like(target, requires_grad=True)
-
-    joint_loss(NetworkOutput(predicted, variance), target)['likelihood'].backward()
-
-    assert predicted.grad is None
-    assert variance.grad.abs().sum() > 0
+    assert less['amplitude'] < 0.5 * full['amplitude']
+    assert less['phase'] < 0.5 * full['phase']
