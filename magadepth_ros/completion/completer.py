@@ -11,13 +11,14 @@ from time import perf_counter
 import cv2
 import numpy as np
 
+from magadepth_ros.completion.buffers import Buffers
 from magadepth_ros.completion.confidence import (
     confidence_from_distance,
     confidence_from_log_variance,
 )
 from magadepth_ros.completion.fit import Geometry, fit_depth, fit_rgb, geometry
 from magadepth_ros.completion.merge import find_outliers, merge
-from magadepth_ros.completion.restore import restore_depth, restore_smooth
+from magadepth_ros.completion.restore import follow_measured, restore_depth, restore_smooth
 from magadepth_ros.engines.engine import Engine, Prediction
 from magadepth_ros.errors import DataError, EngineError
 
@@ -109,6 +110,7 @@ class Completer:
     def __init__(self, engine: Engine, settings: CompletionSettings | None = None) -> None:
         self.engine = engine
         self.settings = settings or CompletionSettings()
+        self._buffers = Buffers()
         self._rgb = np.zeros((0, 3, engine.info.height, engine.info.width), np.float32)
         self._depth = np.zeros((0, 1, engine.info.height, engine.info.width), np.float32)
 
@@ -216,14 +218,18 @@ class Completer:
         low, high = self.depth_range
         # 0 is a sensor's sign for missing even where the range starts at 0; NaN fails every
         # comparison, so it is outside too.
-        mask = cv2.inRange(depth, max(low, 1e-6), high)
-        measured = cv2.copyTo(depth, mask)
+        take = self._buffers.take
+        mask = cv2.inRange(depth, max(low, 1e-6), high, dst=take(depth.shape, np.uint8))
+        measured = take(depth.shape)
+        measured.fill(0.0)
+        cv2.copyTo(depth, mask, measured)
+        valid = np.greater(mask, 0, out=take(depth.shape, np.bool_))
         info = self.engine.info
         geo = geometry(*depth.shape, info.height, info.width)
         small_rgb = fit_rgb(rgb, geo, rgb_slot)
-        small_depth = fit_depth(measured, geo, depth_slot)
+        small_depth = fit_depth(measured, geo, depth_slot, self._buffers)
         return _Frame(
-            rgb, measured, mask > 0, geo, small_rgb, small_depth, (perf_counter() - start) * 1e3
+            rgb, measured, valid, geo, small_rgb, small_depth, (perf_counter() - start) * 1e3
         )
 
     def _finish(
@@ -231,15 +237,20 @@ class Completer:
     ) -> Completion:
         settings, geo = self.settings, frame.geo
         start = perf_counter()
-        predicted = prediction.depth[index, 0][geo.inner]
-        restored = restore_depth(predicted, frame.small_depth, frame.measured, frame.rgb)
+        predicted = np.ascontiguousarray(prediction.depth[index, 0][geo.inner])
+        followed = predicted
+        if settings.keep_measured:
+            followed = follow_measured(predicted, frame.small_depth)
+        restored = restore_depth(followed, frame.small_rgb, frame.rgb, self._buffers)
         if prediction.log_variance is not None:
             small = confidence_from_log_variance(
                 prediction.log_variance[index, 0][geo.inner], predicted
             )
         else:
             small = confidence_from_distance(frame.small_depth)
-        confidence = restore_smooth(small, frame.valid.shape)
+        confidence = restore_smooth(
+            small, frame.valid.shape, self._buffers.take(frame.valid.shape)
+        )
         restored_at = perf_counter()
         valid = frame.valid
         if settings.replace_outliers:
@@ -254,6 +265,7 @@ class Completer:
             self.depth_range,
             settings.keep_measured,
             settings.confidence_threshold,
+            self._buffers,
         )
         merged_at = perf_counter()
         return Completion(

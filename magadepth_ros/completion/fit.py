@@ -9,6 +9,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from magadepth_ros.completion.buffers import Buffers
+
 SAME_SURFACE = 0.02
 """Relative depth step up to which two neighbouring pixels are taken for one surface."""
 
@@ -124,7 +126,9 @@ def fit_rgb(rgb: np.ndarray, geo: Geometry, out: np.ndarray) -> np.ndarray:
     return small
 
 
-def fit_depth(depth: np.ndarray, geo: Geometry, out: np.ndarray) -> np.ndarray:
+def fit_depth(
+    depth: np.ndarray, geo: Geometry, out: np.ndarray, buffers: Buffers | None = None
+) -> np.ndarray:
     """
     Shrink a depth image with holes into one slot of an engine's input.
 
@@ -140,6 +144,8 @@ def fit_depth(depth: np.ndarray, geo: Geometry, out: np.ndarray) -> np.ndarray:
         from `geometry` for this size.
     out:
         (height, width) float32, filled with metres, 0 = missing (bars too).
+    buffers:
+        where temporary images come from.
 
     Returns
     -------
@@ -147,65 +153,71 @@ def fit_depth(depth: np.ndarray, geo: Geometry, out: np.ndarray) -> np.ndarray:
         the part of ``out`` that shows the sensor, (inner_height, inner_width).
 
     """
+    buffers = buffers or Buffers()
+    inner = out[geo.inner]
     if geo.padded:
         out.fill(0.0)
-    inner = out[geo.inner]
     halvings = 0
-    while depth.shape[0] >= 2 * geo.inner_height and depth.shape[1] >= 2 * geo.inner_width:
-        depth = halve_depth(depth)
+    while depth.shape[0] > 2 * geo.inner_height and depth.shape[1] > 2 * geo.inner_width:
+        depth = halve_depth(depth, buffers)
         halvings += 1
-    if depth.shape == inner.shape:
-        inner[...] = depth
-        return inner
-    if depth.shape[0] <= geo.inner_height and depth.shape[1] <= geo.inner_width:
-        rows, columns = _taps(geo, halvings, depth.shape, (0.0,))
-        inner[...] = depth[rows[0][:, None], columns[0][None, :]]
-        return inner
-    rows, columns = _taps(geo, halvings, depth.shape, (-0.25, 0.25))
-    taps = [depth[r[:, None], c[None, :]] for r in rows for c in columns]
-    inner[...] = _median_of_valid(*taps)
+    grows = depth.shape[0] <= geo.inner_height and depth.shape[1] <= geo.inner_width
+    wanted = inner.shape if grows else (2 * inner.shape[0], 2 * inner.shape[1])
+    if depth.shape != wanted:
+        nearest = buffers.take(wanted)
+        index = _nearest(geo, halvings, depth.shape, wanted)
+        np.take(depth.ravel(), index, out=nearest, mode='clip')
+        depth = nearest
+    inner[...] = depth if grows else halve_depth(depth, buffers)
     return inner
 
 
-def halve_depth(depth: np.ndarray) -> np.ndarray:
+def halve_depth(depth: np.ndarray, buffers: Buffers | None = None) -> np.ndarray:
     """
     Halve a depth image's size by the median of the valid pixels of each 2x2 cell.
 
     (H, W) float32 metres, 0 = missing -> (ceil(H/2), ceil(W/2)), the same.
     """
+    buffers = buffers or Buffers()
     if depth.shape[0] % 2 or depth.shape[1] % 2:
         depth = np.pad(depth, ((0, depth.shape[0] % 2), (0, depth.shape[1] % 2)))
-    return _median_of_valid(
-        depth[0::2, 0::2], depth[0::2, 1::2], depth[1::2, 0::2], depth[1::2, 1::2]
-    )
-
-
-def _median_of_valid(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
+    shape = (depth.shape[0] // 2, depth.shape[1] // 2)
+    first, second, third, fourth, spare, swap = (buffers.take(shape) for _ in range(6))
+    a, b, c, d = depth[0::2, 0::2], depth[0::2, 1::2], depth[1::2, 0::2], depth[1::2, 1::2]
     # Sorted from far to near, the missing ones (0) gather at the end by themselves.
-    high_ab, low_ab = np.maximum(a, b), np.minimum(a, b)
-    high_cd, low_cd = np.maximum(c, d), np.minimum(c, d)
-    first, fourth = np.maximum(high_ab, high_cd), np.minimum(low_ab, low_cd)
-    mid_high, mid_low = np.minimum(high_ab, high_cd), np.maximum(low_ab, low_cd)
-    second, third = np.maximum(mid_high, mid_low), np.minimum(mid_high, mid_low)
-    near = np.where(fourth > 0, third, np.where(second > 0, second, first))
-    far = np.where(third > 0, second, first)
-    mean = 0.5 * (near + far)
-    return np.where(far - near <= SAME_SURFACE * near, mean, near)
+    np.maximum(a, b, out=first)
+    np.minimum(a, b, out=second)
+    np.maximum(c, d, out=third)
+    np.minimum(c, d, out=fourth)
+    np.minimum(first, third, out=spare)
+    np.maximum(first, third, out=first)
+    np.maximum(second, fourth, out=swap)
+    np.minimum(second, fourth, out=fourth)
+    np.maximum(spare, swap, out=second)
+    np.minimum(spare, swap, out=third)
+    # The two middle ones of the valid ones; a single middle one stands for both.
+    near, far = spare, swap
+    np.copyto(near, first)
+    np.copyto(near, second, where=second > 0)
+    np.copyto(near, third, where=fourth > 0)
+    np.copyto(far, first)
+    np.copyto(far, second, where=third > 0)
+    np.subtract(far, near, out=far)
+    np.multiply(near, np.float32(SAME_SURFACE), out=third)
+    far *= np.float32(0.5)
+    np.add(near, far, out=near, where=far <= 0.5 * third)
+    return near
 
 
 @lru_cache(maxsize=32)
-def _taps(
-    geo: Geometry, halvings: int, shape: tuple[int, int], offsets: tuple[float, ...]
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    # Rows and columns of the nearest source pixels at ``offsets`` [cells] from each centre.
-    def nearest(inner: int, sensor: int, available: int) -> list[np.ndarray]:
-        taps = []
-        for offset in offsets:
-            centre = (np.arange(inner) + 0.5 + offset) * (sensor / inner) / 2**halvings
-            taps.append(np.clip(np.floor(centre), 0, available - 1).astype(np.intp))
-        return taps
+def _nearest(
+    geo: Geometry, halvings: int, shape: tuple[int, int], wanted: tuple[int, int]
+) -> np.ndarray:
+    # Flat indices, into an image halved so often, of the pixels nearest to ``wanted`` centres.
+    def along(count: int, sensor: int, available: int) -> np.ndarray:
+        centres = (np.arange(count) + 0.5) * (sensor / count / 2**halvings)
+        return np.minimum(np.floor(centres).astype(np.intp), available - 1)
 
-    return (
-        nearest(geo.inner_height, geo.sensor_height, shape[0]),
-        nearest(geo.inner_width, geo.sensor_width, shape[1]),
-    )
+    rows = along(wanted[0], geo.sensor_height, shape[0])
+    columns = along(wanted[1], geo.sensor_width, shape[1])
+    return rows[:, None] * shape[1] + columns

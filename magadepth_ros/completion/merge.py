@@ -6,6 +6,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from magadepth_ros.completion.buffers import Buffers
+
 _NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 _LONELY = 3
 
@@ -18,6 +20,7 @@ def merge(
     depth_range: tuple[float, float],
     keep_measured: bool = True,
     confidence_threshold: float = 0.0,
+    buffers: Buffers | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     Put measurements over a prediction and drop what must not leave.
@@ -38,6 +41,8 @@ def merge(
         whether measurements replace the prediction where they are.
     confidence_threshold:
         a prediction with less confidence becomes NaN.
+    buffers:
+        where the result and temporary images come from.
 
     Returns
     -------
@@ -46,18 +51,23 @@ def merge(
         measured and kept, 0 where unknown; filled (H, W) bool, not valid before and known now.
 
     """
-    known = cv2.inRange(predicted, max(depth_range[0], 1e-6), depth_range[1]) > 0
+    buffers = buffers or Buffers()
+    shape = predicted.shape
+    mask = cv2.inRange(
+        predicted, max(depth_range[0], 1e-6), depth_range[1], dst=buffers.take(shape, np.uint8)
+    )
+    known = np.greater(mask, 0, out=buffers.take(shape, np.bool_))
     if confidence_threshold > 0.0:
         known &= confidence >= confidence_threshold
-    filled = known & ~valid
+    filled = np.greater(known, valid, out=buffers.take(shape, np.bool_))
     if keep_measured:
         known |= valid
         np.copyto(predicted, measured, where=valid)
         np.copyto(confidence, np.float32(1.0), where=valid)
     if not known.all():
-        unknown = ~known
-        np.copyto(predicted, np.float32(np.nan), where=unknown)
-        np.copyto(confidence, np.float32(0.0), where=unknown)
+        np.logical_not(known, out=known)
+        np.copyto(predicted, np.float32(np.nan), where=known)
+        np.copyto(confidence, np.float32(0.0), where=known)
     return predicted, confidence, filled
 
 

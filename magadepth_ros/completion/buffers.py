@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reuse the memory of images: touching fresh pages costs several times the arithmetic in them."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+_UNUSED = 3
+"""References to an array that only the pool holds: its list, the loop, getrefcount's argument."""
+
+
+class Buffers:
+    """
+    Hands out arrays, and hands one out again once nobody else refers to it or to a view of it.
+
+    So results may be kept as long as one likes; only what was let go of is overwritten. For one
+    thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[tuple[int, ...], type], list[np.ndarray]] = {}
+
+    def take(self, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
+        """Return an array of this shape and type with arbitrary content."""
+        known = self._arrays.setdefault((shape, dtype), [])
+        for array in known:
+            if sys.getrefcount(array) == _UNUSED:
+                return array
+        array = np.empty(shape, dtype)
+        known.append(array)
+        return array
