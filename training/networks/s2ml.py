@@ -35,12 +35,12 @@ from .residual import (
     log_variance_in_metres,
     relative_to_fill,
 )
-from .spectral import Polar, RealFourier2d, from_polar, to_polar
-from .swin_conv import SwinConvBlock, WindowGrid
+from .spatio_spectral import Pair, SpatialFusion, SpectralFusion, conv_block, start_small
+from .spectral import RealFourier2d, to_polar
+from .swin_conv import WindowGrid
 
 RGB_MEAN, RGB_STD = 0.45, 0.25
 """One grey value for the three channels: near the means of indoor pictures."""
-SLOPE = 0.1
 STEP = 4
 """The cascade works on one cell for 4x4 pixels."""
 
@@ -93,128 +93,13 @@ class Stem(nn.Module):
 
     def __init__(self, inputs: int, fine: int, coarse: int) -> None:
         super().__init__()
-        self.fine = nn.Sequential(_conv(4 * inputs, fine), _conv(fine, fine))
-        self.coarse = nn.Sequential(_conv(fine, coarse, stride=2), _conv(coarse, coarse))
+        self.fine = nn.Sequential(conv_block(4 * inputs, fine), conv_block(fine, fine))
+        self.coarse = nn.Sequential(conv_block(fine, coarse, stride=2), conv_block(coarse, coarse))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) -> (B, fine, H/2, W/2) and (B, coarse, H/4, W/4)."""
         fine = self.fine(F.pixel_unshuffle(x, 2))
         return fine, self.coarse(fine)
-
-
-class SpectralBranch(nn.Module):
-    """The 1x1, 3x3, 1x1 convolutions of one half of a spectrum, aware of the frequency."""
-
-    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
-        super().__init__()
-        self.enter = nn.Conv2d(inputs, hidden, 1)
-        self.frequency = nn.Conv2d(3, hidden, 1, bias=False)
-        self.mix = nn.Conv2d(hidden, hidden, 3, padding=1)
-        self.leave = nn.Conv2d(hidden, outputs, 1)
-        _start_small(self.leave)
-
-    def forward(self, x: Tensor, frequencies: Tensor) -> Tensor:
-        """(B, inputs, H, K) and the (1, 3, H, K) constant -> (B, outputs, H, K)."""
-        x = F.leaky_relu(self.enter(x) + self.frequency(frequencies), SLOPE)
-        return self.leave(F.leaky_relu(self.mix(x), SLOPE))
-
-
-class SpectralFusion(nn.Module):
-    """Complete the spectrum of the depth features, amplitude and phase apart."""
-
-    def __init__(self, channels: int, fourier: RealFourier2d) -> None:
-        super().__init__()
-        self.fourier = fourier
-        self.register_buffer('frequencies', fourier.frequencies(), persistent=False)
-        self.enter = nn.Conv2d(channels, channels, 1)
-        self.amplitude = SpectralBranch(2 * channels, channels, channels)
-        self.phase = SpectralBranch(4 * channels, channels, 2 * channels)
-        self.leave = nn.Conv2d(channels, channels, 1)
-
-    def forward(self, features: Tensor, guide: Polar) -> Tensor:
-        """(B, C, H, W) depth features and the guide's spectrum -> (B, C, H, W)."""
-        entered = self.enter(features)
-        with torch.autocast(features.device.type, enabled=False):
-            own = to_polar(*self.fourier(entered))
-        # Branches may run in low precision: what enters them is compressed or of length 1, and
-        # what leaves is a correction; the spectrum itself stays in full precision.
-        gain = self.amplitude(
-            torch.cat([_compressed(own), _compressed(guide)], dim=1), self.frequencies
-        )
-        turn = self.phase(
-            torch.cat([own.cos, own.sin, guide.cos, guide.sin], dim=1), self.frequencies
-        )
-        with torch.autocast(features.device.type, enabled=False):
-            gain, turn = gain.to(own.cos.dtype), turn.to(own.cos.dtype)
-            amplitude = F.relu(own.amplitude + (1 + own.amplitude) * torch.tanh(gain))
-            turn_cos, turn_sin = turn.split(int(own.cos.shape[1]), dim=1)
-            phase = to_polar(own.cos + turn_cos, own.sin + turn_sin)
-            mixed = self.fourier.inverse(*from_polar(Polar(amplitude, phase.cos, phase.sin)))
-        return self.leave(mixed)
-
-
-class SpatialFusion(nn.Module):
-    """Join spatial, spectral and picture features in one embedding; mix near and far there."""
-
-    def __init__(self, config: S2MLConfig, grid: WindowGrid) -> None:
-        super().__init__()
-        channels = config.channels
-        self.embed = nn.Conv2d(3 * channels, channels, 1)
-        self.blocks = nn.Sequential(
-            *(
-                SwinConvBlock(
-                    channels, config.head_channels, grid, bool(index % 2), config.mlp_ratio
-                )
-                for index in range(config.blocks)
-            )
-        )
-        self.leave = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, spatial: Tensor, spectral: Tensor, guide: Tensor) -> Tensor:
-        """Three (B, C, H, W) -> (B, C, H, W)."""
-        embedded = self.embed(torch.cat([spatial, spectral, guide], dim=1))
-        return self.leave(self.blocks(embedded))
-
-
-class Pair(nn.Module):
-    """One spectral fusion, one spatial fusion and a refinement of the depth."""
-
-    def __init__(self, config: S2MLConfig, fourier: RealFourier2d, grid: WindowGrid) -> None:
-        super().__init__()
-        channels = config.channels
-        self.spectral = SpectralFusion(channels, fourier)
-        self.spatial = SpatialFusion(config, grid)
-        self.refine = nn.Sequential(
-            _conv(channels, channels // 4), nn.Conv2d(channels // 4, 1, 3, padding=1)
-        )
-        _start_small(self.refine[-1])
-        self.tell = nn.Conv2d(1, channels, 3, padding=1)
-
-    def forward(
-        self, features: Tensor, guide: Tensor, spectrum: Polar, depth: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """
-        Fuse and refine.
-
-        Parameters
-        ----------
-        features, guide:
-            (B, C, H/4, W/4) of the depth and of the picture.
-        spectrum:
-            of the guide, (B, C, H/4, W/8 + 1).
-        depth:
-            (B, 1, H/4, W/4) what the network has so far, in its own unit.
-
-        Returns
-        -------
-        tuple
-            features and depth, both refined.
-
-        """
-        spectral = self.spectral(features, spectrum)
-        features = features + self.spatial(features, spectral, guide)
-        depth = depth + self.refine(features)
-        return features + self.tell(depth), depth
 
 
 class Head(nn.Module):
@@ -224,9 +109,9 @@ class Head(nn.Module):
         super().__init__()
         fine = config.fine_channels
         self.reduce = nn.Conv2d(config.channels, fine, 1)
-        self.mix = nn.Sequential(_conv(3 * fine, fine), _conv(fine, fine))
+        self.mix = nn.Sequential(conv_block(3 * fine, fine), conv_block(fine, fine))
         self.leave = nn.Conv2d(fine, 4 * outputs, 3, padding=1)
-        _start_small(self.leave)
+        start_small(self.leave)
 
     def forward(self, coarse: Tensor, depth_fine: Tensor, rgb_fine: Tensor) -> Tensor:
         """(B, C, H/4, W/4) and two (B, fine, H/2, W/2) -> (B, outputs, H, W)."""
@@ -247,7 +132,17 @@ class S2ML(nn.Module):
         grid = WindowGrid(rows, columns, config.window)
         self.depth_stem = Stem(2, config.fine_channels, config.channels)
         self.rgb_stem = Stem(3, config.fine_channels, config.channels)
-        self.pairs = nn.ModuleList(Pair(config, self.fourier, grid) for _ in range(config.pairs))
+        channels = config.channels
+        self.pairs = nn.ModuleList(
+            Pair(
+                SpectralFusion(channels, self.fourier),
+                SpatialFusion(
+                    channels, config.head_channels, config.blocks, config.mlp_ratio, grid
+                ),
+                channels,
+            )
+            for _ in range(config.pairs)
+        )
         self.head = Head(config, outputs=2 if config.log_variance else 1)
 
     def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
@@ -302,27 +197,6 @@ class S2ML(nn.Module):
         return config.max_depth * torch.sigmoid(answer.float())
 
 
-def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """Build a 3x3 convolution, batch normalisation and LeakyReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.LeakyReLU(SLOPE, inplace=True),
-    )
-
-
-def _compressed(polar: Polar) -> Tensor:
-    """Log-amplitude, finite at 0: the mean outweighs the finest detail by orders of magnitude."""
-    return torch.log(1 + polar.amplitude)
-
-
 def _enlarge(x: Tensor, factor: int) -> Tensor:
     """Resize (B, C, H, W) bilinearly by an integer factor."""
     return F.interpolate(x, scale_factor=factor, mode='bilinear', align_corners=False)
-
-
-def _start_small(conv: nn.Conv2d) -> None:
-    """Shrink a last convolution, so that an untrained module changes almost nothing."""
-    with torch.no_grad():
-        conv.weight.mul_(0.1)
-        conv.bias.zero_()

@@ -49,6 +49,11 @@ class RealFourier2d(nn.Module):
 
     """
 
+    to_bins: Tensor
+    from_bins: Tensor
+    to_rows: Tensor
+    from_rows: Tensor
+
     def __init__(self, height: int, width: int) -> None:
         super().__init__()
         self.height, self.width, self.bins = height, width, width // 2 + 1

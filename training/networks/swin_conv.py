@@ -78,6 +78,8 @@ class WindowGrid(nn.Module):
 class WindowAttention(nn.Module):
     """Multi-head self-attention within windows, with a learnt bias for each relative position."""
 
+    position_index: Tensor
+
     def __init__(self, channels: int, heads: int, grid: WindowGrid) -> None:
         super().__init__()
         if channels % heads:
@@ -178,7 +180,7 @@ class SwinConvBlock(nn.Module):
         mlp_ratio: float = 2.0,
     ) -> None:
         super().__init__()
-        self.half = half = channels // 2
+        self.share = half = channels // 2
         self.enter = nn.Conv2d(channels, channels, 1)
         self.local = nn.Sequential(
             nn.Conv2d(half, half, 3, padding=1, bias=False),
@@ -190,7 +192,7 @@ class SwinConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        local, windowed = self.enter(x).split(self.half, dim=1)
+        local, windowed = self.enter(x).split(self.share, dim=1)
         joined = torch.cat([local + self.local(local), self.swin(windowed)], dim=1)
         return x + self.leave(joined)
 

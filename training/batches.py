@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where training batches come from: generated scenes and recorded frames, made on the device.
+
+Everything about step n is drawn from a generator seeded by (seed, rank, n), so a run that stopped
+and resumed sees the same batches as one that did not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import scenes, sensors
+from .augment import random_colours, random_view
+from .datasets.sample import Source
+from .recipe import Recipe
+
+MIXED = 'mixed'
+CACHE_BYTES = 2 << 30
+"""Frames are kept decoded, on the device, up to this much memory."""
+
+
+def generator_for(device: torch.device, *numbers: int) -> torch.Generator:
+    """Return a generator on the device, seeded by the numbers."""
+    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    return torch.Generator(device=device).manual_seed(seed)
+
+
+class RecordedFrames:
+    """Draws frames of data sets, all at one size, and keeps them decoded while memory allows."""
+
+    def __init__(self, sources: Sequence[Source], height: int, width: int):
+        self.height, self.width = height, width
+        self.frames = [(source, i) for source in sources for i in range(len(source))]
+        self.cache: dict[int, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
+        self.cached_bytes = 0
+        self.pool = ThreadPoolExecutor(4)
+
+    def load(self, index: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """
+        Return one frame, stretched to the size, on the device.
+
+        rgb (3, H, W) uint8, depth and target (1, H, W) float32 metres, 0 = missing, and whether
+        the target is the data set's own, (1, 1, 1) bool; else it is the depth.
+        """
+        if index in self.cache:
+            return self.cache[index]
+        source, i = self.frames[index]
+        sample = source[i]
+        size = (self.width, self.height)
+        rgb = cv2.resize(sample.rgb, size, interpolation=cv2.INTER_AREA)
+        depth, target = (
+            torch.from_numpy(cv2.resize(m, size, interpolation=cv2.INTER_NEAREST))[None]
+            for m in (sample.depth, sample.depth if sample.target is None else sample.target)
+        )
+        frame = (
+            torch.from_numpy(rgb).permute(2, 0, 1).contiguous().to(device),
+            depth.to(device),
+            target.to(device),
+            torch.tensor(sample.target is not None, device=device).reshape(1, 1, 1),
+        )
+        size_in_bytes = sum(t.numel() * t.element_size() for t in frame)
+        if self.cached_bytes + size_in_bytes <= CACHE_BYTES:
+            self.cache[index] = frame
+            self.cached_bytes += size_in_bytes
+        return frame
+
+    def draw(
+        self, count: int, generator: torch.Generator, device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return `count` frames as `load` does, stacked, rgb in 0..1."""
+        indices = torch.randint(len(self.frames), (count,), generator=generator)
+        frames = list(self.pool.map(lambda i: self.load(i, device), indices.tolist()))
+        rgb, depth, target, own = (torch.stack(parts) for parts in zip(*frames))
+        return rgb.float() / 255, depth, target, own
+
+
+class ScenePool:
+    """Generated scenes kept in half precision and used several times, each time with new holes."""
+
+    def __init__(self, recipe: Recipe, count: int, height: int, width: int, rank: int):
+        self.recipe, self.count, self.rank = recipe, count, rank
+        self.height, self.width = height, width
+        self.size = max(count, recipe.scene_pool)
+        self.steps = max(1, self.size * recipe.scene_uses // count)
+        self.block = -1
+        self.pool: scenes.SceneBatch | None = None
+
+    def draw(self, step: int, generator: torch.Generator, device: torch.device) -> Any:
+        """Return a SceneBatch of `count` scenes for a step; a new pool every `steps` steps."""
+        block = step // self.steps
+        if block != self.block or self.pool is None:
+            self.pool = self.fill(block, device)
+            self.block = block
+        indices = torch.randint(self.size, (self.count,), generator=generator, device=device)
+        return self.map(lambda t: t[indices].float(), self.pool)
+
+    def fill(self, block: int, device: torch.device) -> scenes.SceneBatch:
+        """Generate a pool in parts, so that the generator's own memory stays small."""
+        generator = generator_for(device, self.recipe.seed, self.rank, block, 1)
+        part = 64 if device.type == 'cuda' else 8
+        parts = []
+        for start in range(0, self.size, part):
+            made = scenes.generate_scenes(
+                min(part, self.size - start),
+                self.height,
+                self.width,
+                generator=generator,
+                device=device,
+            )
+            parts.append(self.map(lambda t: t.half(), made))
+        return scenes.SceneBatch(
+            **{
+                f.name: torch.cat([getattr(p, f.name) for p in parts])
+                for f in fields(scenes.SceneBatch)
+            }
+        )
+
+    @staticmethod
+    def map(function: Any, batch: Any) -> Any:
+        """Apply a function to every tensor of a SceneBatch."""
+        return scenes.SceneBatch(
+            **{f.name: function(getattr(batch, f.name)) for f in fields(scenes.SceneBatch)}
+        )
+
+
+class BatchMaker:
+    """
+    Makes the batch of a step: generated scenes behind a sensor, and recorded frames.
+
+    A recorded frame without a target of its own hides a part of what was measured and is its own
+    target (self-supervision); one with a target is used as it is.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        height: int,
+        width: int,
+        sources: Sequence[Source] = (),
+        rank: int = 0,
+    ):
+        self.recipe, self.height, self.width, self.rank = recipe, height, width, rank
+        share = recipe.synthetic if sources else 1.0
+        self.generated = round(recipe.batch_size * share)
+        self.recorded = recipe.batch_size - self.generated
+        # Twice the network's size, so that a part of a frame is still sharp.
+        self.frames = (
+            RecordedFrames(sources, 2 * height, 2 * width) if self.recorded else None
+        )
+        self.pool = (
+            ScenePool(recipe, self.generated, height, width, rank) if self.generated else None
+        )
+
+    def make(self, step: int, device: torch.device) -> dict[str, Tensor]:
+        """
+        Return the batch of a step.
+
+        ``rgb`` (B, 3, H, W) 0..1; ``depth`` (B, 1, H, W) metres, 0 = missing; ``target`` the
+        same, 0 = unknown; ``weight`` (B, 1, H, W): 1 where the depth is missing, the recipe's
+        keep_weight where it was measured.
+        """
+        on_device = generator_for(device, self.recipe.seed, self.rank, step, 2)
+        on_host = generator_for(torch.device('cpu'), self.recipe.seed, self.rank, step, 3)
+        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        if self.pool is not None:
+            parts.append(self.from_scenes(step, on_device, device))
+        if self.frames is not None:
+            parts.append(self.from_frames(on_device, on_host, device))
+        rgb, depth, target = (torch.cat(tensors) for tensors in zip(*parts))
+        rgb = random_colours(rgb, on_device)
+        weight = torch.where(depth > 0, self.recipe.keep_weight, 1.0)
+        return {'rgb': rgb, 'depth': depth, 'target': target, 'weight': weight}
+
+    def from_scenes(
+        self, step: int, generator: torch.Generator, device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rgb, depth and target of generated scenes."""
+        assert self.pool is not None
+        scene = self.pool.draw(step, generator, device)
+        depth = sensors.simulate(scene, generator=generator, config=None, kind=MIXED)
+        more, _ = sensors.hide_measured(depth, scene.rgb, generator=generator)
+        again = torch.rand(depth.shape[0], 1, 1, 1, generator=generator, device=device) < 0.6
+        return scene.rgb, torch.where(again, more, depth), scene.depth
+
+    def from_frames(
+        self, generator: torch.Generator, on_host: torch.Generator, device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rgb, depth and target of recorded frames."""
+        assert self.frames is not None
+        rgb, depth, target, own = self.frames.draw(self.recorded, on_host, device)
+        rgb, (depth, target) = random_view(
+            rgb, [depth, target], self.height, self.width, generator
+        )
+        hidden, _ = sensors.hide_measured(depth, rgb, generator=generator)
+        return rgb, torch.where(own, depth, hidden), target

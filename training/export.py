@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Export a network to the ONNX file that the runtime reads: self-contained, with metadata."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch import Tensor, nn
+
+from magadepth_ros import __version__
+
+OPSET = 17
+LARGE = 1024
+"""Constants of more elements are stored in float16, as they are in the safetensors file."""
+
+
+class _Outputs(nn.Module):
+    """Gives the outputs as the tuple the exporter wants."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, rgb: Tensor, depth: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W), (B, 1, H, W) -> completed depth and, if there is one, log-variance."""
+        output = self.network(rgb, depth)
+        if output.log_variance is None:
+            return (output.depth,)
+        return output.depth, output.log_variance
+
+
+def export_onnx(
+    network: nn.Module,
+    path: Path,
+    *,
+    training_data: str,
+    licence: str = 'Apache-2.0',
+    low_precision_safe: bool = False,
+) -> None:
+    """
+    Write a network as ONNX.
+
+    Inputs ``rgb`` (N, 3, H, W) in 0..1 and ``depth`` (N, 1, H, W) in metres, 0 = missing; outputs
+    ``completed`` (N, 1, H, W) in metres and, where the network has it, ``log_variance``. N is
+    free, arithmetic is float32; large weights are stored as float16 and cast, as in the
+    safetensors file. Everything a runtime needs to know is in the file's metadata.
+    """
+    config = network.config
+    example = (
+        torch.rand(1, 3, config.height, config.width),
+        torch.rand(1, 1, config.height, config.width) + 1,
+    )
+    # The exporter restores the wrapper's mode afterwards, and the network's with it.
+    wrapped = _Outputs(network.cpu().float()).eval()
+    outputs = ['completed', 'log_variance'][: len(wrapped(*example))]
+    partial = path.with_suffix('.partial')
+    with warnings.catch_warnings():
+        # The tracing exporter is on its way out; the new one needs opset 18, too new for JetPack 6
+        # with its TensorRT 10.3 in some operators, and writes twice as many nodes.
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            wrapped,
+            example,
+            partial,
+            opset_version=OPSET,
+            input_names=['rgb', 'depth'],
+            output_names=outputs,
+            dynamic_axes={name: {0: 'batch'} for name in ('rgb', 'depth', *outputs)},
+            dynamo=False,
+        )
+    model = onnx.load(partial)
+    _share_equal_constants(model)
+    _store_large_constants_in_half(model)
+    helper.set_model_props(
+        model,
+        {
+            'magadepth_format': '1',
+            'network': config.name,
+            'input_height': str(config.height),
+            'input_width': str(config.width),
+            'min_depth': str(config.min_depth),
+            'max_depth': str(config.max_depth),
+            'normalisation': 'in the graph: rgb 0..1, depth in metres with 0 = missing',
+            'version': __version__,
+            'training_data': training_data,
+            'licence': licence,
+            'low_precision_safe': str(int(low_precision_safe)),
+        },
+    )
+    onnx.checker.check_model(model)
+    onnx.save(model, partial)
+    os.replace(partial, path)
+
+
+def _share_equal_constants(model: onnx.ModelProto) -> None:
+    """Keep one of several equal constants: the tracer writes a shared buffer at every use."""
+    graph = model.graph
+    first: dict[tuple[object, ...], str] = {}
+    instead: dict[str, str] = {}
+    for node in list(graph.node):
+        value = next((a.t for a in node.attribute if a.name == 'value'), None)
+        if node.op_type != 'Constant' or value is None or len(value.raw_data) <= LARGE:
+            continue
+        key = (value.data_type, tuple(value.dims), value.raw_data)
+        if key in first:
+            instead[node.output[0]] = first[key]
+            graph.node.remove(node)
+        else:
+            first[key] = node.output[0]
+    for node in graph.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = instead.get(name, name)
+
+
+def _store_large_constants_in_half(model: onnx.ModelProto) -> None:
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != 'float32' or values.size <= LARGE:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype('float16'), f'{name}_half'))
+        casts.append(helper.make_node('Cast', [f'{name}_half'], [name], to=onnx.TensorProto.FLOAT))
+    for cast in reversed(casts):
+        graph.node.insert(0, cast)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Lightning module: one network, its loss, its optimiser and what is watched while it learns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+
+from .losses import paper_loss, robust_loss
+from .networks.registry import create_network
+from .networks.spectral_loss import joint_loss
+from .recipe import Recipe
+
+class TrainingModule(lightning.LightningModule):
+    """
+    Trains one network by a recipe.
+
+    Batches are those of `batches.BatchMaker.make`: rgb (B, 3, H, W) in 0..1; depth and target
+    (B, 1, H, W) metres, 0 = missing or unknown; weight (B, 1, H, W).
+    """
+
+    def __init__(self, config: Any, recipe: Recipe):
+        super().__init__()
+        self.network = create_network(config)
+        self.recipe = recipe
+        self.save_hyperparameters({'network': asdict(config), 'recipe': asdict(recipe)})
+
+    def forward(self, rgb: Tensor, depth: Tensor) -> Any:
+        """Run the network: rgb (B, 3, H, W), depth (B, 1, H, W) m -> NetworkOutput."""
+        return self.network(rgb, depth)
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        """Return the loss of a batch."""
+        output = self.network(batch['rgb'], batch['depth'])
+        if self.recipe.loss == 'paper':
+            terms = paper_loss(
+                output, batch['target'], mse=self.recipe.mse, structure=self.recipe.structure
+            )
+        elif self.recipe.loss == 'joint':
+            terms = joint_loss(output, batch['target'], batch['weight'])
+        else:
+            terms = robust_loss(output, batch['target'], batch['weight'])
+        total = torch.stack(list(terms.values())).sum()
+        self.log_dict({f'train/{name}': value.detach() for name, value in terms.items()})
+        self.log('train/loss', total.detach(), prog_bar=True)
+        return total
+
+    def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
+        """Log the error at hidden pixels, and the first batch as a picture."""
+        output = self.network(batch['rgb'], batch['depth'])
+        hidden = (batch['depth'] <= 0) & (batch['target'] > 0)
+        error = torch.where(hidden, output.depth - batch['target'], 0.0)
+        count = hidden.sum(dim=(1, 2, 3)).clamp(min=1)
+        rmse = ((error**2).sum(dim=(1, 2, 3)) / count).sqrt().mean()
+        relative = error.abs() / batch['target'].clamp(min=0.1)
+        self.log('val/rmse', rmse, prog_bar=True, sync_dist=True, batch_size=1)
+        self.log('val/rel', (relative.sum(dim=(1, 2, 3)) / count).mean(), batch_size=1)
+        if index == 0 and self.logger is not None and hasattr(self.logger, 'experiment'):
+            self.logger.experiment.add_image(
+                'val/rgb_input_completed_target',
+                contact_sheet(batch, output.depth),
+                self.global_step,
+            )
+
+    def configure_optimizers(self) -> Any:
+        """Return the recipe's optimiser; biases, norms and epsilons are not decayed."""
+        recipe = self.recipe
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        groups = [
+            {'params': decayed, 'weight_decay': recipe.weight_decay},
+            {'params': others, 'weight_decay': 0.0},
+        ]
+        if recipe.optimizer == 'sgd':
+            optimizer: torch.optim.Optimizer = torch.optim.SGD(
+                groups, lr=recipe.learning_rate, momentum=recipe.momentum
+            )
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+        if recipe.schedule == 'plateau':
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=5)
+            return {
+                'optimizer': optimizer,
+                'lr_scheduler': {
+                    'scheduler': plateau,
+                    'monitor': 'val/rmse',
+                    'interval': 'step',
+                    'frequency': recipe.validate_every,
+                    'strict': False,
+                },
+            }
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.share_of_rate)
+        return {'optimizer': optimizer, 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
+
+    def share_of_rate(self, step: int) -> float:
+        """Return warm-up, then a cosine to nothing, as a share of the learning rate."""
+        recipe = self.recipe
+        if step < recipe.warmup_steps:
+            return (step + 1) / recipe.warmup_steps
+        done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def contact_sheet(batch: dict[str, Tensor], completed: Tensor, count: int = 6) -> Tensor:
+    """Return (3, H * count, W * 4): picture, input, completed and target depth, near to far."""
+    rows = []
+    for i in range(min(count, completed.shape[0])):
+        target = batch['target'][i]
+        far = target.max().clamp(min=1e-3)
+        maps = [(d / far).clamp(0, 1).expand(3, -1, -1) for d in (batch['depth'][i], completed[i])]
+        rows.append(torch.cat([batch['rgb'][i], *maps, (target / far).expand(3, -1, -1)], dim=2))
+    return torch.cat(rows, dim=1).float()

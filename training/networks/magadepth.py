@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The MagaConv / BP-Fusion network; its configurations are in training/configs/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .decoder import DepthDecoder
+from .encoders import ColourEncoder, DepthEncoder, MaskedConv
+from .fusion import BPFusion, ConcatFusion
+from .magaconv import MagaConv
+from .output import NetworkOutput, check_input
+from .partial_conv import PartialConv, VanillaConv
+from .residual import depth_from_residual, log_variance_in_metres, relative_to_fill
+
+MASKED_CONVS: dict[str, MaskedConv] = {
+    'magaconv': MagaConv,
+    'partial': PartialConv,
+    'vanilla': VanillaConv,
+}
+RGB_MEAN, RGB_STD = 0.45, 0.25
+"""One grey value for the three channels: near the means of indoor pictures."""
+
+
+@dataclass(frozen=True)
+class MagaDepthConfig:
+    """
+    What a MagaConv network is made of.
+
+    ``height`` and ``width`` are the fixed input size [px], multiples of 8; ``channels`` of the
+    encoders' blocks, fine to coarse; ``decoder_channels`` coarse to fine; ``conv`` and
+    ``kernels`` make the depth encoder's layers; ``fusion`` is ``bp`` or ``concat``, the four
+    fields after it shape BP-Fusion. The last block are the named deviations from the paper:
+    ``residual`` predicts a residual on a push-pull fill relative to the mean depth instead of
+    metres, ``full_size_skip`` gives the head the picture and the fill at the input's size,
+    ``reduce`` narrows the decoder's tensors before enlarging them,
+    ``log_variance`` adds the output the confidence comes from.
+    """
+
+    name: str
+    height: int = 192
+    width: int = 288
+    channels: tuple[int, int, int] = (96, 192, 384)
+    decoder_channels: tuple[int, int, int] = (192, 96, 64)
+    conv: Literal['magaconv', 'partial', 'vanilla'] = 'magaconv'
+    kernels: tuple[int, ...] = (3, 5, 7)
+    fusion: Literal['bp', 'concat'] = 'bp'
+    bid_fusions: int = 4
+    hidden: int = 480
+    bidirectional: bool = True
+    cross_modal: bool = True
+    residual: bool = False
+    full_size_skip: bool = False
+    reduce: bool = False
+    log_variance: bool = False
+    min_depth: float = 0.1
+    max_depth: float = 10.0
+
+
+class MagaDepth(nn.Module):
+    """Depth encoder, colour encoder, fusion at the bottleneck and depth decoder (Fig. 2)."""
+
+    def __init__(self, config: MagaDepthConfig):
+        super().__init__()
+        if config.height % 8 or config.width % 8:
+            raise ValueError(
+                f'input size {config.height}x{config.width}: expected multiples of 8'
+            )
+        self.config = config
+        self.height, self.width = config.height, config.width
+        coarse = config.channels[-1]
+        self.depth_encoder = DepthEncoder(
+            1, config.channels, config.kernels, MASKED_CONVS[config.conv]
+        )
+        self.colour_encoder = ColourEncoder(config.channels)
+        if config.fusion == 'bp':
+            self.fusion: nn.Module = BPFusion(
+                coarse,
+                (config.height // 8) * (config.width // 8),
+                modules=config.bid_fusions,
+                hidden=config.hidden,
+                bidirectional=config.bidirectional,
+                cross_modal=config.cross_modal,
+            )
+        else:
+            self.fusion = ConcatFusion(coarse)
+        self.decoder = DepthDecoder(
+            config.channels,
+            config.decoder_channels,
+            extra_channels=5 if config.full_size_skip else 0,
+            outputs=2 if config.log_variance else 1,
+            reduce=config.reduce,
+        )
+        if config.residual:
+            # The untrained network is the fill itself.
+            last = self.decoder.head[-1]
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
+        """
+        Complete a batch.
+
+        Parameters
+        ----------
+        rgb:
+            (B, 3, H, W), RGB in 0..1.
+        depth:
+            (B, 1, H, W) metres, 0 = missing.
+
+        Returns
+        -------
+        NetworkOutput
+            complete depth (B, 1, H, W) in metres and, if configured, its log-variance.
+
+        Raises
+        ------
+        ValueError
+            another size than the network's.
+
+        """
+        check_input(rgb, depth, self.height, self.width)
+        config = self.config
+        frame = relative_to_fill(depth)
+        picture = (rgb - RGB_MEAN) / RGB_STD
+        measured = frame.relative if config.residual else depth
+        skips = self.depth_encoder(measured, frame.missing)
+        fused = self.fusion(skips[-1], self.colour_encoder(picture))
+        extra = None
+        if config.full_size_skip:
+            extra = torch.cat([picture, frame.relative, frame.missing], dim=1)
+        output = self.decoder(fused, skips, extra)
+        answer = output[:, :1]
+        if config.residual:
+            completed = depth_from_residual(frame, answer, config.min_depth, config.max_depth)
+        else:
+            completed = config.max_depth * torch.sigmoid(answer.float())
+        if not config.log_variance:
+            return NetworkOutput(completed)
+        return NetworkOutput(completed, log_variance_in_metres(frame, output[:, 1:]))
+

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a network is trained: the typed `recipe` section of a configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .networks.registry import read_config, typed
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    Settings of one training run.
+
+    ``loss`` is ``paper`` (Eq. 9; ``mse`` and ``structure`` switch its terms), ``robust``, or
+    ``joint``: robust with S2ML's terms of amplitude and phase.
+    ``synthetic`` is the share of generated scenes in a batch, the rest comes from the given data
+    sets. ``scene_pool`` scenes are kept and each is used ``scene_uses`` times on average, always
+    with new holes. ``keep_weight`` is what a measured pixel counts beside a hidden one.
+    ``ema`` is the decay of the averaged weights, 0 for none.
+    """
+
+    steps: int = 20_000
+    batch_size: int = 32
+    optimizer: Literal['sgd', 'adamw'] = 'adamw'
+    learning_rate: float = 1e-3
+    momentum: float = 0.95
+    weight_decay: float = 1e-2
+    schedule: Literal['cosine', 'plateau'] = 'cosine'
+    warmup_steps: int = 500
+    gradient_clip: float = 1.0
+    loss: Literal['paper', 'robust', 'joint'] = 'robust'
+    mse: bool = True
+    structure: bool = True
+    synthetic: float = 0.6
+    scene_pool: int = 512
+    scene_uses: int = 4
+    keep_weight: float = 0.2
+    ema: float = 0.999
+    validate_every: int = 500
+    seed: int = 1
+
+
+def read_recipe(name: str | Path) -> Recipe:
+    """Return the recipe of a shipped configuration or a YAML file."""
+    return typed(Recipe, read_config(name).get('recipe') or {}, f'{name}: recipe')

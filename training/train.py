@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train a network by a configuration: build the data, the trainer, and write the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from magadepth_ros.errors import DataError
+
+from .batches import BatchMaker
+from .datasets.sample import Source
+from .module import TrainingModule
+from .networks.registry import network_config
+from .recipe import read_recipe
+from .stream import TrainingStream
+from .weights import load_network, save_weights
+
+CHECKPOINT = 'last.ckpt'
+
+
+@dataclass(frozen=True)
+class Run:
+    """
+    One call of the trainer.
+
+    ``config`` names a shipped configuration or a YAML file; ``output`` gets checkpoints, curves
+    and, at the end, ``<name>.safetensors``; ``max_seconds`` stops early with a checkpoint that
+    ``resume`` goes on from; ``start_from`` are weights to begin with (fine-tuning); ``overrides`` replace fields of the recipe; ``trainer`` are further
+    arguments of ``lightning.Trainer`` (devices, nodes, strategy, precision).
+    """
+
+    config: str
+    output: Path
+    sources: Sequence[Source] = ()
+    max_seconds: float | None = None
+    resume: bool = False
+    start_from: Path | None = None
+    compile: bool = False
+    overrides: dict[str, Any] | None = None
+    trainer: dict[str, Any] | None = None
+
+
+class KeepCheckpoint(Callback):
+    """Writes the checkpoint that `resume` goes on from: every so often, and when a run stops."""
+
+    def __init__(self, path: Path, every: int):
+        self.path, self.every = path, every
+
+    def save(self, trainer: lightning.Trainer) -> None:
+        """Write to a temporary name, then rename: a cut never costs the checkpoint before."""
+        partial = self.path.with_suffix('.partial')
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            partial.replace(self.path)
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Save every so often."""
+        if trainer.global_step % self.every == 0:
+            self.save(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Save when the run stops, for whatever reason."""
+        self.save(trainer)
+
+
+def train(run: Run) -> Path:
+    """
+    Train, or go on training; return the path of the weights.
+
+    Raises
+    ------
+    DataError
+        an unknown configuration or field, or nothing to resume from.
+
+    """
+    config = network_config(run.config)
+    recipe = replace(read_recipe(run.config), **(run.overrides or {}))
+    checkpoint = run.output / CHECKPOINT
+    if run.resume and not checkpoint.is_file():
+        raise DataError(f'nothing to resume: expected {checkpoint}; start without --resume')
+    run.output.mkdir(parents=True, exist_ok=True)
+    lightning.seed_everything(recipe.seed, workers=True)
+    torch.set_float32_matmul_precision('high')
+    options = dict(run.trainer or {})
+    on_gpu = torch.cuda.is_available() and options.get('accelerator', 'auto') != 'cpu'
+    options.setdefault('precision', 'bf16-mixed' if on_gpu else '32-true')
+    callbacks: list[Callback] = [
+        KeepCheckpoint(checkpoint, every=max(1, min(1000, recipe.validate_every))),
+        LearningRateMonitor(),
+    ]
+    if recipe.ema:
+        callbacks.append(EMAWeightAveraging(decay=recipe.ema))
+    trainer = lightning.Trainer(
+        default_root_dir=run.output,
+        logger=[
+            TensorBoardLogger(run.output, name='curves', version=''),
+            CSVLogger(run.output, name='curves', version='csv'),
+        ],
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        max_steps=recipe.steps,
+        max_epochs=-1,
+        max_time=timedelta(seconds=run.max_seconds) if run.max_seconds else None,
+        val_check_interval=recipe.validate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=recipe.gradient_clip or None,
+        use_distributed_sampler=False,
+        log_every_n_steps=20,
+        **options,
+    )
+    size = (config.height, config.width)
+    maker = BatchMaker(recipe, *size, run.sources, trainer.global_rank)
+    watched = replace(recipe, seed=recipe.seed + 1_000_000, scene_pool=0)
+    validation = BatchMaker(watched, *size, run.sources)
+    module = TrainingModule(config, recipe)
+    if run.start_from:
+        module.network.load_state_dict(load_network(run.start_from).state_dict())
+    if on_gpu:
+        module.network.to(memory_format=torch.channels_last)
+    if run.compile:
+        module.network.compile()
+    trainer.fit(
+        module,
+        datamodule=TrainingStream(recipe, maker, validation),
+        ckpt_path=checkpoint if run.resume else None,
+        weights_only=True,
+    )
+    weights = run.output / f'{config.name}.safetensors'
+    if trainer.is_global_zero:
+        save_weights(module.network, weights)
+    return weights

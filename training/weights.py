@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights in safetensors: the network's configuration travels in the file's metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from magadepth_ros.errors import ModelError
+
+from .networks.registry import FAMILIES, create_network, typed
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write a network's weights, matrices in float16 (half the size), atomically."""
+    tensors = {
+        name: (tensor.half() if tensor.ndim > 1 and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in network.state_dict().items()
+    }
+    family = next(name for name, (cls, _) in FAMILIES.items() if isinstance(network, cls))
+    metadata = {'family': family, 'network': json.dumps(asdict(network.config))}
+    partial = path.with_suffix('.partial')
+    save_file(tensors, partial, metadata)
+    os.replace(partial, path)
+
+
+def load_network(path: Path) -> nn.Module:
+    """
+    Make the network of a safetensors file, in evaluation mode, float32 on the CPU.
+
+    Raises
+    ------
+    ModelError
+        the file is missing, broken, or its weights do not fit the configuration it names.
+
+    """
+    if not path.is_file():
+        raise ModelError(f'{path}: no such file; expected weights as .safetensors')
+    try:
+        with safe_open(path, 'pt') as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ModelError(f'{path}: not a safetensors file, or cut ({error})') from error
+    if metadata.get('family') not in FAMILIES or 'network' not in metadata:
+        raise ModelError(f'{path}: no magadepth configuration in its metadata')
+    values = json.loads(metadata['network'])
+    network = create_network(typed(FAMILIES[metadata['family']][1], values, str(path)))
+    tensors = {n: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items()}
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(f'{path}: the weights do not fit the network ({error})') from error
+    return network.eval()
