@@ -179,16 +179,13 @@ def fill_data(msg: object, values: np.ndarray) -> None:
     data = msg.data  # type: ignore[attr-defined]
     # A view of bytes first: array.frombytes takes float memory only as bytes.
     raw = values.reshape(-1).view(np.uint8)
-    if not isinstance(data, array.array):
-        data = array.array('B')
-    if len(data) == raw.size:
+    if isinstance(data, array.array) and len(data) == raw.size:
         # A message that is filled again keeps its memory: no allocation, no page faults.
         np.copyto(np.frombuffer(data, np.uint8), raw)
-    else:
-        del data[:]
-        data.frombytes(raw)
-    if msg.data is not data:  # type: ignore[attr-defined]
-        msg.data = data  # type: ignore[attr-defined]
+        return
+    data = array.array('B')
+    data.frombytes(raw)
+    msg.data = data  # type: ignore[attr-defined]
 
 
 def rgb_image(header: Header, rgb: np.ndarray) -> Image:

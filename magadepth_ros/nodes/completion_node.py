@@ -43,7 +43,7 @@ class CompletionNode(LifecycleNode):
     """
 
     def __init__(self, opener: OpenCompleter = open_completer, **options: Any) -> None:
-        """Declare everything; ``opener`` makes the completer, ``options`` go to `LifecycleNode`."""
+        """Declare everything; ``opener`` makes the completer, ``options`` go to rclpy."""
         super().__init__('completion_node', **options)
         self.finished = False
         self._reporter = Reporter(self.get_logger())

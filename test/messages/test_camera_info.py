@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CameraInfo: what is refused, and intrinsics that follow the image to another size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from magadepth_ros.errors import EncodingError
+from magadepth_ros.messages.camera_info import (
+    Intrinsics,
+    camera_info,
+    intrinsics,
+    pinhole_info,
+)
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+CAMERA = Intrinsics(600.0, 610.0, 321.5, 238.25, 640, 480, 'plumb_bob')
+
+
+def test_a_pinhole_camera_goes_out_and_comes_back():
+    assert intrinsics(pinhole_info(Header(frame_id='f'), CAMERA)) == CAMERA
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    factor=st.sampled_from([0.25, 0.5, 1.0, 2.0]),
+    x=st.floats(-2, 2),
+    y=st.floats(-2, 2),
+    z=st.floats(0.2, 8),
+)
+def test_a_point_stays_on_its_pixel_when_the_image_is_scaled(factor, x, y, z):
+    small = CAMERA.scaled(round(640 * factor), round(480 * factor))
+    u, v, _ = CAMERA.matrix @ [x / z, y / z, 1]
+    us, vs, _ = small.matrix @ [x / z, y / z, 1]
+    # The edge of the image, not the centre of its first pixel, is where sizes scale from.
+    assert us + 0.5 == pytest.approx((u + 0.5) * factor)
+    assert vs + 0.5 == pytest.approx((v + 0.5) * factor)
+
+
+def test_the_outgoing_message_keeps_distortion_and_scales_both_matrices():
+    source = pinhole_info(Header(), CAMERA)
+    source.d = [0.1, -0.2, 0.0, 0.0, 0.0]
+    header = Header(frame_id='camera_color_optical_frame')
+    same = camera_info(header, source, CAMERA)
+    assert (same.header.frame_id, list(same.k)) == ('camera_color_optical_frame', list(source.k))
+    assert source.header.frame_id == ''
+    half = camera_info(header, source, CAMERA.scaled(320, 240))
+    assert (half.width, half.height) == (320, 240)
+    assert list(half.d) == list(source.d)
+    np.testing.assert_allclose(np.reshape(half.p, (3, 4))[:, :3], np.reshape(half.k, (3, 3)))
+    assert (source.width, source.k[0]) == (640, 600.0)
+
+
+@pytest.mark.parametrize(
+    ('change', 'says'),
+    [
+        ({'width': 0}, 'expected the image size'),
+        ({'k': np.zeros(9)}, 'not calibrated'),
+        ({'k': np.full(9, np.nan)}, 'finite'),
+        ({'distortion_model': 'spherical'}, 'spherical'),
+    ],
+)
+def test_what_cannot_be_used_is_named(change, says):
+    msg = pinhole_info(Header(), CAMERA)
+    for name, value in change.items():
+        setattr(msg, name, value)
+    with pytest.raises(EncodingError, match=says):
+        intrinsics(msg)
+
+
+def test_another_shape_of_image_is_refused():
+    with pytest.raises(EncodingError, match='640x480.*1280x720'):
+        CAMERA.scaled(1280, 720)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    width=st.integers(0, 2**32 - 1),
+    height=st.integers(0, 2**32 - 1),
+    k=st.lists(st.floats(), min_size=9, max_size=9),
+    d=st.lists(st.floats(), max_size=12),
+)
+def test_any_message_is_read_or_refused(width, height, k, d):
+    msg = CameraInfo(width=width, height=height, k=k, d=d)
+    try:
+        camera = intrinsics(msg)
+    except EncodingError:
+        return
+    assert np.isfinite(camera.matrix).all()

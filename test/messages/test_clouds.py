@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PointCloud2 out of an image: read back by its own field table, as any subscriber does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from magadepth_ros.completion.project import CloudProjector
+from magadepth_ros.errors import EncodingError
+from magadepth_ros.messages.clouds import fill_cloud
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
+
+
+def test_a_subscriber_finds_points_and_colours_by_the_fields():
+    depth = np.array([[2.0, np.nan], [4.0, 1.0]], np.float32)
+    rgb = np.array([[[255, 0, 1], [2, 3, 4]], [[5, 6, 7], [8, 9, 10]]], np.uint8)
+    cloud = CloudProjector().project(depth, rgb, (100.0, 50.0, 0.5, 0.5))
+    msg = PointCloud2()
+    fill_cloud(msg, Header(frame_id='f'), cloud)
+    assert (msg.height, msg.width, msg.is_dense, msg.header.frame_id) == (2, 2, False, 'f')
+    assert msg.row_step == msg.width * msg.point_step
+    assert len(msg.data) == msg.height * msg.row_step
+    assert all(f.datatype == PointField.FLOAT32 and f.count == 1 for f in msg.fields)
+    points = np.frombuffer(msg.data, np.uint8).reshape(2, 2, msg.point_step)
+    found = {f.name: points[..., f.offset : f.offset + 4].copy() for f in msg.fields}
+    metres = {name: found[name].view('<f4')[..., 0] for name in 'xyz'}
+    np.testing.assert_allclose(metres['x'], [[-0.01, np.nan], [-0.02, 0.005]])
+    np.testing.assert_allclose(metres['y'], [[-0.02, np.nan], [0.04, 0.01]])
+    np.testing.assert_array_equal(metres['z'], depth)
+    packed = found['rgb'].view('<u4')[..., 0]
+    np.testing.assert_array_equal(packed >> 16 & 255, rgb[..., 0])
+    np.testing.assert_array_equal(packed >> 8 & 255, rgb[..., 1])
+    np.testing.assert_array_equal(packed & 255, rgb[..., 2])
+
+
+def test_another_form_is_refused():
+    with pytest.raises(EncodingError, match=r'\(H, W, 4\) float32'):
+        fill_cloud(PointCloud2(), Header(), np.zeros((4, 3), np.float32))
