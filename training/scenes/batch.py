@@ -33,7 +33,7 @@ class SceneConfig:
     near: float = 0.2
     atlas_seed: int = 0
     rays_per_chunk: int = 0
-    """Ray-primitive pairs in flight; 0 chooses by device. Bounds the memory, not the result's look."""
+    """Ray-primitive pairs in flight; 0 chooses by device. Bounds memory only."""
 
     def chunk(self, device: torch.device) -> int:
         """Ray-primitive pairs that are worked on at once."""
@@ -59,11 +59,12 @@ class SceneBatch:
     behind: torch.Tensor
     """(B, 1, H, W) metres: what is seen through glass or in a mirror; else equal to ``depth``."""
     albedo_ir: torch.Tensor
-    """(B, 1, H, W) reflectance near 850 nm, 0..1; not a function of the colour alone."""
+    """(B, 1, H, W) reflectance near 850 nm, 0..1, of what is solid (behind glass);
+    not a function of the colour alone."""
     luminance: torch.Tensor
     """(B, 1, H, W) brightness of the picture, 0..1."""
     shininess: torch.Tensor
-    """(B, 1, H, W) share of light reflected like a mirror does, 0..1."""
+    """(B, 1, H, W) share of light reflected like a mirror does, 0..1, of what is solid."""
     transparency: torch.Tensor
     """(B, 1, H, W) 1 on glass."""
     mirror: torch.Tensor

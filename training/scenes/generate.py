@@ -118,9 +118,9 @@ def _render(
         depth=depth,
         normal=normal,
         behind=scene['behind'],
-        albedo_ir=shading.ir * (1.0 - 0.9 * transparency),
+        albedo_ir=shading.ir,
         luminance=grey,
-        shininess=torch.where(clear, 0.9, scene['shininess']),
+        shininess=scene['shininess'],
         transparency=transparency,
         mirror=scene['mirror'] * (1.0 - transparency),
         texture=(square - mean * mean).clamp(min=0.0).sqrt(),
@@ -190,6 +190,6 @@ def generate_scenes(
                     Dice(generator, device, part.stop - start),
                     picture,
                     config,
-                )  # fmt: skip
+                )
             )
         return SceneBatch.concatenate(parts)

@@ -90,7 +90,7 @@ def random_matrix(dice: Dice, *shape: int) -> torch.Tensor:
 
 
 def _assemble(dice, kind, parts, sizes, count):
-    """Part centres and halves (B, count, PARTS, 3) in the pieces' frames, and sizes (B, count, 3)."""
+    """Part centres and halves (B, count, PARTS, 3) in the pieces' frames, and their sizes."""
     part, limit = parts[kind], sizes[kind]
     size = limit[..., :3] + dice.rand(count, 3) * (limit[..., 3:] - limit[..., :3])
     jitter = 1.0 + 0.25 * (dice.rand(count, PARTS, 3) - 0.5)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 SIZE = 256
 """Side of a texture tile [texels]; every tile repeats seamlessly."""
-LEVELS = 7
+LEVELS = 9
 _RGB = 3
 
 
@@ -58,7 +58,7 @@ def _tiles(gen: torch.Generator, rows: int, cols: int, gap: float, shift: float)
 
 
 def _wood(gen: torch.Generator, rings: float) -> torch.Tensor:
-    y, x = _axes()
+    y, _ = _axes()
     warp = _noise(gen, 16, 2)[0] * 0.6 + _noise(gen, 64, 4)[0] * 0.15
     grain = 0.5 + 0.5 * torch.sin(2 * torch.pi * (round(rings) * y + warp * 2.0))
     return (0.65 * grain + 0.35 * _noise(gen, 128, 4)[0])[None]
@@ -151,7 +151,8 @@ def atlas(seed: int, device: torch.device) -> torch.Tensor:
         strip = functional.pad(tiles, (1, 1, 1, 1), mode='circular')
         strip = strip.permute(1, 0, 2, 3).reshape(_RGB, TILES * side, side)
         strips.append(functional.pad(strip, (0, 0, 0, TILES * (SIZE + 2 - side))))
-        tiles = functional.avg_pool2d(tiles, 2)
+        if level + 1 < LEVELS:
+            tiles = functional.avg_pool2d(tiles, 2)
     return torch.cat(strips, 2)[None].to(device)
 
 

@@ -95,7 +95,7 @@ def _at_once(camera: Camera, pairs: int) -> int:
 def opaque(
     camera: Camera, layout: Layout, near: torch.Tensor | float, pairs: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Depth and primitive (B, H, W) of what is solid; COUNT is the room, which closes every ray."""
+    """Depth and primitive (B, H, W) of what is solid; COUNT is the room, which ends every ray."""
     depth, index = nearest(
         _camera_rays(camera), layout, OPAQUE_GROUPS, near, _at_once(camera, pairs)
     )
@@ -112,7 +112,7 @@ def glass(
 
 
 def lit(light: torch.Tensor, ray: list[torch.Tensor], layout: Layout, pairs: int) -> torch.Tensor:
-    """1 where the light (B, 3) reaches the points ``light + ray`` (maps), 0 in shadow; (B, H, W)."""
+    """1 where the light (B, 3) reaches the points ``light + ray``, else 0; (B, H, W)."""
     at_once = max(1, pairs // ray[0].numel())
     first, _ = nearest(
         lambda centre, rotation: PointRays(light, ray, centre, rotation),

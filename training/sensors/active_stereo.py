@@ -22,9 +22,8 @@ def active_stereo(scene: SceneBatch, dice: Dice, config: ActiveStereoConfig) -> 
     """
     height, width = scene.depth.shape[-2:]
     per_640 = width / 640.0
-    glassy = torch.maximum(scene.transparency, scene.mirror)
-    depth = common.see_through(dice, scene.depth, scene.behind, glassy, 0.55)
-    still_glass = (glassy > 0.5) & (depth == scene.depth)
+    seen_at = common.observe(scene, dice, 0.55)
+    depth, cosine, gloss = seen_at.depth, seen_at.cosine, seen_at.gloss
 
     reach = scene.intrinsics[:, 0] * dice.log_uniform(*config.baseline)
     side = torch.where(dice.chance(config.right_share), 1.0, -1.0)
@@ -42,19 +41,18 @@ def active_stereo(scene: SceneBatch, dice: Dice, config: ActiveStereoConfig) -> 
     fat = torch.where(grow > 1.5, common.window_max(disparity, 5), fat)
     fat = torch.where(grow > 2.5, common.window_max(disparity, 7), fat)
 
-    cosine = common.facing(scene.normal, scene.intrinsics)
-    pattern = common.per_sample(dice.uniform(*config.projector)) * scene.albedo_ir * cosine
-    pattern = pattern * (1.0 - 0.7 * scene.shininess)
+    pattern = common.per_sample(dice.uniform(*config.projector)) * seen_at.albedo * cosine
+    pattern = pattern * (1.0 - 0.7 * gloss)
     pattern = pattern / (depth.square() * (1.0 + 6.0 * scene.sunlight))
     contrast = scene.texture + pattern
     threshold = common.per_sample(dice.log_uniform(*config.texture))
     ragged = config.blur * common.blobs(dice, height, width, 1.4)
     seen = torch.log((contrast + 1e-4) / threshold) + ragged > 0.0
-    glare = (scene.shininess > 0.4) & (cosine > 1.0 - 0.06 * scene.shininess)
+    glare = (gloss > 0.4) & (cosine > 1.0 - 0.06 * gloss)
     burnt = scene.luminance > 0.985
     grazing = cosine < common.per_sample(dice.uniform(0.04, 0.15))
     valid = seen & covered & ~hidden & ~glare & ~grazing & ~(burnt & (ragged > 0.0))
-    valid &= ~(still_glass & (ragged > -0.3))
+    valid &= ~(seen_at.stopped & (ragged > -0.3))
     valid = common.despeckle(valid, 5, 0.4)
     valid &= (depth > config.min_depth) & (depth < config.max_depth)
 

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch.nn import functional
 
+from magadepth_training.scenes.batch import SceneBatch
 from magadepth_training.scenes.dice import Dice
 
 
@@ -112,39 +115,60 @@ def despeckle(valid: torch.Tensor, size: int, share: float) -> torch.Tensor:
 
 
 def border(
-    dice: Dice, depth: torch.Tensor, width_share: float, probability: float = 0.8
+    dice: Dice, depth: torch.Tensor, widest: tuple[float, float], probability: float = 0.8
 ) -> torch.Tensor:
     """
     Bool (B, 1, H, W), true inside the part of the picture that registered depth covers.
 
     Registration to the colour camera leaves bands at the borders; they are wider for near points
-    (parallax), which bends their outline with the scene.
+    (parallax), which bends their outline with the scene. ``widest`` is the range of a sample's
+    widest band as a share of the width.
     """
     height, width = depth.shape[-2:]
     u = torch.arange(width, device=depth.device, dtype=depth.dtype)
     v = torch.arange(height, device=depth.device, dtype=depth.dtype)[:, None]
     on = dice.chance(probability, 1, 1, 1)
+    limit = dice.uniform(*widest, 1, 1, 1) * width
     near = (0.7 / depth.clamp(min=0.3)).clamp(max=1.5)
     inside = torch.ones_like(depth, dtype=torch.bool)
     for distance in (u, width - 1 - u, v, height - 1 - v):
-        reach = dice.rand(1, 1, 1) ** 2 * width_share * width
-        parallax = dice.rand(1, 1, 1) ** 2 * 0.5 * width_share * width
+        reach = dice.rand(1, 1, 1) * limit
+        parallax = dice.rand(1, 1, 1) ** 2 * 0.5 * limit
         inside &= distance >= reach + parallax * near
     return inside | ~on
 
 
-def see_through(
-    dice: Dice, depth: torch.Tensor, behind: torch.Tensor, special: torch.Tensor, share: float
-) -> torch.Tensor:
+@dataclass
+class Observed:
+    """What a sensor's light meets, once some of the glass and the mirrors are seen through."""
+
+    depth: torch.Tensor
+    """(B, 1, H, W) metres."""
+    cosine: torch.Tensor
+    """(B, 1, H, W) between the surface and the line of sight."""
+    albedo: torch.Tensor
+    """(B, 1, H, W) infrared reflectance."""
+    gloss: torch.Tensor
+    """(B, 1, H, W)."""
+    stopped: torch.Tensor
+    """Bool (B, 1, H, W): glass or a mirror that was not seen through; hardly ever measured."""
+
+
+def observe(scene: SceneBatch, dice: Dice, share: float) -> Observed:
     """
-    Depth with what lies behind glass, or in a mirror, where the sensor measures that instead.
+    Decide where glass and mirrors are seen through.
 
-    ``special`` (B, 1, H, W) is 1 on such surfaces; ``share`` of their area is taken through.
+    ``share`` of their area (in blobs) is taken for what lies behind it, as cameras do.
     """
-    through = field(dice, *depth.shape[-2:], size=30.0) < _quantile(share)
-    return torch.where((special > 0.5) & through, behind, depth)
-
-
-def _quantile(share: float) -> float:
-    """Threshold below which a share of unit Gaussian noise lies."""
-    return float(torch.special.ndtri(torch.tensor(share, dtype=torch.float64)))
+    special = torch.maximum(scene.transparency, scene.mirror) > 0.5
+    limit = float(torch.special.ndtri(torch.tensor(share, dtype=torch.float64)))
+    passes = special & (field(dice, *scene.depth.shape[-2:], size=30.0) < limit)
+    cosine = facing(scene.normal, scene.intrinsics)
+    mirrored = passes & (scene.mirror > 0.5)  # what the mirror shows has its own surface
+    return Observed(
+        torch.where(passes, scene.behind, scene.depth),
+        torch.where(passes, cosine.clamp(min=0.6), cosine),
+        torch.where(mirrored, 0.4, scene.albedo_ir),
+        torch.where(mirrored, 0.1, scene.shininess),
+        special & ~passes,
+    )

@@ -16,19 +16,19 @@ class StructuredLightConfig:
     """Metres between projector and camera."""
     right_share: float = 0.85
     """Share of sensors with the projector on the right (shadows left of near things)."""
-    disparity_step: Range = (0.1, 0.25)
+    disparity_step: Range = (0.07, 0.18)
     """Quantum of disparity, in pixels of a 640 wide picture (Kinect v1: 1/8)."""
-    disparity_noise: Range = (0.03, 0.12)
+    disparity_noise: Range = (0.015, 0.06)
     """Standard deviation of disparity, same pixels."""
     lateral: Range = (0.2, 0.8)
     """Standard deviation of where an edge is measured, in pixels of a 320 wide picture."""
-    signal: Range = (0.004, 0.035)
+    signal: Range = (0.001, 0.01)
     """Return (reflectance * cosine / Z^2) at which every second pixel is lost."""
-    blur: float = 0.55
+    blur: float = 0.35
     """Spread of that threshold over the picture, in natural log units."""
     sun: float = 5.0
     """How strongly sunlight drowns the dots."""
-    border: Range = (0.02, 0.12)
+    border: Range = (0.03, 0.16)
     """Widest band lost to registration, as a share of the width."""
     min_depth: float = 0.4
     max_depth: float = 9.0
@@ -44,12 +44,12 @@ class ActiveStereoConfig:
     """Standard deviation of disparity, in pixels of a 640 wide picture."""
     fattening: Range = (0.5, 2.5)
     """How far near things grow, in pixels of a 320 wide picture."""
-    texture: Range = (0.004, 0.03)
+    texture: Range = (0.003, 0.02)
     """Local contrast at which every second pixel is lost."""
-    projector: Range = (0.0, 0.12)
+    projector: Range = (0.01, 0.2)
     """Contrast that the pattern adds at one metre on a white surface."""
     blur: float = 0.6
-    outliers: float = 0.01
+    outliers: float = 0.005
     """Share of the picture that patches of wrong matches may take."""
     min_depth: float = 0.2
     max_depth: float = 10.0

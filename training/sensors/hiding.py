@@ -92,9 +92,7 @@ def borrowed(dice: Dice, depth: torch.Tensor) -> torch.Tensor:
     holes = torch.where(dice.chance(0.5, 1, 1, 1), holes.flip(-1), holes)
     holes = torch.where(dice.chance(0.3, 1, 1, 1), holes.flip(-2), holes)
     shift_y, shift_x = depth.shape[-2] // 5, depth.shape[-1] // 5
-    return torch.where(
-        dice.chance(0.5, 1, 1, 1), holes.roll((shift_y, shift_x), (2, 3)), holes
-    )
+    return torch.where(dice.chance(0.5, 1, 1, 1), holes.roll((shift_y, shift_x), (2, 3)), holes)
 
 
 def speckle(dice: Dice, height: int, width: int) -> torch.Tensor:
@@ -139,7 +137,7 @@ def dark(dice: Dice, rgb: torch.Tensor) -> torch.Tensor:
 
 
 def segment(dice: Dice, depth: torch.Tensor) -> torch.Tensor:
-    """Return what is about as far as a random pixel, within a disc: a whole thing; (B, 1, H, W)."""
+    """Return what is about as far as a random pixel, within a disc: a thing; (B, 1, H, W)."""
     height, width = depth.shape[-2:]
     index = dice.integers(height * width, 1)
     at = _at_random_pixel(dice, depth, index)
@@ -190,7 +188,7 @@ def hide_measured(
         hide |= maybe(config.borrowed, borrowed(dice, depth))
         hide |= maybe(config.speckle, speckle(dice, height, width))
         hide |= maybe(config.segment, segment(dice, depth))
-        hide |= maybe(config.border, ~common.border(dice, depth, 0.15, 1.0))
+        hide |= maybe(config.border, ~common.border(dice, depth, (0.02, 0.2), 1.0))
         if rgb is not None:
             hide |= maybe(config.colour, colour(dice, rgb))
             hide |= maybe(config.dark, dark(dice, rgb))

@@ -22,9 +22,8 @@ def structured_light(scene: SceneBatch, dice: Dice, config: StructuredLightConfi
     """
     height, width = scene.depth.shape[-2:]
     per_640 = width / 640.0
-    glassy = torch.maximum(scene.transparency, scene.mirror)
-    depth = common.see_through(dice, scene.depth, scene.behind, glassy, 0.4)
-    still_glass = (glassy > 0.5) & (depth == scene.depth)
+    seen_at = common.observe(scene, dice, 0.4)
+    depth, cosine, gloss = seen_at.depth, seen_at.cosine, seen_at.gloss
 
     # Where an edge is measured wanders by the size of a dot; blobs of the correlation window.
     wander = common.per_sample(dice.uniform(*config.lateral)) * width / 320.0
@@ -38,22 +37,20 @@ def structured_light(scene: SceneBatch, dice: Dice, config: StructuredLightConfi
     # The correlation window needs most of its dots: the shadow eats into its surroundings.
     hidden = common.window_mean(hidden.float(), 3) > dice.uniform(0.2, 0.6, 1, 1, 1)
 
-    cosine = common.facing(scene.normal, scene.intrinsics)
-    gloss = scene.shininess
-    diffuse = scene.albedo_ir * (1.0 - 0.75 * gloss)
+    diffuse = seen_at.albedo * (1.0 - 0.75 * gloss)
     signal = diffuse * cosine / depth.square()
     signal = signal / (1.0 + config.sun * scene.sunlight)
     glare = (gloss > 0.3) & (cosine > 1.0 - 0.04 * gloss)
     threshold = common.per_sample(dice.log_uniform(*config.signal))
-    ragged = config.blur * common.blobs(dice, height, width)
+    ragged = config.blur * common.blobs(dice, height, width, 1.6)
     seen = torch.log(signal / threshold + 1e-9) + ragged > 0.0
     grazing = cosine < common.per_sample(dice.uniform(0.06, 0.2)) * (1.0 + 0.3 * ragged)
     valid = seen & ~grazing & ~glare & ~hidden
-    lost_glass = still_glass & (ragged > -0.5)
-    mixed = common.edges(depth, 0.05) & (dice.rand(height, width)[:, None] < 0.25)
+    lost_glass = seen_at.stopped & (ragged > -0.5)
+    mixed = common.edges(depth, 0.05) & (dice.rand(height, width)[:, None] < 0.12)
     valid = valid & ~lost_glass & ~mixed
-    valid = common.despeckle(valid, 5, 0.35)
-    valid &= common.border(dice, depth, dice.uniform(*config.border).mean(), 0.85)
+    valid = common.despeckle(valid, 7, 0.4)
+    valid &= common.border(dice, depth, config.border, 0.85)
     valid &= (depth > config.min_depth) & (depth < config.max_depth)
 
     sigma = common.per_sample(dice.uniform(*config.disparity_noise)) * per_640

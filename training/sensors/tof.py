@@ -21,21 +21,19 @@ def tof(scene: SceneBatch, dice: Dice, config: ToFConfig) -> torch.Tensor:
     to the colour camera leaves bands beside near things. Returns (B, 1, H, W) metres, 0 = missing.
     """
     height, width = scene.depth.shape[-2:]
-    glassy = torch.maximum(scene.transparency, scene.mirror)
-    depth = common.see_through(dice, scene.depth, scene.behind, glassy, 0.5)
-    still_glass = (glassy > 0.5) & (depth == scene.depth)
+    seen_at = common.observe(scene, dice, 0.5)
+    depth, cosine, gloss = seen_at.depth, seen_at.cosine, seen_at.gloss
 
-    cosine = common.facing(scene.normal, scene.intrinsics)
-    diffuse = scene.albedo_ir * (1.0 - 0.8 * scene.shininess)
+    diffuse = seen_at.albedo * (1.0 - 0.8 * gloss)
     amplitude = diffuse * cosine / depth.square()
 
     # Mixed pixels: amplitude-weighted mean over the pixel's surroundings, at edges only.
     weight = amplitude + 1e-6
     mixed = common.window_mean(depth * weight, 3) / common.window_mean(weight, 3)
     edge = common.edges(depth, 0.04)
-    share = torch.rand(
-        depth.shape, generator=dice.generator, device=dice.generator.device
-    ).to(depth.device)
+    share = torch.rand(depth.shape, generator=dice.generator, device=dice.generator.device).to(
+        depth.device
+    )
     flying = torch.where(edge, torch.lerp(depth, mixed, share), depth)
     survives = share < common.per_sample(dice.uniform(*config.flying))
 
@@ -44,7 +42,7 @@ def tof(scene: SceneBatch, dice: Dice, config: ToFConfig) -> torch.Tensor:
     near = common.window_mean(depth, size)
     hollow = ((depth - near) / (0.1 * near)).clamp(0.0, 1.0)
     hollow = common.window_mean(hollow, 5)
-    bias = common.per_sample(dice.uniform(*config.multipath)) * hollow * (1.5 - scene.albedo_ir)
+    bias = common.per_sample(dice.uniform(*config.multipath)) * hollow * (1.5 - seen_at.albedo)
     wiggle = 0.003 * torch.sin(depth * 4.0 + common.per_sample(dice.uniform(0.0, 6.28)))
 
     sigma = common.per_sample(dice.log_uniform(*config.noise)) / amplitude.clamp(min=1e-3).sqrt()
@@ -54,13 +52,13 @@ def tof(scene: SceneBatch, dice: Dice, config: ToFConfig) -> torch.Tensor:
     ragged = 0.25 * common.blobs(dice, height, width) + 0.25 * dice.randn(1, height, width)
     sunny = 1.0 + 3.0 * scene.sunlight
     seen = torch.log(amplitude / (threshold * sunny) + 1e-9) + ragged > 0.0
-    glare = (scene.shininess > 0.5) & (cosine > 1.0 - 0.03 * scene.shininess)
+    glare = (gloss > 0.5) & (cosine > 1.0 - 0.03 * gloss)
     reach = scene.intrinsics[:, 0] * dice.uniform(*config.baseline)
     unseen = common.shadow(common.per_sample(reach) / depth, dice.sign())
     valid = seen & (~edge | survives) & ~glare & ~unseen
-    valid &= ~(still_glass & (ragged > -0.1))
+    valid &= ~(seen_at.stopped & (ragged > -0.1))
     valid = common.despeckle(valid, 3, 0.4)
-    valid &= common.border(dice, depth, dice.uniform(*config.border).mean(), 0.7)
+    valid &= common.border(dice, depth, config.border, 0.7)
     limit = common.per_sample(dice.uniform(*config.max_depth))
     valid &= (measured > config.min_depth) & (depth < limit)
     return torch.where(valid, measured, 0.0)
