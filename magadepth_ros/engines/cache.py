@@ -70,7 +70,7 @@ class EngineFile:
 def cache_folder() -> Path:
     """Return ``$XDG_CACHE_HOME/magadepth_ros`` (default ``~/.cache/magadepth_ros``)."""
     base = os.environ.get('XDG_CACHE_HOME', '')
-    root = Path(base) if os.path.isabs(base) else Path.home() / '.cache'
+    root = Path(base) if base.startswith('/') else Path.home() / '.cache'
     return root / 'magadepth_ros'
 
 

@@ -48,6 +48,7 @@ def to_half(
     target: Path | str,
     keep_operators: frozenset[str] | set[str] = KEPT_OPERATORS,
     keep_prefixes: tuple[str, ...] = (),
+    batch: int = 0,
 ) -> HalfReport:
     """
     Write ``source`` with float16 inside to ``target``.
@@ -60,6 +61,8 @@ def to_half(
         operators that stay float32 wherever they are.
     keep_prefixes:
         beginnings of node names that stay float32.
+    batch:
+        fixes the batch to this size, where it is free; 0 leaves it.
 
     Raises
     ------
@@ -70,17 +73,17 @@ def to_half(
 
     """
     onnx = import_onnx()
-    model = _load(onnx, source)
+    model = _load(onnx, source, batch)
     report = _Halver(onnx, model, keep_operators, keep_prefixes).run()
     onnx.checker.check_model(model)
     Path(target).write_bytes(model.SerializeToString())
     return report
 
 
-def to_single(source: Path | str, target: Path | str) -> HalfReport:
+def to_single(source: Path | str, target: Path | str, batch: int = 0) -> HalfReport:
     """Write ``source`` with its weights in float32; raises as :func:`to_half` does."""
     onnx = import_onnx()
-    model = _load(onnx, source)
+    model = _load(onnx, source, batch)
     nodes = fold_weights(onnx, model.graph)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
@@ -88,9 +91,16 @@ def to_single(source: Path | str, target: Path | str) -> HalfReport:
     return HalfReport(single=len(nodes))
 
 
-def _load(onnx: Any, source: Path | str) -> Any:
+def _load(onnx: Any, source: Path | str, batch: int) -> Any:
     try:
         model = onnx.load(str(source))
+        if batch:
+            for value in (*model.graph.input, *model.graph.output):
+                dimension = value.type.tensor_type.shape.dim[0]
+                if not dimension.dim_value:
+                    dimension.dim_value = batch
+            # What the exporter noted for a free batch would stand in the way.
+            del model.graph.value_info[:]
         return onnx.shape_inference.infer_shapes(model, data_prop=True)
     except FileNotFoundError:
         raise ModelError(f'{source}: no such model file') from None

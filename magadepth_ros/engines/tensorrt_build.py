@@ -224,7 +224,7 @@ def _monitor(trt: Any, progress: Progress, cancelled: Callable[[], bool]) -> Any
 
 
 def _precision_share(network: Any) -> tuple[int, dict[str, float]]:
-    """Count layers, and the share of each arithmetic among those that compute numbers."""
+    """Count the layers that compute numbers, and the share of each arithmetic among them."""
     names = {'FLOAT': 'fp32', 'HALF': 'fp16', 'BF16': 'bf16', 'INT8': 'int8', 'FP8': 'fp8'}
     counts: Counter[str] = Counter()
     for number in range(network.num_layers):
@@ -236,7 +236,7 @@ def _precision_share(network: Any) -> tuple[int, dict[str, float]]:
                 counts[name] += 1
     total = sum(counts.values())
     share = {name: round(count / total, 4) for name, count in sorted(counts.items())}
-    return network.num_layers, share
+    return total, share
 
 
 def describe_failure(error: Exception) -> str:

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The few CUDA calls the TensorRT engine needs, by cuda-python; the only file that makes them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from magadepth_ros.errors import EngineError
+
+
+class CudaDriver:
+    """
+    One GPU: memory, a stream, and graphs recorded from it.
+
+    Device pointers, streams and graphs are plain integers or opaque handles.
+
+    Raises
+    ------
+    EngineError
+        cuda-python is not installed, or there is no GPU or driver.
+
+    """
+
+    def __init__(self, device: int = 0) -> None:
+        self._rt = _import()
+        try:
+            count = int(self._call('cudaGetDeviceCount'))
+        except EngineError as error:
+            raise EngineError(f'no CUDA GPU can be used: {error}') from None
+        if device >= count:
+            raise EngineError(f'no CUDA GPU {device}: this machine has {count}')
+        self._call('cudaSetDevice', device)
+        attribute = self._rt.cudaDeviceAttr
+        major = attribute.cudaDevAttrComputeCapabilityMajor
+        minor = attribute.cudaDevAttrComputeCapabilityMinor
+        self.name = self._call('cudaGetDeviceProperties', device).name.decode().rstrip('\0')
+        self.compute_capability = (
+            f'{self._call("cudaDeviceGetAttribute", major, device)}.'
+            f'{self._call("cudaDeviceGetAttribute", minor, device)}'
+        )
+
+    def allocate(self, size: int) -> int:
+        """Return the address of ``size`` bytes on the GPU."""
+        return int(self._call('cudaMalloc', size))
+
+    def release(self, address: int) -> None:
+        """Give memory on the GPU back."""
+        self._call('cudaFree', address)
+
+    def allocate_pinned(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return a float32 array in page-locked memory, which the GPU reads and writes itself."""
+        count = int(np.prod(shape))
+        address = int(self._call('cudaHostAlloc', 4 * count, self._rt.cudaHostAllocDefault))
+        array = np.ctypeslib.as_array((ctypes.c_float * count).from_address(address))
+        return array.reshape(shape)
+
+    def release_pinned(self, array: np.ndarray) -> None:
+        """Give page-locked memory back; the array and its views must not be used again."""
+        self._call('cudaFreeHost', array.ctypes.data)
+
+    def create_stream(self) -> int:
+        """Return a stream."""
+        return int(self._call('cudaStreamCreate'))
+
+    def destroy_stream(self, stream: int) -> None:
+        """Give a stream back."""
+        self._call('cudaStreamDestroy', stream)
+
+    def synchronise(self, stream: int) -> None:
+        """Wait until the stream has done all its work."""
+        self._call('cudaStreamSynchronize', stream)
+
+    def copy_to_device(self, target: int, source: np.ndarray, stream: int) -> None:
+        """Queue a copy from page-locked memory to the GPU."""
+        kind = self._rt.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._call('cudaMemcpyAsync', target, source.ctypes.data, source.nbytes, kind, stream)
+
+    def copy_to_host(self, target: np.ndarray, source: int, stream: int) -> None:
+        """Queue a copy from the GPU to page-locked memory."""
+        kind = self._rt.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._call('cudaMemcpyAsync', target.ctypes.data, source, target.nbytes, kind, stream)
+
+    def record(self, stream: int, work: Callable[[], None]) -> Any:
+        """
+        Record what ``work`` queues on ``stream`` as a graph that is launched in one call.
+
+        Raises
+        ------
+        EngineError
+            something in it cannot be recorded; the stream is usable again.
+
+        """
+        mode = self._rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        self._call('cudaStreamBeginCapture', stream, mode)
+        try:
+            work()
+        except BaseException:
+            self._rt.cudaStreamEndCapture(stream)
+            self._rt.cudaGetLastError()
+            raise
+        graph = self._call('cudaStreamEndCapture', stream)
+        try:
+            return self._call('cudaGraphInstantiate', graph, 0)
+        finally:
+            self._call('cudaGraphDestroy', graph)
+
+    def launch(self, graph: Any, stream: int) -> None:
+        """Queue a recorded graph."""
+        self._call('cudaGraphLaunch', graph, stream)
+
+    def destroy_graph(self, graph: Any) -> None:
+        """Give a recorded graph back."""
+        self._call('cudaGraphExecDestroy', graph)
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        error, *results = getattr(self._rt, name)(*arguments)
+        if int(error) != 0:
+            _, text = self._rt.cudaGetErrorString(error)
+            self._rt.cudaGetLastError()
+            detail = text.decode() if isinstance(text, bytes) else str(text)
+            raise EngineError(f'{name}: {detail} (CUDA error {int(error)})')
+        return results[0] if results else None
+
+
+def _import() -> Any:
+    try:
+        from cuda.bindings import runtime
+    except ImportError:
+        try:
+            # Before 12.6.1, as on the first JetPack 6.
+            from cuda import cudart as runtime
+        except ImportError as error:
+            raise EngineError(
+                f'the TensorRT engine needs cuda-python ({error}); pip install the cuda-python '
+                'whose major version is that of your CUDA, like "cuda-python<13"'
+            ) from error
+    return runtime

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live tests: real processes over DDS in a domain of their own, waited for by conditions."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from builtin_interfaces.msg import Time
+from magadepth_ros.messages.camera_info import Intrinsics, pinhole_info
+from magadepth_ros.messages.images import depth_image, rgb_image
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+ROOT = Path(__file__).resolve().parents[2]
+NANO = 1_000_000_000
+DEADLINE = 30.0
+"""Seconds after which a condition has failed; generous, as machines are busy."""
+
+_domains = itertools.count(os.getpid())
+
+
+def free_domain() -> int:
+    """Return a ROS domain that no other live test of this run uses (60 to 99)."""
+    return 60 + next(_domains) % 40
+
+
+class Process:
+    """One node as a process of its own, with its log; killed at the end whatever happened."""
+
+    def __init__(self, module: str, domain: int, log: Path, *args: str, **env: str) -> None:
+        """Start ``python -m module --ros-args args``; ``env`` is added to the environment."""
+        self.log_path = log
+        self._log = log.open('wb')
+        paths = [str(ROOT), str(ROOT / 'test'), os.environ.get('PYTHONPATH', '')]
+        self.process = subprocess.Popen(
+            [sys.executable, '-m', module, '--ros-args', *args],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                'PYTHONPATH': os.pathsep.join(p for p in paths if p),
+                'ROS_DOMAIN_ID': str(domain),
+                'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+                'ROS_LOG_DIR': str(log.parent),
+                'OMP_NUM_THREADS': '1',
+                **env,
+            },
+        )
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return self.log_path.read_text(errors='replace')
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self.process.poll() is None
+
+    def end(self, number: signal.Signals = signal.SIGINT, timeout: float = DEADLINE) -> int:
+        """Send a signal and return the exit code; a process that does not end fails the test."""
+        if self.alive():
+            self.process.send_signal(number)
+        return self.process.wait(timeout)
+
+    def close(self) -> None:
+        """Make sure that nothing stays behind."""
+        if self.alive():
+            self.process.kill()
+        self.process.wait()
+        self._log.close()
+
+
+class Graph:
+    """This test's own node: plays the camera, listens, calls services."""
+
+    def __init__(self, domain: int) -> None:
+        """Join ``domain``."""
+        self.context = Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.node = rclpy.create_node('tester', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.got: dict[str, list[Any]] = {}
+
+    def close(self) -> None:
+        """Leave the domain."""
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+    def until(
+        self, condition: Callable[[], Any], what: str, timeout: float = DEADLINE, every: float = 0.02
+    ) -> Any:
+        """Spin until ``condition`` is true and return it; fail with ``what`` at the deadline."""
+        end = time.monotonic() + timeout
+        while True:
+            found = condition()
+            if found:
+                return found
+            if time.monotonic() > end:
+                raise AssertionError(f'not within {timeout:g} s: {what}')
+            self.executor.spin_once(timeout_sec=every)
+
+    def listen(self, kind: type, topic: str, qos: QoSProfile | int = 10, key: str = '') -> list:
+        """Subscribe and wait for the publisher; return the list that fills with messages."""
+        messages = self.got.setdefault(key or topic, [])
+        self.node.create_subscription(kind, topic, messages.append, qos)
+        self.until(lambda: self.node.count_publishers(topic), f'a publisher on {topic}')
+        return messages
+
+    def call(self, kind: type, name: str, request: Any, timeout: float = DEADLINE) -> Any:
+        """Call a service and return its response."""
+        client = self.node.create_client(kind, name)
+        self.until(client.service_is_ready, f'service {name}', timeout)
+        future = client.call_async(request)
+        self.until(future.done, f'an answer of {name}', timeout)
+        self.node.destroy_client(client)
+        return future.result()
+
+
+class Camera:
+    """A camera of 64x48 pixels whose every message the test chooses."""
+
+    WIDTH, HEIGHT = 64, 48
+
+    def __init__(self, graph: Graph, prefix: str = '', compressed: bool = False) -> None:
+        """Advertise ``rgb/image``, ``depth/image`` and ``rgb/camera_info`` below ``prefix``."""
+        kind = CompressedImage if compressed else Image
+        create = graph.node.create_publisher
+        base = prefix.rstrip('/')
+        suffixes = ('/compressed', '/compressedDepth') if compressed else ('', '')
+        self.graph = graph
+        self.rgb = create(kind, f'{base}/rgb/image{suffixes[0]}', 10)
+        self.depth = create(kind, f'{base}/depth/image{suffixes[1]}', 10)
+        self.info = create(CameraInfo, f'{base}/rgb/camera_info', 10)
+        self.stamp_ns = time.time_ns()
+        rng = np.random.default_rng(1)
+        self.picture = rng.integers(20, 255, (self.HEIGHT, self.WIDTH, 3)).astype(np.uint8)
+        self.metres = np.full((self.HEIGHT, self.WIDTH), 2.0, np.float32)
+        self.metres[10:20, 10:20] = 0.0
+
+    def wait_until_heard(self) -> None:
+        """Wait for the node's subscriptions."""
+        for publisher in (self.rgb, self.depth, self.info):
+            self.graph.until(publisher.get_subscription_count, f'the node on {publisher.topic}')
+
+    def header(self) -> Header:
+        """Stamp the next frame: now, and always later than the one before."""
+        self.stamp_ns = max(self.stamp_ns + 1, time.time_ns())
+        return header_at(self.stamp_ns)
+
+    def shoot(self, header: Header | None = None) -> Header:
+        """Publish one good frame and return its header."""
+        header = header or self.header()
+        self.picture = np.roll(self.picture, 1, axis=0)
+        camera = Intrinsics(60.0, 60.0, 31.5, 23.5, self.WIDTH, self.HEIGHT)
+        self.info.publish(pinhole_info(header, camera))
+        self.depth.publish(depth_image(header, self.metres, '16UC1'))
+        self.rgb.publish(rgb_image(header, self.picture))
+        return header
+
+    def shoot_until(self, condition: Callable[[], Any], what: str, rate: float = 15.0) -> Any:
+        """Publish good frames at ``rate`` [Hz] until ``condition`` is true."""
+        upcoming = 0.0
+
+        def step() -> Any:
+            nonlocal upcoming
+            if time.monotonic() >= upcoming:
+                upcoming = time.monotonic() + 1.0 / rate
+                self.shoot()
+            return condition()
+
+        return self.graph.until(step, what)
+
+
+def header_at(stamp_ns: int, frame: str = 'camera_color_optical_frame') -> Header:
+    """Make a header of this time."""
+    stamp = Time(sec=stamp_ns // NANO, nanosec=stamp_ns % NANO)
+    return Header(stamp=stamp, frame_id=frame)
+
+
+def depth_of(msg: Image) -> np.ndarray:
+    """(H, W) of a 32FC1 message, read without the code under test."""
+    assert msg.encoding == '32FC1'
+    return np.frombuffer(msg.data, '<f4').reshape(msg.height, msg.width)
+
+
+@contextlib.contextmanager
+def running(
+    module: str, folder: Path, *args: str, domain: int | None = None, **env: str
+) -> Iterator[tuple[Process, Graph]]:
+    """Run a node in a fresh domain, with a graph of the test's in the same domain."""
+    domain = free_domain() if domain is None else domain
+    log = folder / f'{module.rpartition(".")[2]}.log'
+    process = Process(module, domain, log, *args, **env)
+    graph = Graph(domain)
+    try:
+        yield process, graph
+    except BaseException:
+        print(process.log)
+        raise
+    finally:
+        graph.close()
+        process.close()
