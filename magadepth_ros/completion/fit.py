@@ -114,8 +114,15 @@ def fit_rgb(rgb: np.ndarray, geo: Geometry, out: np.ndarray) -> np.ndarray:
 
     """
     size = (geo.inner_width, geo.inner_height)
-    shrinks = geo.inner_width <= geo.sensor_width
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    small = rgb
+    # Exact halves first: averaging areas that share pixels costs much more than whole ones.
+    while small.shape[0] >= 2 * geo.inner_height and small.shape[1] >= 2 * geo.inner_width:
+        half = (small.shape[1] // 2, small.shape[0] // 2)
+        small = cv2.resize(small, half, interpolation=cv2.INTER_AREA)
+    if small.shape[:2] != (geo.inner_height, geo.inner_width):
+        shrinks = geo.inner_width <= geo.sensor_width
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        small = cv2.resize(small, size, interpolation=method)
     shown = small
     if geo.padded:
         bottom = geo.height - geo.top - geo.inner_height

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Registration against a rendered scene whose depth is known from both viewpoints."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from magadepth_ros.completion.register import CameraModel, Registrar
+from magadepth_ros.errors import DataError
+from magadepth_ros.simulation.render import render
+from magadepth_ros.simulation.scene import Camera, random_scene
+
+RADIAL = {
+    '': (),
+    'plumb_bob': (0.12, -0.21, 0.001, -0.0007, 0.08),
+    'rational_polynomial': (0.5, -2.6, 0.0004, -0.0003, 1.5, 0.38, -2.4, 1.4),
+    'equidistant': (0.02, -0.01, 0.004, -0.001),
+}
+
+
+def transform(angle_deg: float, shift: tuple[float, float, float]) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, :3] = cv2.Rodrigues(np.deg2rad(angle_deg) * np.array([0.3, 0.9, 0.3]))[0]
+    matrix[:3, 3] = shift
+    return matrix
+
+
+def two_views(colour_size: tuple[int, int], depth_to_colour: np.ndarray):
+    """Render exact depth of one scene for a 320x240 depth camera and a colour camera."""
+    scene = random_scene(5)
+    depth_camera = CameraModel(320, 240, 260.0, 260.0, 159.5, 119.5)
+    width, height = colour_size
+    focal = 0.85 * width
+    colour_camera = CameraModel(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
+    at = Camera.on_path(0.4, (260.0, 260.0, 159.5, 119.5))
+    inverse = np.linalg.inv(depth_to_colour)
+    other = Camera(
+        at.position + at.rotation @ inverse[:3, 3],
+        at.rotation @ inverse[:3, :3],
+        (focal, focal, (width - 1) / 2, (height - 1) / 2),
+    )
+    depth = render(scene, at, 320, 240).depth
+    return depth_camera, colour_camera, depth, render(scene, other, width, height).depth
+
+
+@pytest.mark.parametrize('size', [(320, 240), (640, 480), (400, 225)])
+@pytest.mark.parametrize('move', [(0.0, (0.0, 0.0, 0.0)), (2.0, (0.05, -0.01, 0.004))])
+def test_registered_depth_is_what_the_colour_camera_would_measure(size, move):
+    extrinsics = transform(*move)
+    depth_camera, colour_camera, depth, truth = two_views(size, extrinsics)
+    registered = Registrar(depth_camera, colour_camera, extrinsics).register(depth)
+    known = registered > 0
+    # Every truth within half a pixel counts as right: what a depth edge moves by is a pixel error.
+    kernel = np.ones((3, 3), np.uint8)
+    low, high = cv2.erode(truth, kernel), cv2.dilate(truth, kernel)
+    error = np.maximum(np.maximum(low - registered, registered - high), 0)[known]
+    assert known.mean() > 0.75
+    assert np.quantile(error, 0.97) < 0.005
+    flat = known & (high - low < 0.004)
+    assert np.median(np.abs(registered - truth)[flat]) < 0.002
+    assert np.quantile(np.abs(registered - truth)[flat], 0.99) < 0.005
+
+
+def test_nearest_surface_wins_and_hides_what_is_behind():
+    camera = CameraModel(64, 48, 60.0, 60.0, 31.5, 23.5)
+    depth = np.full((48, 64), 3.0, np.float32)
+    depth[16:32, 24:40] = 1.0
+    registered = Registrar(camera, camera, transform(0.0, (0.1, 0.0, 0.0))).register(depth)
+    # At 1 m the shift is 6 px, at 3 m it is 2 px.
+    assert (registered[17:31, 31:45] == 1.0).all()
+    assert (registered[17:31, 27:29] == 0.0).all()
+    assert registered[5, 30] == 3.0
+
+
+@pytest.mark.parametrize('model', list(RADIAL))
+def test_projection_undoes_the_rays_for_each_distortion(model):
+    camera = CameraModel(160, 120, 130.0, 131.0, 80.2, 58.9, model, RADIAL[model])
+    u, v = camera.project(*camera.rays())
+    columns, rows = np.meshgrid(np.arange(160), np.arange(120))
+    assert np.abs(u - columns).max() < 0.02 and np.abs(v - rows).max() < 0.02
+
+
+@pytest.mark.parametrize('model', ['plumb_bob', 'rational_polynomial', 'equidistant'])
+def test_projection_agrees_with_opencv(model):
+    camera = CameraModel(640, 480, 500.0, 505.0, 320.0, 240.0, model, RADIAL[model])
+    points = np.random.default_rng(0).uniform([-0.5, -0.4, 1], [0.5, 0.4, 1], (50, 3))
+    project = cv2.fisheye.projectPoints if model == 'equidistant' else cv2.projectPoints
+    zero = np.zeros(3)
+    if model == 'equidistant':
+        expected = project(points[None], zero, zero, camera.matrix, np.array(camera.distortion))[0]
+    else:
+        expected = project(points, zero, zero, camera.matrix, np.array(camera.distortion))[0]
+    u, v = camera.project(points[:, 0], points[:, 1])
+    assert np.stack([u, v], axis=1) == pytest.approx(expected.reshape(-1, 2), abs=0.01)
+
+
+@pytest.mark.parametrize('model', ['plumb_bob', 'rational_polynomial', 'equidistant'])
+def test_a_wall_stays_a_wall_through_distortion(model):
+    depth_camera = CameraModel(160, 120, 130.0, 130.0, 79.5, 59.5, model, RADIAL[model])
+    colour_camera = CameraModel(160, 120, 140.0, 140.0, 79.5, 59.5)
+    depth = np.full((120, 160), 2.0, np.float32)
+    shift = transform(0.0, (0.02, 0.0, 0.1))
+    registered = Registrar(depth_camera, colour_camera, shift).register(depth)
+    assert (registered > 0).mean() > 0.9
+    assert registered[registered > 0] == pytest.approx(2.1, abs=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(2, 40),
+    st.integers(2, 40),
+    st.integers(2, 90),
+    st.integers(2, 90),
+    st.lists(st.sampled_from([0.0, float('nan'), float('inf'), -1.0, 0.5, 4.0]), min_size=4),
+)
+def test_any_depth_gives_a_depth_from_the_input_or_nothing(h, w, out_h, out_w, values):
+    depth = np.resize(np.array(values, np.float32), (h, w))
+    registrar = Registrar(
+        CameraModel(w, h, 20.0, 20.0, w / 2, h / 2),
+        CameraModel(out_w, out_h, 30.0, 30.0, out_w / 2, out_h / 2),
+        np.eye(4),
+    )
+    registered = registrar.register(depth)
+    assert registered.shape == (out_h, out_w)
+    assert np.isin(registered, np.array([0.0, 0.5, 4.0], np.float32)).all()
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'word'),
+    [
+        (dict(distortion_model='fov', distortion=(0.9,)), 'fov'),
+        (dict(distortion_model='plumb_bob', distortion=(0.1, 0.2, 0.3)), '3 coefficients'),
+        (dict(fx=0.0), 'not calibrated'),
+    ],
+)
+def test_what_cannot_be_handled_is_refused_by_name(wrong, word):
+    values = dict(width=8, height=8, fx=5.0, fy=5.0, cx=4.0, cy=4.0) | wrong
+    with pytest.raises(DataError, match=word):
+        CameraModel(**values)
+
+
+def test_wrong_extrinsics_and_sizes_are_refused():
+    camera = CameraModel(8, 8, 5.0, 5.0, 4.0, 4.0)
+    with pytest.raises(DataError, match='rigid'):
+        Registrar(camera, camera, np.diag([2.0, 1.0, 1.0, 1.0]))
+    with pytest.raises(DataError, match='rigid'):
+        Registrar(camera, camera, np.diag([-1.0, 1.0, 1.0, 1.0]))
+    with pytest.raises(DataError, match='different streams'):
+        Registrar(camera, camera, np.eye(4)).register(np.zeros((4, 4), np.float32))
