@@ -52,7 +52,7 @@ def open_source(path: str | Path, split: str = 'test', task: str = 'raw') -> Sou
         from magadepth_training.datasets.sun import SunSource
 
         return SunSource(path, split)
-    if next(path.glob('**/depth_filled'), None) is not None:
+    if any(next(path.glob(f'**/{name}'), None) for name in ('depth_filled', 'up_png')):
         from magadepth_training.datasets.diml import DimlSource
 
         return DimlSource(path, split)
@@ -61,5 +61,5 @@ def open_source(path: str | Path, split: str = 'test', task: str = 'raw') -> Sou
 
 _EXPECTED = (
     f'a folder with {MANIFEST_NAME}, nyu_depth_v2_labeled.mat, the SUNRGBD folder (kv1, kv2, '
-    'realsense, xtion), a DIML indoor folder (with depth_filled folders), or a ROS bag'
+    'realsense, xtion), a DIML indoor folder (with depth_filled or up_png folders), or a ROS bag'
 )

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings as a data set: real bags that the test writes, paired by stamp."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from magadepth_ros.errors import DataError
+
+pytest.importorskip('sensor_msgs')
+
+from magadepth_training.datasets.bag import BagSource
+from magadepth_training.datasets.opening import open_source
+
+STORE = get_typestore(Stores.ROS2_HUMBLE)
+Image, Compressed, Info = (
+    STORE.types[f'sensor_msgs/msg/{name}'] for name in ('Image', 'CompressedImage', 'CameraInfo')
+)
+HEIGHT, WIDTH = 12, 16
+RGB, DEPTH = '/camera/color/image_raw', '/camera/aligned_depth_to_color/image_raw'
+
+
+def header(ns: int) -> object:
+    time = STORE.types['builtin_interfaces/msg/Time'](sec=ns // 10**9, nanosec=ns % 10**9)
+    return STORE.types['std_msgs/msg/Header'](stamp=time, frame_id='optical')
+
+
+def rgb(i: int) -> np.ndarray:
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[..., 0] = 200
+    image[..., 1] = i
+    return image
+
+
+def depth(i: int, height: int = HEIGHT) -> np.ndarray:
+    image = np.full((height, WIDTH), 1000 + i, np.uint16)
+    image[0] = 0
+    image[1] = 65535
+    return image
+
+
+def image(ns: int, pixels: np.ndarray, encoding: str) -> object:
+    return Image(
+        header=header(ns),
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        is_bigendian=0,
+        step=pixels.strides[0],
+        data=np.frombuffer(pixels.tobytes(), np.uint8),
+    )
+
+
+def png(ns: int, pixels: np.ndarray, name: str, head: bytes = b'') -> object:
+    data = head + cv2.imencode('.png', pixels)[1].tobytes()
+    return Compressed(header=header(ns), format=name, data=np.frombuffer(data, np.uint8))
+
+
+def info(ns: int) -> object:
+    k = np.array([610.0, 0, 8.5, 0, 611, 6.5, 0, 0, 1])
+    roi = STORE.types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
+    p = np.zeros(12)
+    return Info(
+        header(ns), HEIGHT, WIDTH, 'plumb_bob', np.zeros(5), k, np.eye(3).ravel(), p, 0, 0, roi
+    )
+
+
+def record(path: Path, topics: dict[str, list[tuple[int, object]]], mcap: bool = False) -> Path:
+    plugin = StoragePlugin.MCAP if mcap else StoragePlugin.SQLITE3
+    with Writer(path, version=9, storage_plugin=plugin) as writer:
+        for topic, messages in topics.items():
+            kind = messages[0][1].__msgtype__
+            connection = writer.add_connection(topic, kind, typestore=STORE)
+            for ns, message in messages:
+                # Logged later than stamped, as by a real recorder.
+                writer.write(connection, ns + 5_000_000, STORE.serialize_cdr(message, kind))
+    return path
+
+
+def raw_topics(height: int = HEIGHT) -> dict[str, list[tuple[int, object]]]:
+    ms = 1_000_000
+    start = 1_700_000_000 * 10**9
+    stamps = [start + i * 33 * ms for i in range(4)]
+    return {
+        RGB: [(ns, image(ns, rgb(i), 'rgb8')) for i, ns in enumerate(stamps)],
+        '/camera/color/camera_info': [(stamps[0], info(stamps[0]))],
+        DEPTH: [
+            (ns + 2 * ms, image(ns + 2 * ms, depth(i, height), '16UC1'))
+            for i, ns in enumerate(stamps)
+            if i != 1
+        ],
+        '/camera/depth/image_rect_raw': [(stamps[0], image(stamps[0], depth(9, 6), '16UC1'))],
+    }
+
+
+@pytest.mark.parametrize('mcap', [False, True])
+def test_pairs_by_stamp_from_registered_depth(tmp_path: Path, mcap: bool) -> None:
+    path = record(tmp_path / 'walk', raw_topics(), mcap)
+    source = open_source(next(path.glob('*.mcap')) if mcap else path)
+    assert isinstance(source, BagSource) and not source.has_target
+    assert (source.rgb_topic, source.depth_topic) == (RGB, DEPTH)
+    assert len(source) == 3
+    sample = source[1]
+    assert tuple(sample.rgb[0, 0]) == (200, 2, 0) and sample.K == (610, 611, 8.5, 6.5)
+    assert (sample.depth[:2] == 0).all()
+    np.testing.assert_allclose(sample.depth[2:], 1.002, atol=1e-6)
+    copy = pickle.loads(pickle.dumps(source))
+    np.testing.assert_array_equal(copy[2].depth, source[2].depth)
+    assert len(BagSource(path, step=2)) == 2
+
+
+def test_compressed_topics(tmp_path: Path) -> None:
+    ns = 10**9
+    topics = {
+        '/c/image_raw/compressed': [(ns, png(ns, rgb(5)[..., ::-1], 'rgb8; png compressed bgr8'))],
+        '/d/depth/compressedDepth': [
+            (ns, png(ns, depth(7), '16UC1; compressedDepth png', bytes(12)))
+        ],
+    }
+    sample = BagSource(record(tmp_path / 'small', topics))[0]
+    assert tuple(sample.rgb[3, 3]) == (200, 5, 0)
+    np.testing.assert_allclose(sample.depth[2:], 1.007, atol=1e-6)
+
+
+def test_topics_that_are_missing_or_ambiguous_are_listed(tmp_path: Path) -> None:
+    topics = raw_topics()
+    path = record(tmp_path / 'a', {k: v for k, v in topics.items() if 'depth' not in k})
+    with pytest.raises(DataError, match=rf'expected one depth topic, found 0 in {RGB}; name it'):
+        BagSource(path)
+    topics['/second/color/image'] = topics[RGB]
+    path = record(tmp_path / 'b', topics)
+    with pytest.raises(DataError, match='expected one colour topic, found 2'):
+        BagSource(path)
+    assert len(BagSource(path, rgb_topic='/second/color/image')) == 3
+    with pytest.raises(DataError, match='no image topic /absent; it has /camera'):
+        BagSource(path, rgb_topic=RGB, depth_topic='/absent')
+
+
+def test_unregistered_depth_distant_stamps_and_cut_files(tmp_path: Path) -> None:
+    source = BagSource(record(tmp_path / 'a', raw_topics(6)))
+    with pytest.raises(DataError, match='registered to the colour camera'):
+        source[0]
+    topics = raw_topics()
+    late = [(ns, image(ns, depth(0), '16UC1')) for ns in (5, 6)]
+    path = record(tmp_path / 'b', {RGB: topics[RGB], DEPTH: late})
+    with pytest.raises(DataError, match=r'within 0\.02 s'):
+        BagSource(path)
+    path = next(record(tmp_path / 'c', raw_topics(), mcap=True).glob('*.mcap'))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match=r'cannot be read as a bag.*reindex'):
+        BagSource(path)
+    folder = record(tmp_path / 'd', raw_topics())
+    (folder / 'metadata.yaml').write_text('rosbag2_bagfile_information: [')
+    with pytest.raises(DataError, match='cannot be read as a bag'):
+        BagSource(folder)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NYU-Depth V2, the labelled set: 1,449 frames in one MATLAB 7.3 file, split 795 / 654."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from scipy.io import loadmat
+
+from magadepth_ros.errors import DataError
+from magadepth_training.datasets.hiding import keep_points
+from magadepth_training.datasets.sample import Sample
+
+LABELED = 'nyu_depth_v2_labeled.mat'
+SPLITS = 'splits.mat'
+HOME = 'https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html'
+K_COLOUR = (518.857901, 519.469611, 325.582449, 253.736166)
+"""Colour camera of the toolbox's calibration (fx, fy, cx, cy) [px]; depth is registered to it."""
+POINTS = 500
+
+_SPLIT_NAMES = {'train': 'trainNdxs', 'test': 'testNdxs'}
+
+
+class NyuSource:
+    """
+    The labelled frames, 640x480.
+
+    The target is ``depths``: the raw depth with its holes filled by Levin colorization, so at
+    holes a method is measured by its distance to that one. The input of the task ``raw`` is
+    ``rawDepths`` as the sensor gave it, never the target with holes cut in; the input of
+    ``sparse500`` is 500 random points of the target, the same in every run.
+
+    Parameters
+    ----------
+    path:
+        ``nyu_depth_v2_labeled.mat`` or its folder; ``splits.mat`` lies beside it.
+    split:
+        ``train`` (795), ``test`` (654) or ``all``.
+    task:
+        ``raw`` or ``sparse500``.
+
+    Raises
+    ------
+    DataError
+        a file is missing or cut short, or the arrays are not those of the data set.
+
+    """
+
+    has_target = True
+
+    def __init__(self, path: str | Path, split: str = 'test', task: str = 'raw') -> None:
+        path = Path(path)
+        self.path = path / LABELED if path.is_dir() else path
+        if task not in ('raw', 'sparse500'):
+            raise DataError(f'unknown task {task!r}; expected raw or sparse500')
+        if not self.path.is_file():
+            raise DataError(f'{self.path}: not found; download {LABELED} (2.8 GB) from {HOME}')
+        self.name = f'nyu_{split}_{task}'
+        self.task = task
+        # Levin made the truth from the raw depth, not from 500 points.
+        self.target_made_by = 'levin' if task == 'raw' else ''
+        self._file: Any = None
+        self._owner = -1
+        count = self._count()
+        self.indices = np.arange(count) if split == 'all' else self._split(split, count)
+        self._close()
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        at = int(self.indices[index])
+        data = self._open()
+        try:
+            # MATLAB stores columns first: what it calls (H, W, 3, N) reads as (N, 3, W, H).
+            rgb = np.ascontiguousarray(data['images'][at].transpose(2, 1, 0))
+            target = np.ascontiguousarray(data['depths'][at].T, np.float32)
+            raw = np.ascontiguousarray(data['rawDepths'][at].T, np.float32)
+        except (OSError, RuntimeError) as error:
+            raise self._broken(error) from None
+        depth = raw
+        if self.task == 'sparse500':
+            depth = keep_points(target, POINTS, np.random.default_rng(at))
+        name = f'{at + 1:04}'
+        return Sample(rgb, depth, target, None, name, 'Kinect v1 (structured light)', '', K_COLOUR)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An open HDF5 file cannot go to a worker process.
+        return {**self.__dict__, '_file': None, '_owner': -1}
+
+    def _open(self) -> Any:
+        if self._file is None or self._owner != os.getpid():
+            try:
+                self._file, self._owner = h5py.File(self.path, 'r'), os.getpid()
+            except OSError as error:
+                raise self._broken(error) from None
+        return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
+    def _count(self) -> int:
+        data = self._open()
+        shapes = {}
+        for key, axes in (('images', 4), ('depths', 3), ('rawDepths', 3)):
+            if key not in data or getattr(data[key], 'ndim', 0) != axes:
+                raise DataError(
+                    f'{self.path}: expected images, depths and rawDepths, found '
+                    f'{sorted(data.keys())}; this is not {LABELED} from {HOME}'
+                )
+            shapes[key] = data[key].shape
+        frame = (shapes['images'][0], *shapes['images'][2:])
+        if shapes['images'][1] != 3 or any(shapes[k] != frame for k in ('depths', 'rawDepths')):
+            raise DataError(f'{self.path}: sizes of images and depths differ: {shapes}')
+        return int(frame[0])
+
+    def _split(self, split: str, count: int) -> np.ndarray:
+        if split not in _SPLIT_NAMES:
+            raise DataError(f'unknown split {split!r}; expected train, test or all')
+        path = self.path.parent / SPLITS
+        if not path.is_file():
+            raise DataError(
+                f'{path}: not found; the 795/654 split is a file of its own, get it from {HOME}'
+            )
+        try:
+            numbers = loadmat(path)[_SPLIT_NAMES[split]].ravel().astype(int)
+        except Exception as error:  # scipy raises a dozen kinds on a broken file
+            raise DataError(
+                f'{path}: cannot be read as a MATLAB 5 file with trainNdxs and testNdxs '
+                f'({error}); download it again from {HOME}'
+            ) from None
+        if not numbers.size or numbers.min() < 1 or numbers.max() > count:
+            raise DataError(f'{path}: expected frame numbers 1 to {count}, got others')
+        return numbers - 1
+
+    def _broken(self, error: Exception) -> DataError:
+        return DataError(
+            f'{self.path}: cannot be read, probably cut short ({str(error).splitlines()[0]}); '
+            f'download it again (2.8 GB) from {HOME}'
+        )
