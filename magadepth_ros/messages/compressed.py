@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage
-from std_msgs.msg import Header
 
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages import rvl
 from magadepth_ros.messages.images import MAX_SIDE, fill_data, flat, to_metres, to_millimetres
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import CompressedImage
+    from std_msgs.msg import Header
 
 _PNG = b'\x89PNG\r\n\x1a\n'
 _JPEG = b'\xff\xd8\xff'
@@ -123,6 +126,8 @@ def depth_to_compressed(
         range of the quantisation of 32FC1 [m]; beyond it depth is unknown.
 
     """
+    from sensor_msgs.msg import CompressedImage
+
     if encoding == '16UC1':
         raw, a, b = to_millimetres(depth), 0.0, 0.0
     elif encoding == '32FC1':
@@ -152,6 +157,8 @@ def depth_to_compressed(
 
 def rgb_to_compressed(header: Header, rgb: np.ndarray, quality: int = 90) -> CompressedImage:
     """Encode (H, W, 3) uint8 RGB as JPEG (``quality`` 1..100), as image_transport does."""
+    from sensor_msgs.msg import CompressedImage
+
     done, jpeg = cv2.imencode(
         '.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )

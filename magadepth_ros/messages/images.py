@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import array
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages.encodings import COLOUR, DEPTH, SUBSAMPLED, Layout
+
+# Reading works on any message with these fields, so that bags are read where ROS is not installed.
+if TYPE_CHECKING:
+    from sensor_msgs.msg import Image
+    from std_msgs.msg import Header
 
 MILLIMETRE = np.float32(0.001)
 MAX_SIDE = 16384
@@ -190,6 +194,8 @@ def fill_data(msg: object, values: np.ndarray) -> None:
 
 def rgb_image(header: Header, rgb: np.ndarray) -> Image:
     """Make an rgb8 message of (H, W, 3) uint8 RGB."""
+    from sensor_msgs.msg import Image
+
     msg = Image(header=header)
     fill(msg, rgb, 'rgb8')
     return msg
@@ -209,6 +215,8 @@ def depth_image(header: Header, depth: np.ndarray, encoding: str = '32FC1') -> I
         ``32FC1`` (metres, NaN = unknown) or ``16UC1`` (millimetres, 0 = unknown).
 
     """
+    from sensor_msgs.msg import Image
+
     msg = Image(header=header)
     if encoding == '16UC1':
         fill(msg, to_millimetres(depth), encoding)
