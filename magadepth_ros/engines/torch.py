@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a model's weights with PyTorch, on CUDA or the CPU; the only runtime file that needs torch."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from magadepth_ros.engines.arrays import as_inputs
+from magadepth_ros.engines.engine import ModelInfo, Prediction
+from magadepth_ros.engines.metadata import read_model_info
+from magadepth_ros.errors import EngineError, ModelError
+
+_LOG = logging.getLogger(__name__)
+
+
+class TorchEngine:
+    """
+    A network of magadepth_training, made fast for one input size.
+
+    On CUDA the weights are channels-last, the network runs in float16 or bfloat16 by autocast
+    (its own float32 parts stay float32) and each batch size is recorded as a CUDA graph.
+
+    Parameters
+    ----------
+    model:
+        ``<name>.safetensors``, or the ``<name>.onnx`` that lies beside it.
+    precision:
+        ``fp32``, ``fp16`` (CUDA only), ``bf16``, or ``auto``: fp16 on CUDA where the model's
+        metadata calls low precision safe, else fp32.
+    threads:
+        CPU threads, 0 = torch's own choice. Holds for the whole process.
+    batch:
+        batch size to be prepared for.
+    device:
+        ``cuda``, ``cpu``, or ``auto``: CUDA where it works.
+    compiled:
+        use ``torch.compile``, which takes a minute and needs a C++ compiler or Triton.
+
+    Raises
+    ------
+    EngineError
+        torch or magadepth_training is not installed, or the device or precision is not there.
+    ModelError
+        there are no weights beside the model.
+
+    """
+
+    def __init__(
+        self,
+        model: Path | str,
+        precision: str = 'auto',
+        threads: int = 0,
+        batch: int = 1,
+        device: str = 'auto',
+        compiled: bool = False,
+    ) -> None:
+        torch, load_network = _import()
+        self._torch = torch
+        onnx = Path(model).with_suffix('.onnx')
+        weights = Path(model).with_suffix('.safetensors')
+        if not weights.is_file():
+            raise ModelError(
+                f'{weights}: no such file; backend torch runs the weights beside the ONNX, '
+                'use another backend or put them there'
+            )
+        network = load_network(weights)
+        self.info = read_model_info(onnx) if onnx.is_file() else _info_of(network.config)
+        if device == 'auto':
+            device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        if device == 'cuda' and not torch.cuda.is_available():
+            raise EngineError('torch sees no CUDA GPU; use device cpu, or backend openvino')
+        self._cuda = device == 'cuda'
+        self.backend = f'torch-{device}'
+        self.precision = self._choose(precision)
+        if threads > 0 and not self._cuda:
+            torch.set_num_threads(threads)
+        if self._cuda:
+            torch.backends.cudnn.benchmark = True
+        self._device = torch.device(device)
+        network = network.to(self._device, memory_format=torch.channels_last).eval()
+        self._network: Any = torch.compile(network) if compiled else network
+        self._graphs: dict[int, _Graph] = {}
+        size = (self.info.height, self.info.width)
+        self.infer(np.zeros((batch, 3, *size), np.float32), np.ones((batch, 1, *size), np.float32))
+
+    def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
+        """Run the network; see :class:`magadepth_ros.engines.engine.Engine`."""
+        if self._network is None:
+            raise EngineError('this engine is closed; open it again')
+        torch = self._torch
+        rgb, depth = as_inputs(self.info, rgb, depth)
+        inputs = (torch.from_numpy(rgb), torch.from_numpy(depth))
+        try:
+            if self._cuda:
+                found = self._graph(rgb.shape[0]).run(*inputs)
+            else:
+                found = self.forward(*inputs)
+        except RuntimeError as error:
+            raise EngineError(f'torch failed: {str(error).splitlines()[0]}') from error
+        arrays = [None if tensor is None else tensor.cpu().numpy() for tensor in found]
+        depth_found = arrays[0]
+        assert depth_found is not None
+        return Prediction(depth_found, arrays[1])
+
+    def forward(self, rgb: Any, depth: Any) -> tuple[Any, Any]:
+        """Run the network on tensors of its device; returns float32 depth and log-variance."""
+        torch = self._torch
+        types = {'fp16': torch.float16, 'bf16': torch.bfloat16}
+        low = types.get(self.precision)
+        # The cache of cast weights would be freed while a recorded graph still reads it.
+        cast = (
+            torch.autocast(self._device.type, dtype=low, cache_enabled=False)
+            if low is not None
+            else nullcontext()
+        )
+        with torch.inference_mode(), cast:
+            found = self._network(rgb.contiguous(memory_format=torch.channels_last), depth)
+        variance = found.log_variance
+        return found.depth.float(), None if variance is None else variance.float()
+
+    def close(self) -> None:
+        """Release the weights and the memory that torch keeps on the GPU."""
+        self._network = None
+        self._graphs.clear()
+        if self._cuda:
+            self._torch.cuda.empty_cache()
+
+    def _choose(self, precision: str) -> str:
+        if precision == 'auto':
+            return 'fp16' if self._cuda and self.info.low_precision_safe else 'fp32'
+        allowed = ('fp32', 'fp16', 'bf16') if self._cuda else ('fp32', 'bf16')
+        if precision not in allowed:
+            raise EngineError(
+                f'precision {precision!r} is not there on {self.backend}; '
+                f'use auto, {", ".join(allowed)}'
+            )
+        return precision
+
+    def _graph(self, batch: int) -> _Graph:
+        if batch not in self._graphs:
+            self._graphs[batch] = _Graph(self, self._torch, batch, self._device)
+        return self._graphs[batch]
+
+
+class _Graph:
+    """One batch size on CUDA: fixed buffers, and a graph recorded over them."""
+
+    def __init__(self, engine: TorchEngine, torch: Any, batch: int, device: Any) -> None:
+        size = (engine.info.height, engine.info.width)
+        self._host = [torch.zeros(batch, c, *size).pin_memory() for c in (3, 1)]
+        self._inputs = [torch.zeros(batch, c, *size, device=device) for c in (3, 1)]
+        self._inputs[1].fill_(1.0)
+        self._torch = torch
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):  # cuDNN chooses its kernels before anything is recorded
+                engine.forward(*self._inputs)
+        torch.cuda.current_stream().wait_stream(side)
+        self._engine = engine
+        self._graph: Any = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(self._graph):
+                self._outputs = engine.forward(*self._inputs)
+        except RuntimeError as error:
+            _LOG.warning('runs without a CUDA graph: %s', str(error).splitlines()[0])
+            self._graph = None
+
+    def run(self, rgb: Any, depth: Any) -> tuple[Any, Any]:
+        for host, device, given in zip(self._host, self._inputs, (rgb, depth)):
+            host.copy_(given)
+            device.copy_(host, non_blocking=True)
+        return self.replay()
+
+    def replay(self) -> tuple[Any, Any]:
+        """Compute on what is in the input buffers, without copies from or to the host."""
+        if self._graph is None:
+            return self._engine.forward(*self._inputs)
+        self._graph.replay()
+        return self._outputs
+
+
+def _info_of(config: Any) -> ModelInfo:
+    return ModelInfo(
+        network=config.name,
+        height=config.height,
+        width=config.width,
+        min_depth=config.min_depth,
+        max_depth=config.max_depth,
+        normalisation='in the network',
+        version='unknown',
+        training_data='unknown',
+        licence='unknown',
+    )
+
+
+def _import() -> tuple[Any, Any]:
+    try:
+        import torch
+        from magadepth_training.weights import load_network
+    except ImportError as error:
+        raise EngineError(
+            f'backend torch needs torch and the training package ({error}); '
+            'pip install "magadepth_ros[train]", or use backend openvino'
+        ) from error
+    return torch, load_network
