@@ -15,6 +15,8 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from magadepth_ros.errors import DataError, MagadepthError
+from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
+from magadepth_ros.messages.images import image_to_depth, image_to_rgb
 from magadepth_training.datasets.sample import Sample
 
 MAX_GAP_S = 0.02
@@ -175,24 +177,14 @@ class BagSource:
         return sorted(found, key=lambda s: s.stamp_ns)
 
     def _read(self, at: _Stamped, depth: bool) -> np.ndarray:
-        try:
-            from magadepth_ros.messages import compressed, images
-        except ModuleNotFoundError as error:
-            raise DataError(
-                f'reading bags needs the ROS package {error.name}; source a ROS 2 distribution '
-                'or install magadepth_ros[ros]'
-            ) from None
         for connection, _, raw in self._messages(
             at.topic, start=at.logged_ns, stop=at.logged_ns + 1
         ):
             message = self._open().deserialize(raw, connection.msgtype)
             try:
                 if connection.msgtype == _COMPRESSED:
-                    decode = (
-                        compressed.compressed_to_depth if depth else compressed.compressed_to_rgb
-                    )
-                    return decode(message)
-                return images.image_to_depth(message) if depth else images.image_to_rgb(message)
+                    return compressed_to_depth(message) if depth else compressed_to_rgb(message)
+                return image_to_depth(message) if depth else image_to_rgb(message)
             except MagadepthError as error:
                 raise DataError(f'{self.path}: {at.topic} at {at.stamp_ns} ns: {error}') from None
         raise DataError(f'{self.path}: {at.topic} at {at.stamp_ns} ns is gone; was it rewritten?')

@@ -57,7 +57,10 @@ class ContactSheet:
             if sample.target is not None:
                 cells.append(_error(predictions[name], sample.target))
                 headings.append(f'error, white = {MAX_ERROR_M} m')
-        self._lines.append(np.hstack([_cell(c, h) for c, h in zip(cells, headings, strict=True)]))
+        # The photo may be averaged; in the others a mean of two depths would be a third one.
+        methods = [cv2.INTER_AREA] + [cv2.INTER_NEAREST] * (len(cells) - 1)
+        line = [_cell(c, h, m) for c, h, m in zip(cells, headings, methods, strict=True)]
+        self._lines.append(np.hstack(line))
 
     def write(self, path: str | Path) -> None:
         """Write the sheet; DataError where it cannot be."""
@@ -82,10 +85,10 @@ def _error(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.where((target > 0)[..., None], picture, np.uint8(_UNKNOWN)).astype(np.uint8)
 
 
-def _cell(picture: np.ndarray, heading: str) -> np.ndarray:
+def _cell(picture: np.ndarray, heading: str, method: int = cv2.INTER_NEAREST) -> np.ndarray:
     height = max(1, round(picture.shape[0] * CELL_WIDTH_PX / picture.shape[1]))
-    method = cv2.INTER_NEAREST
-    small = cv2.resize(np.ascontiguousarray(picture), (CELL_WIDTH_PX, height), None, 0, 0, method)
+    size = (CELL_WIDTH_PX, height)
+    small = cv2.resize(np.ascontiguousarray(picture), size, interpolation=method)
     cell = np.zeros((height + _HEADING_PX, CELL_WIDTH_PX, 3), np.uint8)
     cell[_HEADING_PX:] = small
     place, font = (3, _HEADING_PX - 5), cv2.FONT_HERSHEY_SIMPLEX
