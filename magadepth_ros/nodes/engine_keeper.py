@@ -173,6 +173,7 @@ class EngineKeeper:
             if self._failures:
                 self._reporter.info('the engine works again')
                 self._reporter.forget('engine')
+                self._reporter.forget('reopen')
             self._failures, self.failed, self._pause = 0, '', FIRST_PAUSE
             return completions
 
@@ -242,7 +243,7 @@ class EngineKeeper:
             except Exception as error:
                 self.failed = str(error) or type(error).__name__
                 self._reporter.error(
-                    'engine', f'cannot reopen the engine, next try in {self._pause:g} s: {error}'
+                    'reopen', f'cannot reopen the engine, next try in {self._pause:g} s: {error}'
                 )
                 continue
             with self._lock:

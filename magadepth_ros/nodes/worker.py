@@ -119,7 +119,7 @@ class Worker:
         age = (self._now_ns() - pair.stamp_ns) / NANO
         if abs(age) > FOREIGN_CLOCK:
             self._reporter.warn(
-                f'clock {camera.name}',
+                f'clock{camera.checks.label}',
                 f'stamps of {camera.inputs.rgb_topic} are {age:.1f} s old: another clock made '
                 'them, so max_age is not applied; for a bag set use_sim_time and play it with '
                 '--clock, for another computer synchronise the clocks',
@@ -130,7 +130,7 @@ class Worker:
             return True
         camera.counters.aged += 1
         self._reporter.warn(
-            f'age {camera.name}',
+            f'age{camera.checks.label}',
             f'pair of {camera.inputs.rgb_topic} dropped: {age:.2f} s old, max_age is '
             f'{max_age:.2f} s; the network or the camera is slow, or max_age too short',
         )
@@ -143,7 +143,7 @@ class Worker:
             rgb = at_size_of(rgb, depth)
         except EncodingError as error:
             self._reporter.warn(
-                f'message {camera.name}',
+                f'message{camera.checks.label}',
                 f'pair of {camera.inputs.rgb_topic} and {camera.inputs.depth_topic} dropped: '
                 f'{error}',
             )

@@ -104,7 +104,11 @@ class Graph:
         rclpy.shutdown(context=self.context)
 
     def until(
-        self, condition: Callable[[], Any], what: str, timeout: float = DEADLINE, every: float = 0.02
+        self,
+        condition: Callable[[], Any],
+        what: str,
+        timeout: float = DEADLINE,
+        every: float = 0.02,
     ) -> Any:
         """Spin until ``condition`` is true and return it; fail with ``what`` at the deadline."""
         end = time.monotonic() + timeout

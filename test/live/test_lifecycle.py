@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lifecycle of the node as a process: each transition, wrong ones, and signals in each state."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from sensor_msgs.msg import Image
+from support.live import Camera, Graph, running
+from support.models import write_tiny_model
+
+NODE = 'magadepth_ros.nodes.completion_node'
+
+
+def change(graph: Graph, name: str) -> bool:
+    number = getattr(Transition, f'TRANSITION_{name.upper()}')
+    request = ChangeState.Request(transition=Transition(id=number))
+    return graph.call(ChangeState, '/completion_node/change_state', request).success
+
+
+def state(graph: Graph) -> str:
+    answer = graph.call(GetState, '/completion_node/get_state', GetState.Request())
+    return answer.current_state.label
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Write the tiny model."""
+    return write_tiny_model(tmp_path / 'tiny.onnx', 48, 64)
+
+
+def test_every_transition_and_the_wrong_ones(tmp_path, model):
+    given = ('-p', f'model:={model}', '-p', 'autostart:=false')
+    with running(NODE, tmp_path, *given) as (process, graph):
+        assert state(graph) == 'unconfigured'
+        assert not change(graph, 'activate')
+        assert not change(graph, 'cleanup')
+        assert state(graph) == 'unconfigured'
+        assert change(graph, 'configure')
+        assert state(graph) == 'inactive'
+        assert not change(graph, 'configure')
+        camera = Camera(graph)
+        assert not camera.rgb.get_subscription_count()
+        for _ in range(2):
+            assert change(graph, 'activate')
+            graph.got.clear()
+            depth = graph.listen(Image, '/depth/completed')
+            camera.wait_until_heard()
+            camera.shoot_until(lambda d=depth: d, 'a frame')
+            assert change(graph, 'deactivate')
+            graph.until(lambda: not camera.rgb.get_subscription_count(), 'silence')
+        assert change(graph, 'cleanup')
+        graph.until(
+            lambda: not graph.node.count_publishers('/depth/completed'), 'the topics to go'
+        )
+        assert change(graph, 'configure')
+        assert change(graph, 'activate')
+        assert change(graph, 'active_shutdown')
+        assert process.process.wait(30) == 0
+        assert 'refused' in process.log
+
+
+def test_a_missing_model_leaves_the_node_unconfigured_and_says_so(tmp_path):
+    with running(NODE, tmp_path, '-p', 'model:=/no/such.onnx') as (process, graph):
+        assert state(graph) == 'unconfigured'
+        assert not change(graph, 'configure')
+        assert state(graph) == 'unconfigured'
+        assert '/no/such.onnx' in process.log
+        assert process.end() == 0
+
+
+@pytest.mark.parametrize(
+    ('argument', 'says'),
+    [
+        ('min_depth:=1', 'write 1.0'),
+        ('on_failure:=explode', 'passthrough, silent'),
+        ('max_depth:=1000.0', 'max_depth'),
+    ],
+)
+def test_a_wrong_value_at_the_start_is_one_line_and_code_2(tmp_path, argument, says):
+    with running(NODE, tmp_path, '-p', argument) as (process, _):
+        assert process.process.wait(30) == 2
+        assert says in process.log
+        assert 'Traceback' not in process.log
+
+
+# The combinations that differ most run always, the rest with the slow tests.
+ENDINGS = [
+    pytest.param(signal.SIGINT, 'active'),
+    pytest.param(signal.SIGTERM, 'unconfigured'),
+    pytest.param(signal.SIGTERM, 'configuring'),
+    pytest.param(signal.SIGTERM, 'active', marks=pytest.mark.slow),
+    pytest.param(signal.SIGINT, 'unconfigured', marks=pytest.mark.slow),
+    pytest.param(signal.SIGINT, 'inactive', marks=pytest.mark.slow),
+    pytest.param(signal.SIGTERM, 'inactive', marks=pytest.mark.slow),
+    pytest.param(signal.SIGINT, 'configuring', marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(('number', 'when'), ENDINGS)
+def test_a_signal_ends_the_process_cleanly(tmp_path, model, number, when):
+    given = ['-p', f'model:={model}', '-p', f'autostart:={str(when != "unconfigured").lower()}']
+    fault = 'slow_open:600' if when == 'configuring' else 'none'
+    if when == 'inactive':
+        given[-1] = 'autostart:=false'
+    with running('support.faulty_node', tmp_path, *given, FAULT=fault) as (process, graph):
+        if when == 'inactive':
+            assert change(graph, 'configure')
+        if when == 'active':
+            camera = Camera(graph)
+            depth = graph.listen(Image, '/depth/completed')
+            camera.wait_until_heard()
+            camera.shoot_until(lambda: len(depth) > 3, 'frames')
+        graph.until(lambda: '/completion_node' in names(graph), 'the node')
+        assert process.end(number, timeout=10) == 0
+        assert 'Traceback' not in process.log
+        assert 'terminate' not in process.log
+
+
+def names(graph: Graph) -> list[str]:
+    pairs = graph.node.get_node_names_and_namespaces()
+    return [f'{space.rstrip("/")}/{name}' for name, space in pairs]
