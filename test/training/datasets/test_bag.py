@@ -13,9 +13,6 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from magadepth_ros.errors import DataError
-
-pytest.importorskip('sensor_msgs')
-
 from magadepth_training.datasets.bag import BagSource
 from magadepth_training.datasets.opening import open_source
 
