@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``magadepth demo``: a camera and the completion node as two processes over DDS, measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+from typing import Any
+
+from magadepth_ros.commands.children import ChildError, Children
+from magadepth_ros.errors import DataError, EngineError
+from magadepth_ros.manifest import read_manifest
+from magadepth_ros.resources import DEFAULT_MODEL, find_config, find_model
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+TICK = 0.1
+SNAPSHOT_LIMIT = 5.0
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add this command's arguments."""
+    parser = subparsers.add_parser(
+        'demo',
+        help='show live depth completion over ROS 2',
+        description='Start a simulated camera and the completion node, watch them, report.',
+    )
+    parser.add_argument(
+        '--input', default='', help='folder with manifest.json to play; default: made-up scenes'
+    )
+    parser.add_argument(
+        '--duration', type=float, default=20.0, help='seconds from the first completed frame (20)'
+    )
+    parser.add_argument('--output', type=Path, default=Path('out/demo'), help='(out/demo)')
+    parser.add_argument('--model', default=DEFAULT_MODEL, help=f'name or ONNX ({DEFAULT_MODEL})')
+    parser.add_argument('--backend', default='auto', help='auto, openvino, tensorrt or torch')
+    parser.add_argument('--precision', default='auto', help='auto, fp32, bf16, fp16 or int8')
+    parser.add_argument('--rate', type=float, default=30.0, help='camera frames a second (30)')
+    parser.add_argument('--width', type=int, default=640, help='columns (640)')
+    parser.add_argument('--height', type=int, default=480, help='rows (480)')
+    parser.add_argument(
+        '--patience',
+        type=float,
+        default=120.0,
+        help='seconds that the first completed frame may take; engines are built in them (120)',
+    )
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Run the demo; 0 = completed frames came and both processes lived.
+
+    Raises
+    ------
+    MagadepthError
+        the input, the model or the duration cannot be used.
+
+    """
+    if not args.duration > 0:
+        raise DataError(f'duration: expected seconds above 0, got {args.duration:g}')
+    model = find_model(args.model)
+    if args.input:
+        read_manifest(Path(args.input))
+    args.output.mkdir(parents=True, exist_ok=True)
+    for name in ('summary.json', 'preview.png'):
+        (args.output / name).unlink(missing_ok=True)
+    _prepare_environment(args.output)
+    # Imported here: it needs ROS, and whoever mistypes a folder need not wait for it.
+    from magadepth_ros.nodes.demo_watcher import Watcher
+
+    stop = _Stop()
+    with stop, Children() as children:
+        start = monotonic()
+        children.start('simulated_camera', _camera(args), args.output / 'simulated_camera.log')
+        children.start(
+            'completion_node', _completion(args, model), args.output / 'completion_node.log'
+        )
+        print(f'starting; to watch it in RViz:\n  {_rviz()}', flush=True)
+        watcher = Watcher()
+        try:
+            return _watch(args, children, watcher, stop, start)
+        finally:
+            # First the others: they must not wait for this process to say good-bye.
+            children.stop()
+            watcher.close()
+
+
+def _watch(
+    args: argparse.Namespace, children: Children, watcher: Any, stop: _Stop, start: float
+) -> int:
+    from magadepth_ros.commands.demo_report import (
+        summarise,
+        table,
+        write_preview,
+        write_summary,
+    )
+
+    progress = _Progress()
+    try:
+        while not watcher.depth.stamps and not stop:
+            watcher.spin(TICK)
+            children.check()
+            if watcher.trouble:
+                # The node waits to be configured anew; nobody would do so here.
+                progress.end()
+                raise EngineError(f'completion_node could not start: {watcher.trouble}')
+            waited = monotonic() - start
+            if waited > args.patience:
+                progress.end()
+                _complain(children, f'no completed frame came within {waited:.0f} s')
+                return EXIT_FAILED
+            progress.show(f'{waited:5.1f} s  waiting for the first completed frame')
+        first = monotonic()
+        started = first - start
+        while (elapsed := monotonic() - first) < args.duration and not stop:
+            watcher.spin(min(TICK, args.duration - elapsed))
+            children.check()
+            progress.show(_line(elapsed, watcher))
+        if not watcher.depth.stamps:
+            progress.end()
+            return EXIT_INTERRUPTED
+        facts = {
+            'seconds': round(monotonic() - first, 2),
+            'start_seconds': round(started, 2),
+            'input': args.input or 'simulated',
+            'camera_rate_set_hz': args.rate,
+        }
+        summary = summarise(watcher, facts)
+        if not stop:
+            # After the measurement: the input images are read as well, which costs time.
+            snapshot = _snapshot(watcher, children, stop)
+            if snapshot is not None:
+                write_preview(args.output / 'preview.png', snapshot)
+        write_summary(args.output / 'summary.json', summary)
+    except ChildError as error:
+        progress.end()
+        print(f'magadepth demo: {error}', file=sys.stderr)
+        return EXIT_FAILED
+    progress.end()
+    print(table(summary))
+    written = [name for name in ('summary.json', 'preview.png') if (args.output / name).exists()]
+    print(f'written to {args.output}: {", ".join(written)}')
+    print(f'to watch it live, run it with a longer duration and, beside it:\n  {_rviz()}')
+    return EXIT_INTERRUPTED if stop else 0
+
+
+def _snapshot(watcher: Any, children: Children, stop: _Stop) -> Any:
+    watcher.start_keeping()
+    end = monotonic() + SNAPSHOT_LIMIT
+    while monotonic() < end and not stop:
+        watcher.spin(TICK)
+        children.check()
+        found = watcher.snapshot()
+        if found is not None:
+            return found
+    return None
+
+
+def _camera(args: argparse.Namespace) -> list[str]:
+    parameters = {
+        'input': str(Path(args.input).resolve()) if args.input else '',
+        'rate': args.rate,
+        'width': args.width,
+        'height': args.height,
+    }
+    return _node('simulated_camera', parameters)
+
+
+def _completion(args: argparse.Namespace, model: Path) -> list[str]:
+    parameters = {'model': str(model), 'backend': args.backend, 'precision': args.precision}
+    base = '/camera/camera'
+    remappings = {
+        'rgb/image': f'{base}/color/image_raw',
+        'rgb/camera_info': f'{base}/color/camera_info',
+        'depth/image': f'{base}/aligned_depth_to_color/image_raw',
+    }
+    return _node('completion_node', parameters, remappings)
+
+
+def _node(
+    name: str, parameters: dict[str, Any], remappings: dict[str, str] | None = None
+) -> list[str]:
+    command = [sys.executable, '-m', f'magadepth_ros.nodes.{name}', '--ros-args']
+    for key, value in parameters.items():
+        # JSON is YAML: a folder named 42 stays a string.
+        command += ['-p', f'{key}:={json.dumps(value)}']
+    for old, new in (remappings or {}).items():
+        command += ['-r', f'{old}:={new}']
+    return command
+
+
+def _prepare_environment(output: Path) -> None:
+    """Keep to this machine and to a domain of its own, unless the user has said otherwise."""
+    from magadepth_ros.nodes.dds import use_shipped_profile
+
+    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    if os.environ.get('ROS_DISTRO') == 'humble':
+        os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
+    else:
+        os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    if 'HOME' not in os.environ:
+        os.environ.setdefault('ROS_LOG_DIR', str((output / 'ros').resolve()))
+    os.environ.setdefault('PYTHONUNBUFFERED', '1')
+    use_shipped_profile()
+
+
+def _rviz() -> str:
+    names = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_LOCALHOST_ONLY')
+    prefix = ' '.join(f'{name}={os.environ[name]}' for name in names if name in os.environ)
+    return f'{prefix} rviz2 -d {find_config("magadepth.rviz")}'
+
+
+def _complain(children: Children, text: str) -> None:
+    tails = [f'--- {c.name} ({c.log}):\n{c.tail()}' for c in children.running]
+    print('\n'.join([f'magadepth demo: {text}', *tails]), file=sys.stderr)
+
+
+def _line(elapsed: float, watcher: Any) -> str:
+    recent = watcher.depth.latencies[-30:]
+    latency = sum(recent) / len(recent)
+    return (
+        f'{elapsed:5.1f} s  {len(watcher.depth.stamps)} frames, {watcher.depth.rate:.1f} Hz, '
+        f'latency {latency:.0f} ms, {len(watcher.cloud.stamps)} clouds'
+    )
+
+
+class _Progress:
+    """One line that changes on a terminal; a line every five seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._next = 0.0
+
+    def show(self, text: str) -> None:
+        if self._live:
+            print(f'\r{text:<78}', end='', file=sys.stderr, flush=True)
+        elif monotonic() >= self._next:
+            self._next = monotonic() + 5.0
+            print(text, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._live:
+            print(file=sys.stderr)
+
+
+class _Stop:
+    """True from the first SIGINT or SIGTERM on; the handlers from before come back at the end."""
+
+    def __init__(self) -> None:
+        self._set = False
+        self._before: dict[int, Any] = {}
+
+    def __bool__(self) -> bool:
+        return self._set
+
+    def __enter__(self) -> _Stop:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._set = True

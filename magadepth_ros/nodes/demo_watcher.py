@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A subscriber that measures completion_node from outside, as a robot would see it."""
+
+from __future__ import annotations
+
+import struct
+import time
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+from magadepth_ros.messages.images import image_to_depth, image_to_rgb
+
+CAMERA = '/camera/camera'
+RGB = f'{CAMERA}/color/image_raw'
+RGB_INFO = f'{CAMERA}/color/camera_info'
+DEPTH = f'{CAMERA}/aligned_depth_to_color/image_raw'
+NANO = 1_000_000_000
+
+
+@dataclass
+class Stream:
+    """Arrivals of one topic: stamps [ns], times of arrival [s], latencies from the stamp [ms]."""
+
+    stamps: list[int] = field(default_factory=list)
+    arrivals: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+
+    def add(self, stamp_ns: int) -> None:
+        """Note a message that has just arrived."""
+        self.stamps.append(stamp_ns)
+        self.arrivals.append(time.monotonic())
+        self.latencies.append((time.time_ns() - stamp_ns) / 1e6)
+
+    @property
+    def rate(self) -> float:
+        """Messages a second [Hz] between the first and the last."""
+        if len(self.arrivals) < 2:
+            return 0.0
+        return (len(self.arrivals) - 1) / max(self.arrivals[-1] - self.arrivals[0], 1e-6)
+
+    def percentile(self, share: float) -> float | None:
+        """Latency [ms] that ``share`` percent of the messages stay below; None without any."""
+        return float(np.percentile(self.latencies, share)) if self.latencies else None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """
+    One frame with all that belongs to it.
+
+    ``rgb`` (H, W, 3) uint8; ``depth`` and ``completed`` (H, W) float32 metres, missing as the
+    messages have it (0, NaN); ``confidence`` (H, W) float32 0..1.
+    """
+
+    rgb: np.ndarray
+    depth: np.ndarray
+    completed: np.ndarray
+    confidence: np.ndarray
+
+
+class Watcher:
+    """
+    Subscribes to depth, confidence and cloud, counts them, and measures latency and holes.
+
+    Clouds and confidences stay serialised: their stamps are all that is read, so that the one who
+    measures takes little of the processor from those who are measured.
+    """
+
+    def __init__(self) -> None:
+        # Signals are the command's: it stops the other processes before this node ends.
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        self._node = Node('magadepth_demo', enable_rosout=False)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self.camera, self.depth = Stream(), Stream()
+        self.confidence, self.cloud = Stream(), Stream()
+        self.unfilled: list[float] = []
+        self.size = (0, 0)
+        self.diagnostics: dict[str, str] = {}
+        self.trouble = ''
+        self._kept: dict[str, dict[int, bytes | Image]] = {}
+        self._keeping = False
+        best_effort = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        self._best_effort = best_effort
+        self._node.create_subscription(CameraInfo, RGB_INFO, self._on_camera, best_effort)
+        self._node.create_subscription(Image, '/depth/completed', self._on_depth, 2)
+        self._raw(Image, '/depth/confidence', self.confidence)
+        self._raw(PointCloud2, '/depth/points', self.cloud)
+        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 5)
+
+    def spin(self, seconds: float) -> None:
+        """Take messages for so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def close(self) -> None:
+        """End the node."""
+        self._executor.shutdown(timeout_sec=1.0)
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def start_keeping(self) -> None:
+        """Subscribe to the inputs too and keep messages, until `snapshot` finds a whole frame."""
+        self._keeping = True
+        for name in (RGB, DEPTH):
+            self._raw(Image, name, Stream(), self._best_effort)
+
+    def snapshot(self) -> Snapshot | None:
+        """Return the newest frame of which all four images are there, or None."""
+        names = (RGB, DEPTH, '/depth/completed', '/depth/confidence')
+        kept = [self._kept.get(name, {}) for name in names]
+        stamps = set(kept[0]).intersection(*kept[1:])
+        if not stamps:
+            return None
+        rgb, depth, completed, confidence = (
+            m if isinstance(m, Image) else deserialize_message(m, Image)
+            for m in (messages[max(stamps)] for messages in kept)
+        )
+        return Snapshot(
+            image_to_rgb(rgb),
+            image_to_depth(depth),
+            image_to_depth(completed),
+            image_to_depth(confidence),
+        )
+
+    def _raw(self, kind: type, topic: str, stream: Stream, qos: QoSProfile | int = 2) -> None:
+        def on_bytes(data: bytes) -> None:
+            stamp = stamp_of(data)
+            stream.add(stamp)
+            if kind is Image:
+                self._keep(topic, stamp, data)
+
+        self._node.create_subscription(kind, topic, on_bytes, qos, raw=True)
+
+    def _keep(self, topic: str, stamp: int, message: bytes | Image) -> None:
+        if self._keeping:
+            kept = self._kept.setdefault(topic, {})
+            kept[stamp] = message
+            while len(kept) > 30:
+                del kept[min(kept)]
+
+    def _on_camera(self, msg: CameraInfo) -> None:
+        self.camera.add(_stamp(msg.header.stamp))
+
+    def _on_depth(self, msg: Image) -> None:
+        stamp = _stamp(msg.header.stamp)
+        self.depth.add(stamp)
+        depth = image_to_depth(msg)
+        self.size = (msg.width, msg.height)
+        # NaN and 0 are both outside; one pass, no temporary of the image's size in float.
+        self.unfilled.append(1.0 - cv2.countNonZero(cv2.inRange(depth, 1e-6, 1e6)) / depth.size)
+        self._keep('/depth/completed', stamp, msg)
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            if 'completion_node' not in status.name:
+                continue
+            self.diagnostics.update({value.key: value.value for value in status.values})
+            stuck = self.diagnostics.get('state') == 'unconfigured'
+            if stuck and status.level == DiagnosticStatus.ERROR:
+                self.trouble = status.message
+
+
+def stamp_of(data: bytes) -> int:
+    """Return the stamp [ns] of a serialised message that begins with a std_msgs/Header (CDR)."""
+    # Four bytes of encapsulation, the second of which is odd for little-endian.
+    seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
+    return seconds * NANO + nanoseconds
+
+
+def _stamp(stamp: object) -> int:
+    return stamp.sec * NANO + stamp.nanosec  # type: ignore[attr-defined]
