@@ -102,9 +102,7 @@ def test_depth_at_half_the_rate_finds_every_second_picture(make):
         if i % 2 == 0:
             fed.append((DEPTH, T + i * FRAME + FRAME // 5))
     pairs = feed(*fed)
-    assert pairs == [
-        (T + i * FRAME, T + i * FRAME + FRAME // 5) for i in range(0, 40, 2)
-    ]
+    assert pairs == [(T + i * FRAME, T + i * FRAME + FRAME // 5) for i in range(0, 40, 2)]
     # Ten wait for a partner that may still come, the others never found one.
     assert feed.counters.unmatched_rgb == 20 - feed.pairer.waiting()[RGB]
     assert feed.counters.unmatched_depth == 0

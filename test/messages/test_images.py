@@ -27,7 +27,9 @@ from std_msgs.msg import Header
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 
-def message(pixels: np.ndarray, encoding: str, padding: int = 0, big_endian: bool = False) -> Image:
+def message(
+    pixels: np.ndarray, encoding: str, padding: int = 0, big_endian: bool = False
+) -> Image:
     """Build a message byte by byte, as a driver in another language would."""
     rows = pixels.astype(pixels.dtype.newbyteorder('>' if big_endian else '<'))
     row = rows.reshape(rows.shape[0], -1).view(np.uint8)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node in other graphs: simulated camera, compressed topics, several cameras, QoS, sim time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from magadepth_ros.messages.compressed import (
+    compressed_to_depth,
+    depth_to_compressed,
+    rgb_to_compressed,
+)
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from support.live import NANO, Camera, depth_of, header_at, running
+from support.models import write_tiny_model
+
+NODE = 'magadepth_ros.nodes.completion_node'
+CAMERA = 'magadepth_ros.nodes.simulated_camera'
+
+
+@pytest.fixture
+def options(tmp_path):
+    """Give the parameters of every node here."""
+    model = write_tiny_model(tmp_path / 'tiny.onnx', 48, 64)
+    return ['-p', f'model:={model}', '-p', 'max_age:=0.0', '-p', 'diagnostics_period:=0.2']
+
+
+@pytest.mark.parametrize('reliability', ['reliable', 'best_effort'])
+def test_the_simulated_camera_speaks_as_a_realsense(tmp_path, reliability):
+    # Full size, so that best effort shows whether the shared-memory profile is in force.
+    given = ('-p', 'frames:=2', '-p', f'reliability:={reliability}')
+    qos = QoSProfile(depth=2, reliability=QoSReliabilityPolicy[reliability.upper()])
+    with running(CAMERA, tmp_path, *given) as (process, graph):
+        base = '/camera/camera'
+        topics = {
+            f'{base}/color/image_raw': Image,
+            f'{base}/aligned_depth_to_color/image_raw': Image,
+            f'{base}/color/camera_info': CameraInfo,
+            f'{base}/aligned_depth_to_color/camera_info': CameraInfo,
+        }
+        got = [graph.listen(kind, topic, qos) for topic, kind in topics.items()]
+        graph.until(lambda: all(len(messages) >= 3 for messages in got), 'frames on every topic')
+        rgb, depth, info, _ = (messages[-1] for messages in got)
+        assert {m.header.frame_id for m in (rgb, depth, info)} == {'camera_color_optical_frame'}
+        assert (rgb.encoding, rgb.width, rgb.height) == ('rgb8', 640, 480)
+        assert (depth.encoding, depth.width, depth.height) == ('16UC1', 640, 480)
+        assert (info.width, info.height) == (640, 480)
+        stamps = [{(m.header.stamp.sec, m.header.stamp.nanosec) for m in ms} for ms in got]
+        assert set.intersection(*stamps)
+        assert process.end() == 0
+
+
+def test_compressed_topics_in_and_out(tmp_path, options):
+    with running(NODE, tmp_path, *options, '-p', 'transport:=compressed') as (_, graph):
+        small = graph.listen(CompressedImage, '/depth/completed/compressedDepth')
+        camera = Camera(graph, compressed=True)
+        camera.wait_until_heard()
+        stamps = []
+
+        def shoot() -> bool:
+            header = camera.header()
+            stamps.append(header.stamp)
+            camera.rgb.publish(rgb_to_compressed(header, camera.picture))
+            kind = 'rvl' if len(stamps) % 2 else 'png'
+            camera.depth.publish(depth_to_compressed(header, camera.metres, '16UC1', kind))
+            return len(small) >= 4
+
+        graph.until(shoot, 'compressed frames', every=0.1)
+        assert small[-1].header.stamp in stamps
+        assert small[-1].format == '32FC1; compressedDepth png'
+        metres = compressed_to_depth(small[-1])
+        assert metres.shape == (48, 64)
+        np.testing.assert_allclose(metres[camera.metres > 0], 2.0, atol=2e-3)
+
+
+def test_several_cameras_share_one_node(tmp_path, options):
+    given = [*options, '-p', 'cameras:=[front, rear]']
+    with running(NODE, tmp_path, *given) as (process, graph):
+        names = ('front', 'rear')
+        depth = [graph.listen(Image, f'/{name}/depth/completed') for name in names]
+        clouds = graph.listen(PointCloud2, '/rear/depth/points')
+        cameras = [Camera(graph, f'/{name}') for name in names]
+        cameras[1].metres = cameras[1].metres * 1.5
+        for camera in cameras:
+            camera.wait_until_heard()
+
+        def both() -> bool:
+            for camera in cameras:
+                camera.shoot()
+            return all(len(messages) >= 5 for messages in depth) and bool(clouds)
+
+        graph.until(both, 'frames of both cameras', every=0.05)
+        assert np.median(depth_of(depth[0][-1])) == pytest.approx(2.0, abs=0.01)
+        assert np.median(depth_of(depth[1][-1])) == pytest.approx(3.0, abs=0.01)
+        # One falls silent: the other goes on.
+        seen = len(depth[1])
+        cameras[1].shoot_until(lambda: len(depth[1]) > seen + 5, 'frames of the other')
+        arrays = graph.listen(DiagnosticArray, '/diagnostics')
+        cameras[1].shoot_until(lambda: arrays, 'diagnostics')
+        assert {s.name for s in arrays[-1].status} >= {
+            f'/completion_node: {name}' for name in names
+        }
+        assert process.end() == 0
+
+
+def test_incompatible_qos_is_told_with_the_remedy(tmp_path, options):
+    with running(NODE, tmp_path, *options) as (process, graph):
+        wants_history = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+        graph.listen(Image, '/depth/completed', wants_history)
+        graph.until(lambda: 'a subscriber on /depth/completed' in process.log, 'the error')
+        assert 'qos_overrides./depth/completed.publisher' in process.log
+
+
+def test_qos_overrides_are_in_force_and_a_mismatch_is_told(tmp_path, options):
+    override = ('-p', 'qos_overrides./rgb/image.subscription.reliability:=reliable')
+    with running(NODE, tmp_path, *options, *override) as (process, graph):
+        best_effort = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        graph.node.create_publisher(Image, '/rgb/image', best_effort)
+        graph.until(lambda: 'a publisher on /rgb/image' in process.log, 'the error')
+        assert 'RELIABILITY' in process.log
+
+
+def test_simulated_time_that_starts_anew_costs_no_restart(tmp_path, options):
+    given = ['-p', options[1], '-p', 'use_sim_time:=true']
+    with running(NODE, tmp_path, *given) as (process, graph):
+        depth = graph.listen(Image, '/depth/completed')
+        clock = graph.node.create_publisher(Clock, '/clock', 10)
+        camera = Camera(graph)
+        camera.wait_until_heard()
+        graph.until(clock.get_subscription_count, 'the node on /clock')
+        for start in (1000 * NANO, 5 * NANO):
+            now = start
+            depth.clear()
+
+            def played() -> bool:
+                nonlocal now
+                now += NANO // 30
+                header = header_at(now)
+                clock.publish(Clock(clock=header.stamp))
+                camera.shoot(header)
+                return bool(depth) and abs(depth[-1].header.stamp.sec - now // NANO) < 2
+
+            graph.until(played, f'frames of a clock from {start // NANO} s', every=0.05)
+        assert process.alive()
+
+
+def test_rgb_and_depth_of_two_sizes(tmp_path, options):
+    with running(NODE, tmp_path, *options) as (process, graph):
+        depth = graph.listen(Image, '/depth/completed')
+        info = graph.listen(CameraInfo, '/depth/camera_info')
+        camera = Camera(graph)
+        camera.wait_until_heard()
+        camera.picture = np.repeat(np.repeat(camera.picture, 2, 0), 2, 1)
+        camera.WIDTH, camera.HEIGHT = 128, 96
+        camera.shoot_until(lambda: depth and info, 'frames')
+        assert (depth[-1].width, depth[-1].height) == (64, 48)
+        assert (info[-1].width, info[-1].height, info[-1].k[0]) == (64, 48, 30.0)
+        assert process.alive()
+
+
+def test_two_topics_that_never_meet_are_named_with_their_gap(tmp_path, options):
+    with running(NODE, tmp_path, *options) as (process, graph):
+        camera = Camera(graph)
+        camera.wait_until_heard()
+
+        def shoot() -> bool:
+            header = camera.header()
+            camera.rgb.publish(Image(header=header))
+            camera.depth.publish(Image(header=header_at(camera.stamp_ns + 100 * NANO)))
+            return '+100.' in process.log and 'nothing paired' in process.log
+
+        graph.until(shoot, 'the warning', every=0.1)
+        assert '/rgb/image' in process.log
+        assert '/depth/image' in process.log

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engine's keeper: what opens, what fails, what is swapped and what is given back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import numpy as np
+import pytest
+from magadepth_ros.completion.completer import Completer
+from magadepth_ros.engines.engine import ModelInfo, Prediction
+from magadepth_ros.errors import EngineError, ModelError
+from magadepth_ros.nodes import engine_keeper
+from magadepth_ros.nodes.engine_keeper import EngineKeeper
+from magadepth_ros.nodes.parameters import NodeParameters
+from magadepth_ros.nodes.reporter import Reporter
+
+INFO = ModelInfo('test', 24, 32, 0.1, 10.0, 'none', '1', 'none', 'Apache-2.0')
+PAIR = (np.full((24, 32, 3), 99, np.uint8), np.full((24, 32), 2.0, np.float32))
+
+
+class TwoMetres:
+    """An engine that says two metres everywhere, or breaks when it is told to."""
+
+    info, backend, precision = INFO, 'test', 'fp32'
+
+    def __init__(self) -> None:
+        self.broken = self.closed = False
+
+    def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
+        if self.broken or self.closed:
+            raise EngineError('broken')
+        return Prediction(np.full_like(depth, 2.0), None)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Shop:
+    """Opens engines and remembers them."""
+
+    def __init__(self) -> None:
+        self.engines: list[TwoMetres] = []
+        self.error: Exception | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, parameters: NodeParameters) -> Completer:
+        self.gate.wait(30)
+        if self.error is not None:
+            raise self.error
+        self.engines.append(TwoMetres())
+        return Completer(self.engines[-1], parameters.completion())
+
+
+@pytest.fixture
+def shop():
+    """Give a shop of engines."""
+    return Shop()
+
+
+@pytest.fixture
+def keeper(shop, monkeypatch):
+    """Give a keeper that reopens without waiting long."""
+    monkeypatch.setattr(engine_keeper, 'FIRST_PAUSE', 0.01)
+    keeper = EngineKeeper(Reporter(logging.getLogger('test')), shop)
+    yield keeper
+    shop.gate.set()
+    keeper.close()
+
+
+def wait_for(condition) -> None:
+    done = threading.Event()
+    for _ in range(3000):
+        if condition():
+            return
+        done.wait(0.01)
+    raise AssertionError('not within 30 s')
+
+
+def test_it_opens_completes_and_gives_back(keeper, shop):
+    assert keeper.open(NodeParameters(), lambda: True)
+    assert keeper.engine_name == 'test fp32 test'
+    np.testing.assert_allclose(keeper.complete([PAIR])[0].depth, 2.0)
+    keeper.close()
+    assert shop.engines[0].closed
+    with pytest.raises(EngineError, match='no engine'):
+        keeper.complete([PAIR])
+
+
+def test_a_model_that_does_not_open_leaves_the_one_in_use(keeper, shop):
+    keeper.open(NodeParameters(), lambda: True)
+    for error, expected in (
+        (ModelError('no metadata'), ModelError),
+        (ValueError('x'), EngineError),
+    ):
+        shop.error = error
+        with pytest.raises(expected, match=str(error)):
+            keeper.open(NodeParameters(), lambda: True)
+    keeper.complete([PAIR])
+
+
+def test_reloading_swaps_and_closes_the_old(keeper, shop):
+    keeper.open(NodeParameters(), lambda: True)
+    keeper.open(NodeParameters(), lambda: True)
+    assert [engine.closed for engine in shop.engines] == [True, False]
+
+
+def test_three_failures_reopen_and_frames_come_again(keeper, shop):
+    keeper.open(NodeParameters(), lambda: True)
+    shop.engines[0].broken = True
+    for _ in range(3):
+        with pytest.raises(EngineError, match='broken'):
+            keeper.complete([PAIR])
+    assert keeper.failed
+    wait_for(lambda: keeper.reopened == 1)
+    keeper.complete([PAIR])
+    assert not keeper.failed
+    assert [engine.closed for engine in shop.engines] == [True, False]
+
+
+def test_one_failure_does_not_cost_the_engine(keeper, shop):
+    keeper.open(NodeParameters(), lambda: True)
+    shop.engines[0].broken = True
+    with pytest.raises(EngineError):
+        keeper.complete([PAIR])
+    shop.engines[0].broken = False
+    keeper.complete([PAIR])
+    assert not shop.engines[0].closed
+
+
+def test_an_engine_that_opens_after_closing_is_not_taken(keeper, shop):
+    shop.gate.clear()
+    told = []
+    keeper.open_aside(NodeParameters(), lambda: True, told.append)
+    keeper.close()
+    shop.gate.set()
+    wait_for(lambda: told)
+    assert told == ['stopped']
+    assert shop.engines[0].closed
+
+
+def test_stopping_does_not_wait_for_an_engine_that_opens_slowly(keeper, shop):
+    shop.gate.clear()
+    assert not keeper.open(NodeParameters(), lambda: False)
+
+
+def test_settings_reach_the_engine_in_use_but_the_model_waits_for_a_reload(keeper):
+    keeper.open(NodeParameters(), lambda: True)
+    keeper.configure(NodeParameters(model='another', max_depth=1.0))
+    assert keeper.depth_range == (0.1, 1.0)
+    assert not np.isfinite(keeper.complete([PAIR])[0].depth).any()

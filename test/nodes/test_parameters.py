@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parameter values: all or none of a change, and a reason for each refusal."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+from magadepth_ros.errors import DataError
+from magadepth_ros.nodes.parameters import NodeParameters
+from rclpy.parameter import Parameter
+
+
+def p(name: str, value) -> Parameter:
+    return Parameter(name, value=value)
+
+
+def test_every_parameter_says_what_it_does_and_when():
+    for item in fields(NodeParameters):
+        assert item.metadata['text'].endswith('.'), item.name
+        assert item.metadata['when'].startswith('Takes effect'), item.name
+
+
+def test_a_change_is_all_or_nothing():
+    old = NodeParameters()
+    new = old.changed([p('min_depth', 0.3), p('output_encoding', '16UC1')], configured=True)
+    assert (new.min_depth, new.output_encoding) == (0.3, '16UC1')
+    with pytest.raises(DataError, match='on_failure'):
+        old.changed([p('min_depth', 0.3), p('on_failure', 'panic')], configured=True)
+    assert old.min_depth == 0.0
+
+
+@pytest.mark.parametrize(
+    ('changes', 'says'),
+    [
+        ({'min_depth': 3.0, 'max_depth': 2.0}, 'max_depth is 2.0'),
+        ({'slop': -0.3}, 'slop'),
+        ({'cameras': ['a', 'a']}, 'different names'),
+        ({'compressed_format': 'zip'}, 'png, rvl'),
+    ],
+)
+def test_values_that_contradict_are_refused_with_the_reason(changes, says):
+    with pytest.raises(DataError, match=says):
+        NodeParameters().changed([p(*item) for item in changes.items()], configured=False)
+
+
+def test_what_is_fixed_after_configure_is_refused_then_and_taken_before():
+    change = [p('transport', 'compressed')]
+    assert NodeParameters().changed(change, configured=False).transport == 'compressed'
+    with pytest.raises(DataError, match='deactivate'):
+        NodeParameters().changed(change, configured=True)
+    same = [p('transport', 'raw')]
+    assert NodeParameters().changed(same, configured=True).transport == 'raw'
+
+
+def test_names_of_others_are_left_alone():
+    change = [p('qos_overrides./rgb/image.subscription.depth', 5), p('use_sim_time', True)]
+    assert NodeParameters().changed(change, configured=True) == NodeParameters()
+
+
+def test_no_name_is_one_camera_in_the_nodes_namespace():
+    assert NodeParameters().camera_names() == ('',)
+    assert NodeParameters(cameras=('front', '', 'rear')).camera_names() == ('front', 'rear')
+
+
+def test_zero_takes_the_models_own_range():
+    settings = NodeParameters().completion()
+    assert (settings.min_depth, settings.max_depth) == (None, None)
+    assert NodeParameters(max_depth=4.0).completion().max_depth == 4.0
