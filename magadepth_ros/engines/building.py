@@ -54,8 +54,9 @@ class EngineRequest:
         ``fp32``, ``fp16``, ``int8``, or ``auto``: fp16 where the model's metadata calls it safe.
     options:
         how to build.
-    check_data:
-        manifest folder to check (and calibrate int8) with; None takes simulated frames.
+    check_data, calibration_data:
+        manifest folders to check with, and to measure int8's ranges on; None takes simulated
+        frames.
     limit:
         largest difference the check lets through, relative to the depth; 0 skips the check.
 
@@ -67,6 +68,7 @@ class EngineRequest:
     precision: str = 'auto'
     options: BuildOptions = field(default_factory=BuildOptions)
     check_data: Path | None = None
+    calibration_data: Path | None = None
     limit: float = LIMIT
 
     def resolved(self) -> EngineRequest:
@@ -166,7 +168,7 @@ def obtain_engine(
         if path is None:
             found, why = cache.find_engine(request.model, key)
             if found is not None:
-                return found
+                return _verify(request, found, progress)
             _LOG.info('%s: %s', place.name, why)
         data, report = convert_build_check(request, progress, cancelled)
         try:
@@ -176,6 +178,26 @@ def obtain_engine(
                 raise
             _LOG.warning('%s; the engine is used, and built again at the next start', error)
             return EngineFile(data, read_model_info(request.model), key, report)
+
+
+def is_verified(request: EngineRequest, file: EngineFile) -> bool:
+    """Whether the engine itself was compared with float32, as far as this machine can."""
+    check = file.report.get('check') or {}
+    return request.limit <= 0 or request.cuda is None or bool(check.get('engine_run'))
+
+
+def _verify(request: EngineRequest, file: EngineFile, progress: Progress) -> EngineFile:
+    """Check an engine that was built ahead without a GPU, now that there is one."""
+    if is_verified(request, file):
+        return file
+    progress('checking against float32', 0.0)
+    result = _check(request, request.model, file.data, file.info)
+    report = {**file.report, 'check': result.as_json() if result else None}
+    try:
+        return cache.store_engine(request.model, file.key, file.data, report, file.path)
+    except EngineError as error:
+        _LOG.info('%s', error)
+        return replace(file, report=report)
 
 
 def convert_build_check(
@@ -220,7 +242,7 @@ def convert(request: EngineRequest, target: Path, info: ModelInfo) -> None:
     else:
         from magadepth_ros.engines.quantise import to_int8
 
-        to_int8(request.model, target, check_frames(info, request.check_data, 32))
+        to_int8(request.model, target, check_frames(info, request.calibration_data, 32))
 
 
 def _check(

@@ -178,7 +178,7 @@ def serve_while_building(
         return open_built(building.obtain_engine(request, report, cancelled))
 
     found, why = find_engine(request.model, request.key())
-    if found is not None:
+    if found is not None and building.is_verified(request, found):
         try:
             engine = open_built(found)
         except EngineError as error:
@@ -186,7 +186,7 @@ def serve_while_building(
         else:
             progress(BuildStatus(READY, f'{engine.backend} {engine.precision}', 1.0))
             return engine
-    else:
+    elif found is None:
         _LOG.info('%s; OpenVINO serves while it is built', why)
     return SwappingEngine(
         lambda: OpenVinoEngine(model, threads=threads, batch=batch), build, progress

@@ -96,10 +96,8 @@ class TorchEngine:
         rgb, depth = as_inputs(self.info, rgb, depth)
         inputs = (torch.from_numpy(rgb), torch.from_numpy(depth))
         try:
-            if self._cuda:
-                found = self._graph(rgb.shape[0]).run(*inputs)
-            else:
-                found = self.forward(*inputs)
+            run = self._graph(rgb.shape[0]).run if self._cuda else self.forward
+            found = run(*inputs)
         except RuntimeError as error:
             raise EngineError(f'torch failed: {str(error).splitlines()[0]}') from error
         arrays = [None if tensor is None else tensor.cpu().numpy() for tensor in found]
@@ -202,6 +200,7 @@ def _info_of(config: Any) -> ModelInfo:
 def _import() -> tuple[Any, Any]:
     try:
         import torch
+
         from magadepth_training.weights import load_network
     except ImportError as error:
         raise EngineError(
