@@ -7,10 +7,11 @@ import pytest
 from builtin_interfaces.msg import Time
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from std_msgs.msg import Header
+
 from magadepth_ros.errors import DataError
 from magadepth_ros.nodes import synchroniser
 from magadepth_ros.pairing import DEPTH, HALF_FRAME, NANO, RGB, Pairer
-from std_msgs.msg import Header
 
 FRAME = NANO // 30
 NAMES = ('rgb', 'depth')

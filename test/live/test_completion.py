@@ -8,7 +8,6 @@ import array
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from magadepth_ros.messages.images import depth_image, rgb_image
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.qos import qos_profile_sensor_data
@@ -17,6 +16,8 @@ from std_msgs.msg import Float64
 from std_srvs.srv import SetBool, Trigger
 from support.live import NANO, Camera, Graph, depth_of, header_at, running
 from support.models import write_tiny_model
+
+from magadepth_ros.messages.images import depth_image, rgb_image
 
 
 @pytest.fixture(scope='module')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults while the node runs: failing, absent and slow engines, cameras that die, slow networks."""
+"""Faults while the node runs: engines that fail, vanish or are slow, cameras that die."""
 
 from __future__ import annotations
 

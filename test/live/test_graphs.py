@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node in other graphs: simulated camera, compressed topics, several cameras, QoS, sim time."""
+"""The node in other graphs: simulated camera, compressed, several cameras, QoS, sim time."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from magadepth_ros.messages.compressed import (
-    compressed_to_depth,
-    depth_to_compressed,
-    rgb_to_compressed,
-)
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from support.live import NANO, Camera, depth_of, header_at, running
 from support.models import write_tiny_model
+
+from magadepth_ros.messages.compressed import (
+    compressed_to_depth,
+    depth_to_compressed,
+    rgb_to_compressed,
+)
 
 NODE = 'magadepth_ros.nodes.completion_node'
 CAMERA = 'magadepth_ros.nodes.simulated_camera'

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages.camera_info import (
     Intrinsics,
@@ -14,8 +17,6 @@ from magadepth_ros.messages.camera_info import (
     intrinsics,
     pinhole_info,
 )
-from sensor_msgs.msg import CameraInfo
-from std_msgs.msg import Header
 
 CAMERA = Intrinsics(600.0, 610.0, 321.5, 238.25, 640, 480, 'plumb_bob')
 
@@ -72,7 +73,7 @@ def test_what_cannot_be_used_is_named(change, says):
 
 
 def test_another_shape_of_image_is_refused():
-    with pytest.raises(EncodingError, match='640x480.*1280x720'):
+    with pytest.raises(EncodingError, match=r'640x480.*1280x720'):
         CAMERA.scaled(1280, 720)
 
 

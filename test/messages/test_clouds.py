@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Header
+
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages.clouds import fill_cloud
-from sensor_msgs.msg import PointCloud2, PointField
-from std_msgs.msg import Header
 
 
 def test_a_subscriber_finds_points_and_colours_by_the_fields():

@@ -12,6 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import Header
+
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages import rvl
 from magadepth_ros.messages.compressed import (
@@ -20,8 +23,6 @@ from magadepth_ros.messages.compressed import (
     depth_to_compressed,
     rgb_to_compressed,
 )
-from sensor_msgs.msg import CompressedImage
-from std_msgs.msg import Header
 
 SIZES = st.tuples(st.integers(1, 12), st.integers(1, 12))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import array
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages.encodings import COLOUR, DEPTH, SUBSAMPLED
 from magadepth_ros.messages.images import (
@@ -21,8 +23,6 @@ from magadepth_ros.messages.images import (
     rgb_image,
     to_millimetres,
 )
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
@@ -197,10 +197,10 @@ def test_a_message_is_read_or_refused_never_worse(fields):
 
 def test_errors_say_what_came_and_what_to_do():
     good = rgb_image(Header(), np.zeros((4, 5, 3), np.uint8))
-    with pytest.raises(EncodingError, match="'rgb8'.*aligned|colour"):
+    with pytest.raises(EncodingError, match='colour or 8-bit'):
         image_to_depth(good)
     good.data = good.data[:30]
-    with pytest.raises(EncodingError, match='expected 60 bytes.*got 30'):
+    with pytest.raises(EncodingError, match=r'expected 60 bytes.*got 30'):
         image_to_rgb(good)
     with pytest.raises(EncodingError, match='32FC1 or 16UC1'):
         depth_image(Header(), np.zeros((2, 2), np.float32), '8UC1')

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from magadepth_ros.nodes.checks import InputChecks
 from magadepth_ros.nodes.reporter import ONCE, Reporter
 from magadepth_ros.pairing import DEPTH, NANO, RGB, Pairer

@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from magadepth_ros.completion.completer import Completer
 from magadepth_ros.engines.engine import ModelInfo, Prediction
 from magadepth_ros.errors import EngineError, ModelError

@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
+from rclpy.parameter import Parameter
+
 from magadepth_ros.errors import DataError
 from magadepth_ros.nodes.parameters import NodeParameters
-from rclpy.parameter import Parameter
 
 
 def p(name: str, value) -> Parameter:

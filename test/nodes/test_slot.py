@@ -7,6 +7,7 @@ import threading
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from magadepth_ros.nodes.slot import LatestSlot
 from magadepth_ros.pairing import Counters, Pair
 

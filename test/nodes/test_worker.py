@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.nodes.outputs import _next
 from magadepth_ros.nodes.worker import at_size_of, measured_only

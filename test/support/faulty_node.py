@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from magadepth_ros.completion.completer import Completer
 from magadepth_ros.engines.engine import Prediction
 from magadepth_ros.errors import EngineError

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
-from magadepth_ros.messages.camera_info import Intrinsics, pinhole_info
-from magadepth_ros.messages.images import depth_image, rgb_image
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
+
+from magadepth_ros.messages.camera_info import Intrinsics, pinhole_info
+from magadepth_ros.messages.images import depth_image, rgb_image
 
 ROOT = Path(__file__).resolve().parents[2]
 NANO = 1_000_000_000
