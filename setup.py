@@ -8,7 +8,7 @@ import sys
 from glob import glob
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Distribution, find_packages, setup
 
 NAME = 'magadepth_ros'
 SHARE = f'share/{NAME}'
@@ -57,8 +57,17 @@ test = [
     'hypothesis',
 ]
 
+
+class _Distribution(Distribution):
+    """Has editable installs bring data files too: setuptools asks for them by this name."""
+
+    def has_data(self) -> bool:
+        return self.has_data_files()
+
+
 setup(
     name=NAME,
+    distclass=_Distribution,
     version=version,
     description='Complete metric depth with a confidence, live, for RGB-D cameras on ROS 2',
     long_description=Path('README.md').read_text(encoding='utf-8')
