@@ -69,6 +69,22 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         '--replace-outliers', action='store_true', help='also replace flying pixels and speckle'
     )
+    bag = parser.add_argument_group('bags')
+    bag.add_argument('--rgb-topic', metavar='TOPIC', help='default: found by name')
+    bag.add_argument('--depth-topic', metavar='TOPIC', help='default: found by name')
+    bag.add_argument(
+        '--namespace', default='/depth', help='of the new topics (default %(default)s)'
+    )
+    bag.add_argument(
+        '--output-encoding',
+        choices=('32FC1', '16UC1'),
+        default='32FC1',
+        help='of the completed depth (default %(default)s)',
+    )
+    bag.add_argument('--points', action='store_true', help='add coloured point clouds as well')
+    bag.add_argument(
+        '--batch', type=int, default=1, metavar='N', help='frames per inference (default 1)'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,11 +99,49 @@ def run(args: argparse.Namespace) -> int:
         return _run_pair(args, settings)
     if args.output is None:
         raise DataError('OUTPUT is missing; say where to write: magadepth complete INPUT OUTPUT')
+    if is_bag_path(Path(args.input)):
+        return _run_bag(args, settings)
     return _run_manifest(args, settings)
 
 
-def _open(args: argparse.Namespace, settings: CompletionSettings) -> Completer:
-    return Completer.open(args.model, args.backend, args.precision, args.threads, 1, settings)
+def is_bag_path(path: Path) -> bool:
+    """Whether INPUT is a bag: one of its files, or a folder with a metadata.yaml."""
+    return path.suffix in ('.mcap', '.db3', '.bag') or (path / 'metadata.yaml').is_file()
+
+
+def _open(args: argparse.Namespace, settings: CompletionSettings, batch: int = 1) -> Completer:
+    return Completer.open(args.model, args.backend, args.precision, args.threads, batch, settings)
+
+
+def _run_bag(args: argparse.Namespace, settings: CompletionSettings) -> int:
+    try:
+        from magadepth_ros.commands.complete_bag import BagOptions, complete_bag
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f'bags need the Python package \'{error.name}\': pip install "magadepth_ros[bags]"'
+        ) from None
+
+    if args.batch < 1:
+        raise DataError(f'--batch is {args.batch}, expected 1 or more')
+    options = BagOptions(
+        args.rgb_topic,
+        args.depth_topic,
+        f'/{args.namespace.strip("/")}',
+        args.output_encoding,
+        args.points,
+        args.batch,
+    )
+    report = complete_bag(
+        lambda: _open(args, settings, args.batch), Path(args.input), Path(args.output), options
+    )
+    print(
+        f'{args.output}: {report.completed} frames of {report.topics.depth} completed with '
+        f'{report.topics.rgb}, {report.unmatched} without a partner, {report.broken} broken'
+        + (f' (first: {report.first_fault})' if report.broken else '')
+    )
+    if report.topics.info is None:
+        print(f'{args.output}: no camera_info beside {report.topics.rgb}: none added, no clouds')
+    return 0
 
 
 def _run_pair(args: argparse.Namespace, settings: CompletionSettings) -> int:

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Complete the depth images of a bag into a new bag, for ``magadepth complete``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from magadepth_ros.bags import (
+    CAMERA_INFO,
+    BagWriter,
+    Topics,
+    find_topics,
+    messages,
+    new_bag,
+    open_bag,
+    read_depth,
+    read_message,
+    read_rgb,
+    stamp_ns,
+)
+from magadepth_ros.commands.progress import Progress
+from magadepth_ros.completion import Completer, Completion
+from magadepth_ros.completion.fit import at_size_of
+from magadepth_ros.completion.project import CloudProjector
+from magadepth_ros.errors import DataError, EncodingError
+from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, Pair, Pairer
+
+_QUEUE = 60
+
+
+@dataclass(frozen=True)
+class BagOptions:
+    """
+    What is read from a bag and added to it.
+
+    ``rgb_topic`` and ``depth_topic``: None finds them. ``namespace``: where the new topics go.
+    ``encoding``: 32FC1 or 16UC1 of the completed depth. ``points``: whether clouds are added.
+    ``batch``: frames in one inference.
+    """
+
+    rgb_topic: str | None = None
+    depth_topic: str | None = None
+    namespace: str = '/depth'
+    encoding: str = '32FC1'
+    points: bool = False
+    batch: int = 1
+
+
+@dataclass
+class BagReport:
+    """What came of a bag: frames completed, pairs that could not be read, depth without RGB."""
+
+    topics: Topics
+    completed: int = 0
+    broken: int = 0
+    unmatched: int = 0
+    first_fault: str = ''
+
+
+class _Message(NamedTuple):
+    connection: Any
+    logged_ns: int
+    data: bytes
+
+
+def complete_bag(
+    open_completer: Callable[[], Completer], source: Path, target: Path, options: BagOptions
+) -> BagReport:
+    """
+    Copy a bag and add completed depth, confidence, camera_info and clouds.
+
+    Parameters
+    ----------
+    open_completer:
+        called once the bag has turned out to be readable.
+    source, target:
+        the bags; ``target`` appears only when it is whole.
+
+    Raises
+    ------
+    DataError
+        the bag cannot be read, has no such topics, or not one pair could be completed.
+
+    """
+    with open_bag(source) as reader:
+        topics = find_topics(reader, options.rgb_topic, options.depth_topic)
+        taken = {c.topic for c in reader.connections}
+        if f'{options.namespace}/completed' in taken:
+            raise DataError(
+                f'{source}: has {options.namespace}/completed already; choose another --namespace'
+            )
+        total = sum(c.msgcount for c in reader.connections if c.topic == topics.depth)
+        with new_bag(target, reader) as writer, open_completer() as completer:
+            with Progress(total, 'frames') as progress:
+                job = _Job(completer, writer, topics, options, progress)
+                job.camera_info = _first(reader, topics.info)
+                for connection, logged_ns, data in messages(reader):
+                    writer.copy(connection, logged_ns, data)
+                    job.take(_Message(connection, logged_ns, data))
+                job.finish()
+            if not job.report.completed:
+                fault = job.report.first_fault or (
+                    f'{topics.rgb} and {topics.depth} have no stamps that match'
+                )
+                raise DataError(f'{source}: no frame could be completed: {fault}')
+    return job.report
+
+
+def _first(reader: Any, topic: str | None) -> Any:
+    for connection, _, data in messages(reader, [topic] if topic else []):
+        return read_message(connection, data)
+    return None
+
+
+class _Job:
+    # The state of one run through a bag.
+    def __init__(
+        self,
+        completer: Completer,
+        writer: BagWriter,
+        topics: Topics,
+        options: BagOptions,
+        progress: Progress,
+    ) -> None:
+        self.report = BagReport(topics)
+        self.camera_info: Any = None
+        self._completer = completer
+        self._writer = writer
+        self._options = options
+        self._progress = progress
+        self._projector = CloudProjector()
+        self._pairs: list[Pair] = []
+        self._pairer = Pairer(self._pairs.append, HALF_FRAME, _QUEUE)
+
+    def take(self, message: _Message) -> None:
+        topic, topics = message.connection.topic, self.report.topics
+        if topic == topics.info:
+            self.camera_info = read_message(message.connection, message.data)
+        elif topic in (topics.rgb, topics.depth):
+            stream = RGB if topic == topics.rgb else DEPTH
+            self._pairer.add(stream, stamp_ns(message.data), message)
+            if len(self._pairs) >= self._options.batch:
+                self._complete()
+
+    def finish(self) -> None:
+        self._complete()
+        counters = self._pairer.counters
+        self.report.unmatched = counters.received_depth - counters.matched
+
+    def _complete(self) -> None:
+        headers, images, logged = [], [], []
+        for pair in self._pairs:
+            try:
+                rgb_message = read_message(pair.rgb.connection, pair.rgb.data)
+                depth = read_depth(read_message(pair.depth.connection, pair.depth.data))
+                rgb = at_size_of(read_rgb(rgb_message), depth)
+            except (DataError, EncodingError) as error:
+                self.report.broken += 1
+                self.report.first_fault = self.report.first_fault or str(error)
+                continue
+            headers.append(rgb_message.header)
+            images.append((rgb, depth))
+            logged.append(max(pair.rgb.logged_ns, pair.depth.logged_ns))
+        completions = self._completer.complete_batch(images)
+        for header, (rgb, _), completion, logged_ns in zip(
+            headers, images, completions, logged, strict=True
+        ):
+            self._write(header, rgb, completion, logged_ns)
+        self.report.completed += len(completions)
+        self._progress.advance(len(self._pairs))
+        self._pairs.clear()
+
+    def _write(self, header: Any, rgb: np.ndarray, completion: Completion, logged_ns: int) -> None:
+        space, writer = self._options.namespace, self._writer
+        depth = completion.depth
+        if self._options.encoding == '16UC1':
+            from magadepth_ros.messages.images import to_millimetres
+
+            depth = to_millimetres(depth)
+        writer.add_image(f'{space}/completed', logged_ns, header, depth, self._options.encoding)
+        writer.add_image(f'{space}/confidence', logged_ns, header, completion.confidence, '32FC1')
+        if self.camera_info is None:
+            return
+        info = _info_at_size(self.camera_info, header, *completion.depth.shape)
+        writer.add(f'{space}/camera_info', logged_ns, CAMERA_INFO, info)
+        if self._options.points:
+            k = [float(v) for v in info.k]
+            cloud = self._projector.project(completion.depth, rgb, (k[0], k[4], k[2], k[5]))
+            writer.add_cloud(f'{space}/points', logged_ns, header, cloud)
+
+
+def _info_at_size(info: Any, header: Any, height: int, width: int) -> Any:
+    # Pixel centres are at whole numbers: u' + 0.5 = (u + 0.5) * scale.
+    if (info.height, info.width) == (height, width) or not (info.height and info.width):
+        return dataclasses.replace(info, header=header)
+    sx, sy = width / info.width, height / info.height
+    scale = np.diag([sx, sy, 1.0])
+    centre = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+    k = scale @ (np.asarray(info.k, np.float64).reshape(3, 3) + centre) - centre
+    p = np.asarray(info.p, np.float64).reshape(3, 4).copy()
+    if p.any():
+        p[:, :3] += centre
+        p = scale @ p
+        p[:, :3] -= centre
+    return dataclasses.replace(
+        info, header=header, height=height, width=width, k=k.ravel(), p=p.ravel()
+    )
