@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fitting any camera to the engine's input: geometry that inverts, depth that never mixes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from magadepth_ros.completion.fit import (
+    at_size_of,
+    fit_depth,
+    fit_rgb,
+    geometry,
+    halve_depth,
+)
+from magadepth_ros.errors import DataError
+
+SIZES = [
+    (480, 640),
+    (480, 848),
+    (720, 1280),
+    (576, 640),
+    (424, 512),
+    (96, 77),
+    (13, 200),
+    (1080, 9),
+]
+side = st.integers(2, 300)
+
+
+def fitted(depth: np.ndarray, height: int = 48, width: int = 64) -> np.ndarray:
+    out = np.full((height, width), -7.0, np.float32)
+    fit_depth(depth, geometry(*depth.shape, height, width), out)
+    return out
+
+
+@settings(max_examples=150, deadline=None)
+@given(side, side, st.integers(8, 96), st.integers(8, 96), st.floats(0, 1), st.floats(0, 1))
+def test_geometry_inverts_and_shows_every_pixel(h, w, height, width, x, y):
+    geo = geometry(h, w, height, width)
+    u, v = geo.to_engine(np.float64(x * (w - 1)), np.float64(y * (h - 1)))
+    assert geo.left - 0.5 <= u <= geo.left + geo.inner_width - 0.5
+    assert geo.top - 0.5 <= v <= geo.top + geo.inner_height - 0.5
+    back = geo.to_sensor(u, v)
+    assert back == (pytest.approx(x * (w - 1), abs=1e-6), pytest.approx(y * (h - 1), abs=1e-6))
+    assert geo.top >= 0 and geo.top + geo.inner_height <= height
+    assert geo.left >= 0 and geo.left + geo.inner_width <= width
+    assert geo.inner_height == height or geo.inner_width == width
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_a_pixel_arrives_where_the_geometry_says(size):
+    height, width = 48, 64
+    geo = geometry(*size, height, width)
+    columns, rows = np.meshgrid(
+        np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32)
+    )
+    step = max(size[0] / geo.inner_height, size[1] / geo.inner_width, 1.0)
+    for field, axis in ((columns, 0), (rows, 1)):
+        # Far from the origin, so that neighbours belong to one surface and are averaged.
+        out = fitted(field + 10000.0)[geo.inner] - 10000.0
+        us, vs = np.meshgrid(np.arange(geo.inner_width), np.arange(geo.inner_height))
+        expected = geo.to_sensor(us + geo.left, vs + geo.top)[axis]
+        assert np.abs(out - expected).max() <= 0.5 * step + 0.51
+
+
+@settings(max_examples=100, deadline=None)
+@given(side, side, st.integers(0, 2**32 - 1), st.floats(0.0, 1.0))
+def test_small_depth_consists_of_values_of_the_large_one(h, w, seed, holes):
+    rng = np.random.default_rng(seed)
+    depth = rng.choice(np.array([1.0, 2.0, 4.0], np.float32), (h, w))
+    depth[rng.random((h, w)) < holes] = 0.0
+    out = fitted(depth)
+    assert np.isin(out, [0.0, 1.0, 2.0, 4.0]).all()
+    if not depth.any():
+        assert not out.any()
+
+
+@pytest.mark.parametrize('size', [(96, 128), (192, 256), (384, 512)])
+def test_a_single_valid_pixel_survives_unchanged(size):
+    depth = np.zeros(size, np.float32)
+    depth[size[0] // 3, size[1] // 5] = 1.2345
+    out = fitted(depth)
+    assert np.count_nonzero(out) == 1 and out.max() == np.float32(1.2345)
+
+
+def test_median_of_the_valid_never_the_mean_over_an_edge():
+    def cell(*values):
+        return halve_depth(np.array(values, np.float32).reshape(2, 2))[0, 0]
+
+    assert cell(0, 0, 0, 0) == 0.0
+    assert cell(0, 0, 3, 0) == 3.0
+    assert cell(1, 0, 0, 3) == 1.0
+    assert cell(1, 1, 3, 3) == 1.0
+    assert cell(3, 1, 3, 3) == 3.0
+    assert cell(0, 1, 3, 3) == 3.0
+    assert cell(2.00, 2.02, 0, 0) == pytest.approx(2.01)
+    assert cell(2.00, 2.01, 2.02, 2.03) == pytest.approx(2.015)
+    assert cell(2.00, 2.01, 2.02, 9.00) == pytest.approx(2.015)
+
+
+def test_bars_are_missing_in_depth_and_repeat_the_border_in_rgb():
+    geo = geometry(90, 160, 48, 64)
+    assert geo.padded and (geo.top, geo.inner_height) == (6, 36)
+    out = fitted(np.full((90, 160), 2.0, np.float32))
+    assert (out[geo.inner] == 2.0).all() and not out[:6].any() and not out[42:].any()
+    rgb = np.zeros((90, 160, 3), np.uint8)
+    rgb[:8] = (255, 0, 51)
+    planes = np.empty((3, 48, 64), np.float32)
+    fit_rgb(rgb, geo, planes)
+    assert planes[:, 0, 0] == pytest.approx([1.0, 0.0, 0.2])
+    assert not planes[:, 47].any()
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_rgb_is_averaged_over_its_area(size):
+    rgb = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
+    geo = geometry(*size, 48, 64)
+    planes = np.empty((3, 48, 64), np.float32)
+    small = fit_rgb(rgb, geo, planes)
+    assert small.shape == (geo.inner_height, geo.inner_width, 3)
+    assert planes.min() >= 0 and planes.max() <= 1
+    means = planes[(slice(None), *geo.inner)].mean(axis=(1, 2))
+    assert means == pytest.approx(rgb.mean(axis=(0, 1)) / 255, abs=0.03)
+
+
+def test_rgb_of_another_size_is_brought_to_the_depth_and_of_another_shape_refused():
+    depth = np.zeros((48, 64), np.float32)
+    assert at_size_of(np.zeros((96, 128, 3), np.uint8), depth).shape == (48, 64, 3)
+    with pytest.raises(DataError, match='128x72'):
+        at_size_of(np.zeros((72, 128, 3), np.uint8), depth)

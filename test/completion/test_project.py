@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clouds: every point lies on its pixel's line of sight, in bytes PointCloud2 readers expect."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from magadepth_ros.completion.project import FIELDS, POINT_STEP, CloudProjector
+
+K = (500.0, 510.0, 31.2, 23.7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_points_project_back_to_their_pixels(h, w, stride, seed):
+    rng = np.random.default_rng(seed)
+    depth = rng.uniform(0.3, 8, (h, w)).astype(np.float32)
+    depth[rng.random((h, w)) < 0.3] = np.nan
+    rgb = rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
+    cloud = CloudProjector().project(depth, rgb, K, stride)
+    rows, columns = np.mgrid[0:h:stride, 0:w:stride]
+    assert cloud.shape == (*rows.shape, 4) and cloud.dtype == np.float32
+    z = cloud[..., 2]
+    assert np.array_equal(z, depth[::stride, ::stride], equal_nan=True)
+    known = ~np.isnan(z)
+    assert np.isnan(cloud[~known][:, :2]).all()
+    u, v = cloud[..., 0] / z * K[0] + K[2], cloud[..., 1] / z * K[1] + K[3]
+    assert np.abs(u - columns)[known] == pytest.approx(0, abs=1e-3)
+    assert np.abs(v - rows)[known] == pytest.approx(0, abs=1e-3)
+    colours = cloud[..., 3].copy().view('<u4')
+    expected = rgb[::stride, ::stride].astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+    assert np.array_equal(colours, expected)
+
+
+def test_colour_is_never_nan_and_fields_lie_where_they_say():
+    rgb = np.full((4, 4, 3), 255, np.uint8)
+    cloud = CloudProjector().project(np.full((4, 4), 2.0, np.float32), rgb, K)
+    assert np.isfinite(cloud).all()
+    assert cloud.strides[1] == POINT_STEP and [offset for _, offset in FIELDS] == [0, 4, 8, 12]
+    assert not CloudProjector().project(np.ones((4, 4), np.float32), None, K)[..., 3].any()
+
+
+def test_buffer_and_rays_follow_a_change_of_camera():
+    projector = CloudProjector()
+    depth = np.ones((6, 8), np.float32)
+    first = projector.project(depth, None, K)[2, 3].copy()
+    assert projector.project(depth, None, K) is projector.project(depth, None, K)
+    assert projector.project(depth, None, (250.0, 255.0, 31.2, 23.7))[2, 3, 0] == pytest.approx(
+        2 * first[0]
+    )
+    for size in range(2, 14):
+        assert projector.project(np.ones((size, 5), np.float32), None, K).shape == (size, 5, 4)
