@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional
 
@@ -10,6 +12,7 @@ from magadepth_ros.errors import DataError
 from magadepth_training.scenes import trace
 from magadepth_training.scenes.batch import SceneBatch, SceneConfig
 from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.fusing import EVERYTHING, fused
 from magadepth_training.scenes.geometry import Camera
 from magadepth_training.scenes.layout import COUNT, FIRST_WALL, Layout, make_layout
 from magadepth_training.scenes.lighting import Lights, make_lights, shade
@@ -18,6 +21,16 @@ from magadepth_training.scenes.photo import develop
 from magadepth_training.scenes.textures import atlas
 from magadepth_training.scenes.trace import Surface
 from magadepth_training.scenes.viewpoint import make_cameras
+
+
+class _Steps:
+    """The pixel work, fused or step by step as the settings say."""
+
+    def __init__(self, config: SceneConfig, device: torch.device) -> None:
+        wrap = fused if config.compiled else lambda function: function
+        self.pairs = EVERYTHING if config.compiled else config.chunk(device)
+        self.opaque, self.glass = wrap(trace.opaque), wrap(trace.glass)
+        self.surface, self.shade = wrap(trace.surface), wrap(shade)
 
 
 def _camera_normal(hit: Surface, camera: Camera) -> torch.Tensor:
@@ -37,7 +50,7 @@ def _mirrors(
     picture: torch.Tensor,
     focal: torch.Tensor,
     config: SceneConfig,
-    pairs: int,
+    steps: _Steps,
 ) -> None:
     """Show in every n-th scene what the thing on the wall mirrors; changes ``scene`` in place."""
     some = slice(None, None, config.mirror_every)
@@ -51,11 +64,11 @@ def _mirrors(
     depth = hit.depth[some]
     reflected = camera.reflected(face, normal)
     # What the mirrored camera sees beyond the mirror's face is what the mirror shows.
-    there, index = trace.opaque(reflected, layout, depth[:, None] * 1.001, pairs)
+    there, index = steps.opaque(reflected, layout, depth[:, None] * 1.001, steps.pairs)
     there = torch.maximum(there, depth)
-    image = shade(
-        trace.surface(reflected, layout, there, index),
-        reflected, layout, materials[some], lights[some], picture, focal[some], pairs,
+    image = steps.shade(
+        steps.surface(reflected, layout, there, index),
+        reflected, layout, materials[some], lights[some], picture, focal[some], steps.pairs, 0,
     )  # fmt: skip
     seen = seen[:, None]
     scene['light'][some] = torch.where(seen, 0.9 * image.light, scene['light'][some])
@@ -74,12 +87,12 @@ def _render(
     picture: torch.Tensor,
     config: SceneConfig,
 ) -> SceneBatch:
-    pairs = config.chunk(picture.device)
+    steps = _Steps(config, picture.device)
     focal = intrinsics[:, 0]
-    solid_depth, index = trace.opaque(camera, layout, config.near, pairs)
-    solid = trace.surface(camera, layout, solid_depth, index)
-    shading = shade(
-        solid, camera, layout, materials, lights, picture, focal, pairs, config.shadow_every
+    solid_depth, index = steps.opaque(camera, layout, config.near, steps.pairs)
+    solid = steps.surface(camera, layout, solid_depth, index)
+    shading = steps.shade(
+        solid, camera, layout, materials, lights, picture, focal, steps.pairs, config.shadow_every
     )
     solid_depth = solid_depth[:, None]
     scene = {
@@ -89,12 +102,12 @@ def _render(
         'shininess': shading.gloss.clone(),
     }
     if config.mirror_every:
-        _mirrors(scene, solid, camera, layout, materials, lights, picture, focal, config, pairs)
+        _mirrors(scene, solid, camera, layout, materials, lights, picture, focal, config, steps)
 
-    pane_depth, pane = trace.glass(camera, layout, config.near, pairs)
+    pane_depth, pane = steps.glass(camera, layout, config.near, steps.pairs)
     clear = pane_depth[:, None] < solid_depth
     pane_depth = torch.minimum(pane_depth, solid_depth[:, 0])
-    front = trace.surface(camera, layout, pane_depth, torch.where(clear[:, 0], pane, COUNT))
+    front = steps.surface(camera, layout, pane_depth, torch.where(clear[:, 0], pane, COUNT))
     pane_normal = _camera_normal(front, camera)
     solid_normal = _camera_normal(solid, camera)
     normal = torch.where(clear, pane_normal, solid_normal)
@@ -174,9 +187,9 @@ def generate_scenes(
         materials = make_materials(dice, layout)
         lights = make_lights(dice, layout, config)
         picture = atlas(config.atlas_seed, device)
-        stride = max(1, config.mirror_every) * max(1, config.shadow_every) * 8
-        at_once = max(1, config.chunk(device) // (8 * height * width))
-        at_once = -(-at_once // stride) * stride if at_once >= stride else at_once
+        # Whole strides, so that the scenes with mirrors and shadows do not depend on the chunk.
+        stride = math.lcm(max(1, config.mirror_every), max(1, config.shadow_every))
+        at_once = max(1, config.chunk(device) // (8 * height * width) // stride) * stride
         parts = []
         for start in range(0, batch, at_once):
             part = slice(start, min(start + at_once, batch))

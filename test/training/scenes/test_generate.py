@@ -45,9 +45,18 @@ def test_same_seed_same_scenes_and_another_seed_others():
 
 
 def test_layout_does_not_depend_on_the_chunk():
-    one = make(7, 4, mirror_every=0, shadow_every=0)
-    two = make(7, 4, mirror_every=0, shadow_every=0, rays_per_chunk=8 * H * W)
+    one = make(7, 6, mirror_every=2, rays_per_chunk=1 << 30)
+    two = make(7, 6, mirror_every=2, rays_per_chunk=8 * H * W)
     assert torch.allclose(one.depth, two.depth)
+    assert torch.allclose(one.behind, two.behind, atol=1e-4)
+    assert torch.equal(one.mirror, two.mirror)
+
+
+@pytest.mark.slow
+def test_fused_is_the_same():
+    one, two = make(7, 8), make(7, 8, compiled=True)
+    assert torch.allclose(one.depth, two.depth, atol=1e-5)
+    assert torch.allclose(one.rgb, two.rgb, atol=1e-3)
 
 
 def test_normals_agree_with_depth(scene):
