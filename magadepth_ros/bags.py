@@ -167,16 +167,17 @@ class BagWriter:
         self._added: dict[str, Any] = {}
         self._copies = {}
         for connection in source.connections:
+            ext: Any = connection.ext
             definition = connection.msgdef.data or None
             if definition is None and connection.msgtype in _TYPES.fielddefs:
-                kwargs = {'typestore': _TYPES}
+                kwargs: dict[str, Any] = {'typestore': _TYPES}
             else:
                 kwargs = {'msgdef': definition or '', 'rihs01': connection.digest or _NO_HASH}
             self._copies[connection.id] = writer.add_connection(
                 connection.topic,
                 connection.msgtype,
-                serialization_format=connection.ext.serialization_format,
-                offered_qos_profiles=connection.ext.offered_qos_profiles,
+                serialization_format=ext.serialization_format,
+                offered_qos_profiles=ext.offered_qos_profiles,
                 **kwargs,
             )
 
@@ -265,5 +266,5 @@ def new_bag(target: str | Path, source: Reader) -> Iterator[BagWriter]:
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _is_mcap(path: Path) -> bool:
+def _is_mcap(path: Any) -> bool:
     return path.suffix == '.mcap' or any(path.glob('*.mcap'))

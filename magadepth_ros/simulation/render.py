@@ -12,6 +12,7 @@ import numpy as np
 from magadepth_ros.simulation.scene import TILE, TILES, Box, Camera, Scene, Sphere
 
 _FAR = np.float32(1e6)
+_Planes = Sequence[np.ndarray] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _cast_sphere(ball: Sphere, camera: Camera, rays: np.ndarray, hit: _Hits, num
     hit.number[rows, columns] = number
 
 
-def _dot(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> np.ndarray:
+def _dot(a: _Planes, b: _Planes) -> np.ndarray:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
