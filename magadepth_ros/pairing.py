@@ -56,6 +56,12 @@ class Counters:
     """Pairs dropped because they were older than max_age when their turn came."""
     stale: int = 0
     """Pairs dropped because a newer one was there already."""
+    refused: int = 0
+    """Pairs dropped because a message could not be read."""
+    unwanted: int = 0
+    """Pairs nobody subscribed to the result of."""
+    failed: int = 0
+    """Pairs lost because the engine failed and on_failure is silent."""
     jumps: int = 0
     """Times the stamps jumped back and pairing began anew."""
     unstamped: int = 0

@@ -39,14 +39,14 @@ def encode(depth: np.ndarray) -> bytes:
     tail = len(flat) - (ends[-1] if len(ends) else 0)
     if tail:
         zeros, counts = np.append(zeros, tail), np.append(counts, 0)
-    values = flat[known].astype(np.int64)
-    delta = np.diff(values, prepend=0)
-    numbers = np.empty(2 * len(counts) + len(values), np.int64)
-    before = np.cumsum(counts) - counts
-    heads = 2 * np.arange(len(counts)) + before
+    values = flat[known].astype(np.int32)
+    delta = np.diff(values, prepend=np.int32(0))
+    numbers = np.empty(2 * len(counts) + len(values), np.int32)
+    heads = 2 * np.arange(len(counts)) + np.cumsum(counts) - counts
+    is_head = np.zeros(len(numbers), bool)
+    is_head[heads] = is_head[heads + 1] = True
     numbers[heads], numbers[heads + 1] = zeros, counts
-    run = np.repeat(np.arange(len(counts)), counts)
-    numbers[np.arange(len(values)) + 2 * (run + 1)] = (delta << 1) ^ (delta >> 63)
+    numbers[~is_head] = (delta << 1) ^ (delta >> 31)
     return _pack(numbers)
 
 
@@ -73,44 +73,42 @@ def decode(data: np.ndarray, pixels: int) -> np.ndarray:
 
     """
     numbers = _unpack(data)
-    result = np.zeros(pixels, np.uint16)
-    starts, lengths, places = [], [], []
+    heads, runs = [], []
     at = place = 0
     while place < pixels:
         if at + 2 > len(numbers):
             raise EncodingError(f'RVL: expected {pixels} pixels, data end at pixel {place}')
-        place += int(numbers[at])
-        length = int(numbers[at + 1])
-        at += 2
-        if place + length > pixels or at + length > len(numbers):
+        zeros, length = int(numbers[at]), int(numbers[at + 1])
+        heads.append(at)
+        at += 2 + length
+        place += zeros + length
+        if place > pixels or at > len(numbers):
             raise EncodingError(
-                f'RVL: a run of {length} values at pixel {place} goes beyond {pixels} pixels or '
-                'the end of the data; the message is broken'
+                f'RVL: a run of {length} values behind {zeros} zeros ends at pixel {place}: '
+                f'beyond {pixels} pixels or the end of the data; the message is broken'
             )
-        starts.append(at)
-        lengths.append(length)
-        places.append(place)
-        at += length
-        place += length
-    counts = np.array(lengths, np.int64)
-    offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    coded = numbers[np.repeat(starts, counts) + offsets] if len(offsets) else numbers[:0]
+        runs += (zeros, length)
+    is_delta = np.ones(at, bool)
+    is_delta[heads] = is_delta[np.add(heads, 1)] = False
+    coded = numbers[:at][is_delta].astype(np.int32)
     delta = (coded >> 1) ^ -(coded & 1)
-    result[np.repeat(places, counts) + offsets] = (np.cumsum(delta) & 0xFFFF).astype(np.uint16)
+    known = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    result = np.zeros(pixels, np.uint16)
+    # Of the sum only the low 16 bits count, so that its overflow does no harm.
+    result[known] = np.cumsum(delta, dtype=np.int32).astype(np.uint16)
     return result
 
 
 def _pack(numbers: np.ndarray) -> bytes:
-    sizes = np.ones(len(numbers), np.int64)
-    for group in range(1, _MAX_NIBBLES):
+    sizes = np.ones(len(numbers), np.int32)
+    largest, group = int(numbers.max(initial=0)), 1
+    while largest >> (3 * group):
         sizes += numbers >= 1 << (3 * group)
-    first = np.cumsum(sizes) - sizes
-    total = int(sizes.sum())
-    nibbles = np.zeros(-(-total // 8) * 8, np.uint8)
-    for group in range(int(sizes.max(initial=0))):
-        some = sizes > group
-        more = (sizes[some] - 1 > group).astype(np.int64) << 3
-        nibbles[first[some] + group] = ((numbers[some] >> (3 * group)) & 7) | more
+        group += 1
+    place = _places(sizes)
+    nibbles = np.zeros(-(-len(place) // 8) * 8, np.uint8)
+    more = place < np.repeat(sizes, sizes) - 1
+    nibbles[: len(place)] = ((np.repeat(numbers, sizes) >> (3 * place)) & 7) | (more << 3)
     pairs = (nibbles[0::2] << 4) | nibbles[1::2]
     return pairs.reshape(-1, 4)[:, ::-1].tobytes()
 
@@ -119,15 +117,19 @@ def _unpack(data: np.ndarray) -> np.ndarray:
     words = data[: len(data) // 4 * 4].reshape(-1, 4)[:, ::-1].reshape(-1)
     nibbles = np.empty(2 * len(words), np.uint8)
     nibbles[0::2], nibbles[1::2] = words >> 4, words & 15
-    last = np.flatnonzero(nibbles < 8)
+    last = np.flatnonzero(nibbles < 8).astype(np.int32)
     if len(last) == 0:
-        return np.zeros(0, np.int64)
-    first = np.concatenate([[0], last[:-1] + 1])
-    sizes = last - first + 1
+        return np.zeros(0, np.uint32)
+    sizes = np.diff(last, prepend=np.int32(-1))
     if sizes.max() > _MAX_NIBBLES:
         raise EncodingError('RVL: a number of more than 32 bits; the message is broken')
-    numbers = np.zeros(len(last), np.int64)
-    for group in range(int(sizes.max())):
-        some = sizes > group
-        numbers[some] |= (nibbles[first[some] + group].astype(np.int64) & 7) << (3 * group)
-    return numbers
+    used = nibbles[: last[-1] + 1]
+    parts = (used & 7).astype(np.uint32) << (3 * _places(sizes)).astype(np.uint32)
+    return np.add.reduceat(parts, last - sizes + 1)
+
+
+def _places(sizes: np.ndarray) -> np.ndarray:
+    """0, 1, ... within each group of nibbles."""
+    ends = np.cumsum(sizes, dtype=np.int32)
+    count = int(ends[-1]) if len(ends) else 0
+    return np.arange(count, dtype=np.int32) - np.repeat(ends - sizes, sizes)

@@ -97,7 +97,9 @@ class Worker:
         for index, pair in taken:
             camera = self._cameras[index]
             # Nothing is computed for topics without subscribers.
-            if camera.outputs.wanted() and self._fresh(camera, pair, parameters.max_age):
+            if not camera.outputs.wanted():
+                camera.counters.unwanted += 1
+            elif self._fresh(camera, pair, parameters.max_age):
                 frame = self._read(camera, pair)
                 if frame is not None:
                     frames.append(frame)
@@ -108,6 +110,8 @@ class Worker:
         except EngineError as error:
             self._reporter.error('engine', f'engine failed ({parameters.on_failure}): {error}')
             if parameters.on_failure == 'silent':
+                for frame in frames:
+                    frame.camera.counters.failed += 1
                 return
             completions = [measured_only(f.depth, self._keeper.depth_range) for f in frames]
         for frame, completion in zip(frames, completions, strict=True):
@@ -142,6 +146,7 @@ class Worker:
             rgb, depth = read_rgb(pair.rgb), read_depth(pair.depth)
             rgb = at_size_of(rgb, depth)
         except EncodingError as error:
+            camera.counters.refused += 1
             self._reporter.warn(
                 f'message{camera.checks.label}',
                 f'pair of {camera.inputs.rgb_topic} and {camera.inputs.depth_topic} dropped: '

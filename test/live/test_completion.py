@@ -289,8 +289,11 @@ def test_diagnostics_tell_rates_drops_and_engine(live):
     _, _, values = diagnostics(graph, 'camera')
     for key in ('latency p50 [ms]', 'infer p50 [ms]', 'wait p50 [ms]', 'unfilled share'):
         assert float(values[key]) >= 0, key
-    for key in ('matched', 'aged', 'stale', 'unmatched_rgb', 'unmatched_depth', 'frames'):
-        assert int(values[key]) >= 0, key
+    ends = ('frames', 'aged', 'stale', 'refused', 'unwanted', 'failed')
+    assert int(values['matched']) == sum(int(values[key]) for key in ends)
+    for stream in ('rgb', 'depth'):
+        received, unmatched = (int(values[f'{key}_{stream}']) for key in ('received', 'unmatched'))
+        assert received >= int(values['matched']) + unmatched
 
 
 def test_a_black_picture_and_depth_without_measurement_are_reported(live):

@@ -66,7 +66,8 @@ class Process:
     @property
     def log(self) -> str:
         """What it has written so far."""
-        return self.log_path.read_text(errors='replace')
+        # A device in its place, /dev/full, would never end.
+        return self.log_path.read_text(errors='replace') if self.log_path.is_file() else ''
 
     def alive(self) -> bool:
         """Whether it still runs."""
