@@ -145,8 +145,8 @@ def _as_onnx(name: str, folder: Path) -> Path:
         from magadepth_training.weights import load_network
     except ImportError as error:
         raise ModelError(
-            f'{path}: exporting weights needs torch ({error}); pip install "magadepth_ros[train]", '
-            'or give the ONNX'
+            f'{path}: exporting weights needs torch ({error}): '
+            'pip install "magadepth_ros[train]", or give the ONNX'
         ) from error
     target = folder / f'{path.stem}.onnx'
     export_onnx(load_network(path), target, training_data='unknown')

@@ -96,7 +96,10 @@ class OpenVinoEngine:
                 f'{self._path}: OpenVINO cannot read it: {_first_line(error)}'
             ) from error
         shape = [batch, 1, self.info.height, self.info.width]
+        stated = network.input('depth').get_partial_shape()
         try:
+            if str(stated[2]) != str(shape[2]) or str(stated[3]) != str(shape[3]):
+                raise RuntimeError(f'its input is {stated}')
             network.reshape({'rgb': [batch, 3, *shape[2:]], 'depth': shape})
             if list(network.output(OUTPUT).shape) != shape:
                 raise RuntimeError(f'output {OUTPUT} has shape {network.output(OUTPUT).shape}')

@@ -31,7 +31,8 @@ class BuildOptions:
     workspace:
         scratch memory on the GPU at most [bytes], 0 = TensorRT's own limit.
     timing_cache:
-        file that carries measured kernel times from one build to the next, or None.
+        file that carries measured kernel times from one build to the next, or None; not used
+        by TensorRT for RTX, which measures none.
     compute_capabilities:
         GPUs a TensorRT for RTX engine is for, like ``('8.6', '8.9')``; empty = all from 8.0 on.
 
@@ -115,7 +116,9 @@ def build_engine(
     if options.workspace > 0:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
     _set_targets(trt, config, library, options.compute_capabilities)
-    _load_timing_cache(config, options.timing_cache)
+    # TensorRT for RTX measures nothing while it builds: it has no kernel times to keep.
+    timing_cache = None if library.portable else options.timing_cache
+    _load_timing_cache(config, timing_cache)
     config.progress_monitor = _monitor(trt, progress, cancelled)
     try:
         data = builder.build_serialized_network(network, config)
@@ -125,7 +128,7 @@ def build_engine(
         raise EngineError(f'{model}: the build was cancelled')
     if data is None:
         raise refuse('built no engine')
-    _save_timing_cache(config, options.timing_cache)
+    _save_timing_cache(config, timing_cache)
     progress('built', 1.0)
     layers, share = _precision_share(network)
     return BuiltEngine(bytes(data), layers, time.perf_counter() - started, share)

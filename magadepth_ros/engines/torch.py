@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a model's weights with PyTorch, on CUDA or the CPU; the only runtime file that needs torch."""
+"""Runs a model by PyTorch, on CUDA or the CPU; the only runtime file that needs torch."""
 
 from __future__ import annotations
 

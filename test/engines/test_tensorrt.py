@@ -105,9 +105,7 @@ def test_an_engine_of_another_size_is_refused(tmp_path):
     other = read_model_info(write_tiny_model(tmp_path / 'other.onnx', height=32))
     cuda = HostCuda()
     with pytest.raises(EngineError, match='unexpected tensor rgb'):
-        TensorRtEngine(
-            EngineFile(file.data, other, file.key), HostTensorRt(cuda).library(), cuda
-        )
+        TensorRtEngine(EngineFile(file.data, other, file.key), HostTensorRt(cuda).library(), cuda)
 
 
 def test_a_failing_execution_is_an_error_and_frees_everything(tmp_path):

@@ -108,7 +108,7 @@ class HostTensorRt:
         self.largest_batch = largest_batch
         self.fail = False
 
-    def Runtime(self, logger: Any) -> Any:  # noqa: N802 - TensorRT's name
+    def Runtime(self, logger: Any) -> Any:
         return SimpleNamespace(deserialize_cuda_engine=lambda data: self._engine(logger, data))
 
     def _engine(self, logger: Any, data: bytes) -> Any:
