@@ -73,7 +73,8 @@ def decode(data: np.ndarray, pixels: int) -> np.ndarray:
 
     """
     numbers = _unpack(data)
-    heads, runs = [], []
+    heads: list[int] = []
+    runs: list[int] = []
     at = place = 0
     while place < pixels:
         if at + 2 > len(numbers):

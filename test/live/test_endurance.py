@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_subscribers_come_and_go(tmp_path, options):
 
 
 def test_a_full_disk_for_logs_costs_no_frame(tmp_path, options):
-    if not os.path.exists('/dev/full'):
+    if not Path('/dev/full').exists():
         pytest.skip('/dev/full is not there')
     (tmp_path / 'completion_node.log').symlink_to('/dev/full')
     with running(NODE, tmp_path, *options) as (process, graph):
@@ -107,7 +108,7 @@ def test_a_full_disk_for_logs_costs_no_frame(tmp_path, options):
 def resident_mib(process) -> float:
     """Resident memory that is the process's own [MiB]; shared memory of DDS is not."""
     values = {}
-    for line in open(f'/proc/{process.process.pid}/status', encoding='ascii'):
+    for line in Path(f'/proc/{process.process.pid}/status').read_text().splitlines():
         name, _, value = line.partition(':')
         values[name] = value.split()
     return float(values['RssAnon'][0]) / 1024
