@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings of a completer, checked when they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from magadepth_ros.errors import DataError
+
+
+@dataclass(frozen=True)
+class CompletionSettings:
+    """
+    What is done with a prediction; a new object may be given to a `Completer` at any time.
+
+    Attributes
+    ----------
+    min_depth, max_depth:
+        plausible range [m]; anything outside counts as missing on the way in and becomes NaN on
+        the way out. None takes the model's own range.
+    keep_measured:
+        measured pixels leave as they came; False replaces the whole image by the prediction.
+    replace_outliers:
+        measured pixels far from both their neighbours and the prediction (flying pixels,
+        speckle) are treated as missing.
+    outlier_tolerance:
+        how far that is, relative to the depth.
+    confidence_threshold:
+        predicted pixels with a confidence below this become NaN, 0..1.
+
+    Raises
+    ------
+    DataError
+        a value is out of its range.
+
+    """
+
+    min_depth: float | None = None
+    max_depth: float | None = None
+    keep_measured: bool = True
+    replace_outliers: bool = False
+    outlier_tolerance: float = 0.05
+    confidence_threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        low, high = self.min_depth, self.max_depth
+        if low is not None and not 0.0 <= low < np.inf:
+            raise DataError(f'min_depth is {low}, expected 0 or more metres')
+        if high is not None and not (low or 0.0) < high < np.inf:
+            raise DataError(f'max_depth is {high}, expected metres above min_depth ({low or 0})')
+        if not 0.0 <= self.confidence_threshold <= 1.0:
+            raise DataError(
+                f'confidence_threshold is {self.confidence_threshold}, expected 0 to 1'
+            )
+        if not 0.0 < self.outlier_tolerance <= 1.0:
+            raise DataError(f'outlier_tolerance is {self.outlier_tolerance}, expected 0 to 1')
