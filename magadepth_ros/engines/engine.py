@@ -48,11 +48,20 @@ class Prediction:
 class Engine(Protocol):
     """One opened model on one runtime; used from a single thread at a time."""
 
-    info: ModelInfo
-    backend: str
-    """Name of the runtime, for example ``openvino``."""
-    precision: str
-    """Arithmetic inside the network: ``fp32``, ``bf16``, ``fp16`` or ``int8``."""
+    @property
+    def info(self) -> ModelInfo:
+        """What the model says of itself."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """Name of the runtime that works now, for example ``openvino``."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """Arithmetic inside the network: ``fp32``, ``bf16``, ``fp16`` or ``int8``."""
+        ...
 
     def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         """

@@ -14,6 +14,7 @@ from magadepth_ros.engines.arrays import as_inputs
 from magadepth_ros.engines.cache import cache_folder
 from magadepth_ros.engines.engine import ModelInfo, Prediction
 from magadepth_ros.engines.metadata import OPTIONAL_OUTPUT, OUTPUT, read_model_info
+from magadepth_ros.engines.openvino_split import SplitRequest, split
 from magadepth_ros.errors import EngineError
 
 _LOG = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ class OpenVinoEngine:
 
     ``precision='auto'`` takes bf16 only where the model's metadata says that this was measured to
     be harmless and the CPU has it, else fp32: OpenVINO's own default is bf16 wherever the CPU has
-    it, which costs a general network about 0.4 % of its output.
+    it, which costs a general network about 0.4 % of its output. What is computed in metres before
+    the first weight stays fp32 in either case (see ``openvino_split.py``).
     """
 
     backend = 'openvino'
@@ -111,15 +113,22 @@ class OpenVinoEngine:
             raise EngineError(
                 f'{self._path}: expected an input of {shape}: {_first_line(error)}'
             ) from error
-        self._requests[batch] = self._compile(network).create_infer_request()
+        self._requests[batch] = self._prepare(network)
         return self._requests[batch]
 
-    def _compile(self, network: Any) -> Any:
+    def _prepare(self, network: Any) -> Any:
+        parts = split(network) if self._options['INFERENCE_PRECISION_HINT'] != 'f32' else None
+        if parts is None:
+            return self._compile(network, self._options).create_infer_request()
+        front = self._compile(parts[0], {**self._options, 'INFERENCE_PRECISION_HINT': 'f32'})
+        return SplitRequest(front, self._compile(parts[1], self._options))
+
+    def _compile(self, network: Any, options: dict[str, Any]) -> Any:
         cache = _writable(cache_folder() / 'openvino')
         attempts = [{'CACHE_DIR': str(cache)}, {}] if cache else [{}]
         for number, extra in enumerate(attempts, start=1):
             try:
-                return self._core.compile_model(network, 'CPU', {**self._options, **extra})
+                return self._core.compile_model(network, 'CPU', {**options, **extra})
             except RuntimeError as error:
                 if number == len(attempts):
                     raise EngineError(

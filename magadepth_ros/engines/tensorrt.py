@@ -131,7 +131,7 @@ class TensorRtEngine:
     def _read_tensors(self) -> dict[str, tuple[int, ...]]:
         engine, trt = self._engine, self._library.module
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
-        shapes = {}
+        shapes: dict[str, tuple[int, ...]] = {}
         size = (self.info.height, self.info.width)
         for name in names:
             known = (*INPUTS, OUTPUT, OPTIONAL_OUTPUT)

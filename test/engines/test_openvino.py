@@ -136,3 +136,19 @@ def test_a_broken_model_is_not_blamed_on_the_runtimes(tmp_path):
         open_engine(path)
     with pytest.raises(EngineError, match='unknown backend'):
         open_engine(path, backend='quantum')
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_bf16_leaves_metres_alone(tmp_path, count):
+    # 8 bits at 10 m are 4 cm: the holes' filling must not be computed in them.
+    model = write_tiny_model(tmp_path / 'm.onnx', dynamic_batch=True)
+    try:
+        engine = OpenVinoEngine(model, precision='bf16', threads=1)
+    except EngineError as error:
+        pytest.skip(str(error))
+    rgb, depth = holey_batch(count)
+    wanted = OpenVinoEngine(model, precision='fp32', threads=1).infer(rgb, 3 * depth)
+    found = engine.infer(rgb, 3 * depth)
+    np.testing.assert_allclose(found.depth, wanted.depth, atol=5e-4)
+    assert found.log_variance is not None
+    np.testing.assert_allclose(found.log_variance, wanted.log_variance, atol=0.1)
