@@ -188,7 +188,7 @@ def fill_data(msg: object, values: np.ndarray) -> None:
         np.copyto(np.frombuffer(data, np.uint8), raw)
         return
     data = array.array('B')
-    data.frombytes(memoryview(raw))
+    data.frombytes(raw)  # type: ignore[arg-type]
     msg.data = data  # type: ignore[attr-defined]
 
 

@@ -66,7 +66,8 @@ class Camera:
         if msg is None:
             self.checks.camera_info(
                 f'no message on {self.inputs.info_topic}: no cloud and no camera_info go out '
-                'until one comes; remap rgb/camera_info to the topic of the colour camera'
+                'until one comes; remap rgb/camera_info to the topic of the colour camera',
+                missing=True,
             )
             return None
         height, width = depth.shape

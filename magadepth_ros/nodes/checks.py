@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from time import monotonic
 
 import numpy as np
 
-from magadepth_ros.nodes.reporter import ONCE, Reporter
+from magadepth_ros.nodes.reporter import ONCE, PERIOD, Reporter
 from magadepth_ros.pairing import NANO, Counters, Pairer
 
+_PATIENCE = 2.0
+"""Seconds that a stream may take to begin before its absence is trouble."""
 _FROZEN_AFTER = 15
 _BLACK = 8
 
@@ -28,6 +31,8 @@ class InputChecks:
     _same: int = 0
     _matched: int = 0
     _idle: float = 0.0
+    _complain_at: float = _PATIENCE
+    _no_info_since: float | None = None
 
     def pixels(self, rgb: np.ndarray, measured_share: float) -> None:
         """Look at (H, W, 3) uint8 RGB and the share of pixels that were measured, 0..1."""
@@ -67,24 +72,31 @@ class InputChecks:
             period=ONCE,
         )
 
-    def camera_info(self, error: str) -> None:
-        """Report why the camera_info cannot be used; empty when it can."""
+    def camera_info(self, error: str, missing: bool = False) -> None:
+        """Report why the camera_info cannot be used, '' when it can; a missing one may be late."""
+        if missing:
+            now = monotonic()
+            self._no_info_since = now if self._no_info_since is None else self._no_info_since
+            if now - self._no_info_since < _PATIENCE:
+                return
         self._set('camera_info', bool(error), error)
 
     def rest(self) -> None:
         """Begin anew, as when listening starts: what was wrong before says nothing."""
         self.trouble.clear()
-        self._idle, self._same = 0.0, 0
+        self._idle, self._same, self._complain_at = 0.0, 0, _PATIENCE
+        self._no_info_since = None
 
     def pairing(self, pairer: Pairer, counters: Counters, seconds: float) -> None:
         """Say what is missing when nothing has been paired for 2 s; called every ``seconds``."""
         if counters.matched != self._matched:
-            self._matched, self._idle = counters.matched, 0.0
+            self._matched, self._idle, self._complain_at = counters.matched, 0.0, _PATIENCE
             self.trouble.discard('unpaired')
             self.reporter.forget(f'unpaired{self.label}')
             return
         self._idle += seconds
-        if self._idle >= 2.0:
+        if self._idle >= self._complain_at:
+            self._complain_at += PERIOD
             self._set('unpaired', True, self._why_unpaired(pairer))
 
     def _why_unpaired(self, pairer: Pairer) -> str:
@@ -113,7 +125,7 @@ class InputChecks:
             'stream may have stopped; else synchronise the streams in the driver or raise slop'
         )
 
-    def _set(self, name: str, wrong: bool, text: str, period: float = 5.0) -> None:
+    def _set(self, name: str, wrong: bool, text: str, period: float = PERIOD) -> None:
         if wrong:
             self.trouble.add(name)
             self.reporter.warn(f'{name}{self.label}', text, period)

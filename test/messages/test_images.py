@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import array
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -193,6 +195,25 @@ def test_a_message_is_read_or_refused_never_worse(fields):
         assert msg.step >= msg.width * layout.bytes_per_pixel
         assert len(msg.data) >= msg.step * (msg.height - 1) + msg.width * layout.bytes_per_pixel
         assert msg.encoding not in SUBSAMPLED or msg.width % 2 == 0
+
+
+def test_cv_bridge_serves_what_the_table_does_not_know(monkeypatch):
+    class CvBridge:
+        """What vision_opencv's class does with a good and with a broken message."""
+
+        def imgmsg_to_cv2(self, msg: Image, desired: str) -> np.ndarray:
+            if not msg.width:
+                raise TypeError('broken')
+            return np.full((msg.height, msg.width, 3), len(desired), np.uint8)
+
+    monkeypatch.setitem(sys.modules, 'cv_bridge', None)
+    strange = Image(height=2, width=3, encoding='nv21', step=3)
+    with pytest.raises(EncodingError, match='install cv_bridge'):
+        image_to_rgb(strange)
+    monkeypatch.setitem(sys.modules, 'cv_bridge', SimpleNamespace(CvBridge=CvBridge))
+    np.testing.assert_array_equal(image_to_rgb(strange), np.full((2, 3, 3), 4))
+    with pytest.raises(EncodingError, match='broken'):
+        image_to_rgb(Image(encoding='nv21'))
 
 
 def test_errors_say_what_came_and_what_to_do():

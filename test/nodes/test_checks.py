@@ -111,3 +111,17 @@ def test_what_never_pairs_is_explained_after_two_seconds(checks, log, fed, names
     pairer.add(DEPTH, 12 * NANO, None)
     checks.pairing(pairer, pairer.counters, 0.5)
     assert not checks.trouble
+
+
+def test_a_camera_info_may_be_late_but_not_missing(checks, log, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr('magadepth_ros.nodes.checks.monotonic', lambda: now)
+    checks.camera_info('no message on /rgb/camera_info', missing=True)
+    now += 1.9
+    checks.camera_info('no message on /rgb/camera_info', missing=True)
+    assert not log.lines
+    now += 0.2
+    checks.camera_info('no message on /rgb/camera_info', missing=True)
+    assert checks.trouble == {'camera_info'}
+    checks.camera_info('')
+    assert not checks.trouble
