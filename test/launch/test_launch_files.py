@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Launch files: arguments, topics of each camera, drivers; by the real launch where it is."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
+NAMES = {path.name.partition('.')[0] for path in FILES}
+CAMERAS = NAMES - {'demo', 'replay', 'multi_realsense'}
+EVERYWHERE = {
+    'model', 'backend', 'params_file', 'use_rviz', 'use_sim_time', 'log_level', 'autostart',
+    'namespace', 'transport',
+}  # fmt: skip
+OF_CAMERAS = EVERYWHERE | {'camera_name', 'camera_namespace', 'start_camera'}
+
+# Remapped inputs with default arguments: RGB, its camera_info, aligned depth.
+TOPICS = {
+    'realsense': (
+        '/camera/camera/color/image_raw',
+        '/camera/camera/color/camera_info',
+        '/camera/camera/aligned_depth_to_color/image_raw',
+    ),
+    'azure_kinect': ('/rgb/image_raw', '/rgb/camera_info', '/depth_to_rgb/image_raw'),
+    'orbbec_femto': (
+        '/camera/color/image_raw',
+        '/camera/color/camera_info',
+        '/camera/depth/image_raw',
+    ),
+    'orbbec_gemini': (
+        '/camera/color/image_raw',
+        '/camera/color/camera_info',
+        '/camera/depth/image_raw',
+    ),
+    'oak': ('/oak/rgb/image_raw', '/oak/rgb/camera_info', '/oak/stereo/image_raw'),
+    'kinect2': (
+        '/kinect2/qhd/image_color_rect',
+        '/kinect2/qhd/camera_info',
+        '/kinect2/qhd/image_depth_rect',
+    ),
+    'zed': (
+        '/zed/zed_node/rgb/color/rect/image',
+        '/zed/zed_node/rgb/color/rect/camera_info',
+        '/zed/zed_node/depth/depth_registered',
+    ),
+}
+DRIVERS = {
+    'realsense': ('realsense2_camera', 'rs_launch.py'),
+    'azure_kinect': ('azure_kinect_ros_driver', 'driver.launch.py'),
+    'orbbec_femto': ('orbbec_camera', 'femto_bolt.launch.py'),
+    'orbbec_gemini': ('orbbec_camera', 'gemini_330_series.launch.py'),
+    'oak': ('depthai_ros_driver', 'camera.launch.py'),
+    'zed': ('zed_wrapper', 'zed_camera.launch.py'),
+}
+ALIGNED = {
+    'realsense': {'align_depth.enable': 'true', 'enable_sync': 'true'},
+    'orbbec_femto': {'depth_registration': 'true'},
+    'orbbec_gemini': {'depth_registration': 'true'},
+}
+
+# Writes the arguments that it was given to a file; stands for a driver's own launch file.
+FAKE_DRIVER = """
+import json, pathlib
+from launch import LaunchDescription
+from launch.actions import OpaqueFunction
+
+def note(context):
+    path = pathlib.Path(__file__).with_suffix('.json')
+    path.write_text(json.dumps(dict(context.launch_configurations)))
+
+def generate_launch_description():
+    return LaunchDescription([OpaqueFunction(function=note)])
+"""
+
+
+@pytest.fixture
+def ros(monkeypatch, tmp_path):
+    """Let the real launch find this package and nothing else of ours; returns a new prefix."""
+    # Not `launch`: the folder launch/ of a source tree would pass for it.
+    pytest.importorskip('launch.actions', reason='the launch package is not installed')
+    pytest.importorskip('launch_ros.actions', reason='the launch_ros package is not installed')
+    for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
+    install(tmp_path, 'magadepth_ros')
+    return tmp_path
+
+
+def install(prefix: Path, package: str) -> Path:
+    """Put a package into an ament prefix; return its launch folder."""
+    index = prefix / 'share/ament_index/resource_index/packages'
+    index.mkdir(parents=True, exist_ok=True)
+    (index / package).touch()
+    folder = prefix / 'share' / package / 'launch'
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def load(name: str):
+    from launch.launch_description_sources import (
+        get_launch_description_from_python_launch_file as read,
+    )
+
+    return read(str(ROOT / 'launch' / f'{name}.launch.py'))
+
+
+def perform(name: str, **arguments: str):
+    """Run the launch file's own actions, without starting processes; return context, nodes."""
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+    from launch_ros.actions import Node
+
+    context = LaunchContext()
+    context.launch_configurations.update(arguments)
+    made = []
+    for entity in load(name).entities:
+        if isinstance(entity, (DeclareLaunchArgument, SetEnvironmentVariable)):
+            entity.visit(context)
+        elif isinstance(entity, OpaqueFunction):
+            made += entity.visit(context) or []
+    nodes = {n.node_executable: n for n in made if isinstance(n, Node)}
+    others = [entity for entity in made if not isinstance(entity, Node)]
+    return context, nodes, others
+
+
+def include(context, entities) -> None:
+    """Visit entities and what comes of them, as the launch service would."""
+    for entity in entities:
+        include(context, entity.visit(context) or [])
+
+
+def remappings_of(node, context) -> dict[str, str]:
+    node._perform_substitutions(context)
+    return dict(node.expanded_remapping_rules)
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
+def test_file_compiles_and_its_header_tells_how_to_use_it(path):
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    header = ast.get_docstring(tree)
+    assert 'Requirements:' in header
+    assert f'ros2 launch magadepth_ros {path.name}' in header
+    assert any(
+        isinstance(node, ast.FunctionDef) and node.name == 'generate_launch_description'
+        for node in tree.body
+    )
+
+
+def test_all_cameras_have_a_file():
+    assert set(TOPICS) == CAMERAS
+
+
+@pytest.mark.parametrize('name', sorted(NAMES))
+def test_arguments_are_declared_with_descriptions(ros, name):
+    arguments = {argument.name: argument for argument in load(name).get_launch_arguments()}
+    wanted = OF_CAMERAS if name in CAMERAS else EVERYWHERE
+    assert wanted <= set(arguments)
+    for argument in arguments.values():
+        assert len(argument.description) >= 8 and 'no description' not in argument.description
+        assert argument.default_value is not None
+    assert arguments['use_rviz'].choices == ['true', 'false']
+    assert 'tensorrt' in arguments['backend'].choices
+
+
+@pytest.mark.parametrize('name', sorted(CAMERAS))
+def test_inputs_are_remapped_to_the_topics_of_the_camera(ros, name):
+    context, nodes, others = perform(name, start_camera='false')
+    assert remappings_of(nodes['completion_node'], context) == dict(
+        zip(('rgb/image', 'rgb/camera_info', 'depth/image'), TOPICS[name])
+    )
+    assert others == []
+
+
+def test_realsense_without_a_namespace_has_the_topics_of_older_drivers(ros):
+    context, nodes, _ = perform(
+        'realsense', start_camera='false', camera_namespace='', camera_name='cam'
+    )
+    remapped = remappings_of(nodes['completion_node'], context)
+    assert remapped['rgb/image'] == '/cam/color/image_raw'
+
+
+@pytest.mark.parametrize('name', sorted(DRIVERS))
+def test_installed_driver_is_started_with_aligned_depth(ros, name):
+    import json
+
+    package, file = DRIVERS[name]
+    driver = install(ros, package) / file
+    driver.write_text(FAKE_DRIVER)
+    context, _, others = perform(name)
+    include(context, others)
+    given = json.loads(driver.with_suffix('.json').read_text())
+    assert given.items() >= ALIGNED.get(name, {}).items()
+    # Arguments of the same name belong to the driver; ours must not reach it.
+    assert 'params_file' not in given and 'log_level' not in given
+
+
+def test_missing_driver_is_named_with_the_way_to_install_it(ros, monkeypatch):
+    from magadepth_ros import launching
+
+    said = []
+    monkeypatch.setattr(launching, 'warn', said.append)
+    monkeypatch.setenv('ROS_DISTRO', 'jazzy')
+    _, nodes, others = perform('realsense')
+    assert 'completion_node' in nodes and others == []
+    assert 'sudo apt install ros-jazzy-realsense2-camera' in said[0]
+
+
+def test_missing_rviz_is_named_with_the_way_to_install_it(ros, monkeypatch):
+    from magadepth_ros import launching
+
+    said = []
+    monkeypatch.setattr(launching, 'warn', said.append)
+    _, nodes, _ = perform('realsense', start_camera='false', use_rviz='true')
+    assert set(nodes) == {'completion_node'}
+    assert 'rviz2' in said[0]
+
+
+def test_rviz_sees_the_topics_of_the_camera_and_of_the_namespace(ros):
+    install(ros, 'rviz2')
+    context, nodes, _ = perform(
+        'azure_kinect', start_camera='false', use_rviz='true', namespace='arm'
+    )
+    remapped = remappings_of(nodes['rviz2'], context)
+    assert remapped['/camera/camera/color/image_raw'] == '/rgb/image_raw'
+    depth_info = remapped['/camera/camera/aligned_depth_to_color/camera_info']
+    assert depth_info == '/depth_to_rgb/camera_info'
+    assert remapped['/depth/points'] == '/arm/depth/points'
+
+
+def test_several_cameras_are_remapped_each_and_checked(ros):
+    context, nodes, _ = perform(
+        'multi_realsense', start_camera='false', cameras='left,right', serials='1,2'
+    )
+    remapped = remappings_of(nodes['completion_node'], context)
+    assert remapped['right/depth/image'] == '/right/right/aligned_depth_to_color/image_raw'
+    assert len(remapped) == 6
+    with pytest.raises(RuntimeError, match='serials'):
+        perform('multi_realsense', cameras='left,right', serials='1')
+
+
+def test_dds_profile_is_set_unless_the_user_has_one(ros, monkeypatch):
+    import os
+
+    names = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+    for name in names:
+        # Restores what the launch file sets.
+        monkeypatch.setenv(name, '')
+    perform('realsense', start_camera='false')
+    assert {Path(os.environ[name]).name for name in names} == {'fastdds.xml'}
+    monkeypatch.setenv(names[0], '/mine.xml')
+    monkeypatch.setenv(names[1], '')
+    perform('realsense', start_camera='false')
+    assert os.environ[names[0]] == '/mine.xml' and os.environ[names[1]] == ''

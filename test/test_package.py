@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The metadata of pip, colcon and ROS agree with each other and with the files."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import stat
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from magadepth_ros import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# What setup() is called with; setup.py runs in its own process, as pip and colcon run it.
+READ_SETUP = """
+import json, sys, setuptools
+from distutils.core import run_setup
+sys.argv = ['setup.py', *sys.argv[1:]]
+d = run_setup('setup.py', stop_after='init')
+print(json.dumps({'version': d.metadata.version, 'name': d.metadata.name,
+    'license': d.metadata.license, 'packages': d.packages, 'package_dir': d.package_dir,
+    'data_files': d.data_files, 'extras': {k: list(v) for k, v in d.extras_require.items()},
+    'scripts': d.entry_points['console_scripts']}))
+"""
+
+# Import name -> ROS package where they differ.
+IMPORTS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy'}
+ROS = {
+    'ament_index_python', 'cv_bridge', 'diagnostic_msgs', 'launch', 'launch_ros', 'lifecycle_msgs',
+    'message_filters', 'rcl_interfaces', 'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_ros',
+    'tf2_msgs', 'geometry_msgs', 'builtin_interfaces', 'rosidl_runtime_py', *IMPORTS,
+}  # fmt: skip
+
+
+def setup_of(*argv: str) -> dict:
+    pytest.importorskip('setuptools', reason='reads setup.py')
+    result = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', READ_SETUP, *argv],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope='module')
+def by_pip():
+    return setup_of('bdist_wheel')
+
+
+@pytest.fixture(scope='module')
+def by_colcon():
+    return setup_of()
+
+
+@pytest.fixture(scope='module')
+def package_xml():
+    return ElementTree.parse(ROOT / 'package.xml').getroot()
+
+
+def files_of(setup: dict) -> dict[str, list[str]]:
+    return {target: files for target, files in setup['data_files']}
+
+
+def test_name_version_and_licence_are_the_same_everywhere(by_pip, package_xml):
+    assert package_xml.findtext('name') == by_pip['name'] == 'magadepth_ros'
+    assert package_xml.findtext('version') == by_pip['version'] == __version__
+    assert package_xml.findtext('license') == by_pip['license'] == 'Apache-2.0'
+    assert (ROOT / package_xml.find('license').get('file')).is_file()
+    assert package_xml.findtext('export/build_type') == 'ament_python'
+
+
+def test_changelog_begins_with_forthcoming_or_this_version():
+    lines = (ROOT / 'CHANGELOG.rst').read_text(encoding='utf-8').splitlines()
+    heads = [line for line, under in zip(lines, lines[1:]) if under.startswith('---')]
+    assert heads[0] == 'Forthcoming' or heads[0].startswith(__version__)
+
+
+@pytest.mark.parametrize('kind', ['by_pip', 'by_colcon'])
+def test_installed_files_exist_and_none_is_forgotten(kind, request):
+    files = files_of(request.getfixturevalue(kind))
+    for group in files.values():
+        for file in group:
+            assert (ROOT / file).is_file()
+    for folder, pattern in (('launch', '*.launch.py'), ('config', '*.*'), ('models', '*.*')):
+        expected = sorted(str(p.relative_to(ROOT)) for p in (ROOT / folder).glob(pattern))
+        assert files[f'share/magadepth_ros/{folder}'] == expected
+    assert files['share/ament_index/resource_index/packages'] == ['resource/magadepth_ros']
+
+
+def test_every_python_package_is_installed(by_pip):
+    found = {
+        str(init.parent.relative_to(ROOT)).replace(os.sep, '.')
+        for top in ('magadepth_ros', 'training')
+        for init in (ROOT / top).rglob('__init__.py')
+    }
+    wanted = {name.replace('training', 'magadepth_training', 1) for name in found}
+    assert set(by_pip['packages']) == wanted
+    assert by_pip['package_dir'] == {'magadepth_training': 'training'}
+
+
+def test_programs_are_where_ros2_run_looks_in_both_kinds_of_install(by_pip, by_colcon):
+    names = {line.partition('=')[0].strip() for line in by_pip['scripts']}
+    ros = names - {'magadepth'}
+    stubs = files_of(by_pip)['lib/magadepth_ros']
+    assert {Path(stub).name for stub in stubs} == ros
+    assert [Path(stub).name for stub in files_of(by_colcon)['bin']] == ['magadepth']
+    # colcon writes these itself; a stub of the same name would be in its way.
+    assert 'lib/magadepth_ros' not in files_of(by_colcon)
+    for stub in [*stubs, *files_of(by_colcon)['bin']]:
+        assert (ROOT / stub).stat().st_mode & stat.S_IXUSR
+
+
+def test_entry_points_have_their_functions(by_pip):
+    for line in by_pip['scripts']:
+        module, _, function = line.partition('=')[2].strip().partition(':')
+        tree = ast.parse((ROOT / f'{module.replace(".", "/")}.py').read_text(encoding='utf-8'))
+        defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert function in defined, line
+
+
+def test_every_ros_import_is_a_dependency(package_xml):
+    imported = set()
+    for file in [*(ROOT / 'magadepth_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py')]:
+        for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or '']
+            imported |= {name.partition('.')[0] for name in names}
+    needed = {IMPORTS.get(name, name) for name in imported & ROS}
+    declared = {tag.text for tag in package_xml.findall('exec_depend')}
+    assert needed <= declared, needed - declared
+
+
+def test_demo_needs_no_torch(by_pip):
+    for extra in ('cpu', 'ros', 'openvino'):
+        assert not [need for need in by_pip['extras'][extra] if 'torch' in need]
+
+
+@pytest.mark.parametrize('file', sorted((ROOT / 'config').glob('*.yaml')), ids=lambda p: p.stem)
+def test_parameter_files_set_known_parameters_only(file):
+    yaml = pytest.importorskip('yaml', reason='reads YAML')
+    parameters = pytest.importorskip(
+        'magadepth_ros.nodes.parameters', reason='needs ROS 2', exc_type=ImportError
+    )
+    content = yaml.safe_load(file.read_text(encoding='utf-8'))
+    values = content['/**']['ros__parameters']
+    changed = parameters.NodeParameters(**values)
+    changed.completion()
+    for name, value in values.items():
+        assert type(value) is type(getattr(parameters.NodeParameters(), name)), name
+
+
+@pytest.mark.parametrize('file', ['fastdds.xml', 'cyclonedds.xml', 'magadepth.rviz'])
+def test_other_configuration_can_be_read(file):
+    path = ROOT / 'config' / file
+    if path.suffix == '.xml':
+        ElementTree.parse(path)
+    else:
+        yaml = pytest.importorskip('yaml', reason='reads YAML')
+        assert yaml.safe_load(path.read_text(encoding='utf-8'))['Visualization Manager']
