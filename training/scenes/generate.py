@@ -14,10 +14,11 @@ from magadepth_training.scenes.batch import SceneBatch, SceneConfig
 from magadepth_training.scenes.dice import Dice
 from magadepth_training.scenes.fusing import EVERYTHING, fused
 from magadepth_training.scenes.geometry import Camera
-from magadepth_training.scenes.layout import COUNT, FIRST_WALL, Layout, make_layout
+from magadepth_training.scenes.layout import Layout, make_layout
 from magadepth_training.scenes.lighting import Lights, make_lights, shade
 from magadepth_training.scenes.materials import make_materials
 from magadepth_training.scenes.photo import develop
+from magadepth_training.scenes.slots import COUNT, FIRST_WALL
 from magadepth_training.scenes.textures import atlas
 from magadepth_training.scenes.trace import Surface
 from magadepth_training.scenes.viewpoint import make_cameras

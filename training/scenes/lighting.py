@@ -57,7 +57,7 @@ def make_lights(dice: Dice, layout: Layout, config: SceneConfig) -> Lights:
     position[..., 2] = limit[..., 2] * dice.uniform(1.2, 1.95, LAMPS)
     warmth = dice.uniform(-0.15, 0.3, LAMPS, 1) * torch.tensor([1.0, 0.0, -1.0]).to(dice.device)
     colour = (1.0 + warmth) * dice.uniform(0.4, 2.5, LAMPS, 1)
-    ambient = dice.uniform(0.12, 0.6, 1) * (1.0 + 0.1 * dice.randn(3)).clamp(0.7, 1.3)
+    ambient = dice.uniform(0.06, 0.45, 1) * (1.0 + 0.1 * dice.randn(3)).clamp(0.7, 1.3)
     on = dice.chance(config.sun_share)
     sun = torch.stack(
         [

@@ -7,14 +7,14 @@ import torch
 
 from magadepth_training.scenes.dice import Dice
 from magadepth_training.scenes.furniture import PARTS
-from magadepth_training.scenes.layout import (
+from magadepth_training.scenes.layout import Layout
+from magadepth_training.scenes.slots import (
     BOXES,
     COUNT,
     FIRST_CLUTTER,
     FIRST_TOP,
     FIRST_WALL,
     OPAQUE,
-    Layout,
 )
 from magadepth_training.scenes.textures import PLAIN, TILES
 from magadepth_training.scenes.trace import SURFACES

@@ -18,7 +18,7 @@ def smooth3(image: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
 def _motion(image: torch.Tensor, dice: Dice) -> torch.Tensor:
     """Blur along the rows or columns of every fourth picture, by a length that is its own."""
     out = image.clone()
-    for first, kernel in ((1, (1, 7)), (5, (7, 1))):
+    for first, kernel in ((1, (1, 9)), (5, (9, 1))):
         some = slice(first, None, 8)
         pad = (kernel[0] // 2, kernel[1] // 2)
         mean = functional.avg_pool2d(image[some], kernel, 1, pad, count_include_pad=False)
@@ -39,7 +39,7 @@ def develop(light: torch.Tensor, depth: torch.Tensor, dice: Dice) -> torch.Tenso
     height, width = light.shape[-2:]
     image = light * torch.lerp(torch.ones_like(depth), occlusion(depth), dice.rand(1, 1, 1))
     mean = image.mean((1, 2, 3), keepdim=True).clamp(min=1e-3)
-    image = image * (dice.log_uniform(0.12, 0.42, 1, 1, 1) / mean)
+    image = image * (dice.log_uniform(0.16, 0.6, 1, 1, 1) / mean)
     image = image * (1.0 + 0.08 * dice.randn(3, 1, 1)).clamp(0.8, 1.25)
     y = torch.linspace(-1, 1, height, device=light.device)[:, None]
     x = torch.linspace(-1, 1, width, device=light.device)

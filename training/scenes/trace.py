@@ -10,7 +10,8 @@ import torch
 
 from magadepth_training.scenes import geometry
 from magadepth_training.scenes.geometry import MISS, Camera, LocalRays, PointRays, Rays
-from magadepth_training.scenes.layout import COUNT, GLASS_GROUPS, OPAQUE_GROUPS, Layout
+from magadepth_training.scenes.layout import Layout
+from magadepth_training.scenes.slots import COUNT, GLASS_GROUPS, OPAQUE_GROUPS
 
 _INTERSECT = {
     'box': geometry.box,

@@ -7,6 +7,7 @@ import torch
 
 from magadepth_training.scenes.batch import SceneConfig
 from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.furniture import PARTS
 from magadepth_training.scenes.geometry import Camera
 from magadepth_training.scenes.layout import Layout
 
@@ -22,8 +23,7 @@ def make_cameras(
 
     distance = dice.log_uniform(*config.desk_distance, 1)
     azimuth, elevation = dice.uniform(0, 2 * torch.pi, 1), dice.uniform(0.12, 1.3, 1)
-    spread = dice.uniform(-0.3, 0.3, 3) * layout.desk_size
-    aim_desk = torch.cat([layout.desk[:, :2] + spread[:, :2], layout.desk[:, 2:]], -1)
+    aim_desk = layout.focus + 0.15 * dice.randn(3)
     direction = torch.cat(
         [
             torch.cos(azimuth) * torch.cos(elevation),
@@ -38,6 +38,8 @@ def make_cameras(
     eye = torch.where(robot, dice.uniform(0.12, 0.6, 1), dice.uniform(0.6, 1.9, 1))
     from_room = torch.cat([stand, eye], -1)
     across = -stand * dice.uniform(0.0, 1.0, 1) + dice.randn(2) * 0.5
+    furniture = layout.centre[:, PARTS, :2] + dice.randn(2) * 0.4
+    across = torch.where(dice.chance(0.65, 1), furniture, across)
     aim_z = torch.where(robot, dice.uniform(0.0, 0.9, 1), dice.uniform(0.1, 1.6, 1))
     aim_room = torch.cat([across, aim_z], -1)
 

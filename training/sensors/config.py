@@ -28,10 +28,11 @@ class StructuredLightConfig:
     """Spread of that threshold over the picture, in natural log units."""
     sun: float = 5.0
     """How strongly sunlight drowns the dots."""
-    border: Range = (0.03, 0.16)
+    border: Range = (0.03, 0.13)
     """Widest band lost to registration, as a share of the width."""
-    min_depth: float = 0.4
-    max_depth: float = 9.0
+    min_depth: Range = (0.25, 0.5)
+    max_depth: Range = (2.5, 25.0)
+    """Most cameras see as far as a room is; some cut off early."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ def structured_light(scene: SceneBatch, dice: Dice, config: StructuredLightConfi
     valid = valid & ~lost_glass & ~mixed
     valid = common.despeckle(valid, 7, 0.4)
     valid &= common.border(dice, depth, config.border, 0.85)
-    valid &= (depth > config.min_depth) & (depth < config.max_depth)
+    valid &= depth > common.per_sample(dice.uniform(*config.min_depth))
+    valid &= depth < common.per_sample(dice.log_uniform(*config.max_depth))
 
     sigma = common.per_sample(dice.uniform(*config.disparity_noise)) * per_640
     noise = 0.8 * common.field(dice, height, width, 3.0) + 0.5 * dice.randn(1, height, width)

@@ -76,7 +76,7 @@ def test_normals_agree_with_depth(scene):
     flat = flat.all(1) & step
     cosine = (spanned * n).sum(1)[flat]
     assert flat.float().mean() > 0.4
-    assert (cosine > 0.99).float().mean() > 0.98
+    assert (cosine > 0.99).float().mean() > 0.96
 
 
 def test_normals_face_the_camera(scene):

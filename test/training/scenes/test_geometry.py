@@ -9,7 +9,7 @@ import torch
 from magadepth_training.scenes import geometry
 from magadepth_training.scenes.dice import Dice
 from magadepth_training.scenes.geometry import MISS, Camera, LocalRays, PointRays
-from magadepth_training.scenes.layout import random_matrix
+from magadepth_training.scenes.placing import random_matrix
 
 H, W, F = 24, 32, 30.0
 

