@@ -105,6 +105,10 @@ class TensorRtEngine:
         arrays = {n: a[0] if len(a) == 1 else np.concatenate(a) for n, a in found.items()}
         return Prediction(arrays[OUTPUT], arrays.get(OPTIONAL_OUTPUT))
 
+    def recorded(self, batch: int) -> bool:
+        """Whether this batch size runs as a recorded CUDA graph."""
+        return batch in self._plans and self._plans[batch].graph is not None
+
     def close(self) -> None:
         """Release all memory on the GPU; may be called twice."""
         cuda, stream = self._cuda, self._stream

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,10 @@ class TorchEngine:
             found = self._network(rgb.contiguous(memory_format=torch.channels_last), depth)
         variance = found.log_variance
         return found.depth.float(), None if variance is None else variance.float()
+
+    def replay(self, batch: int) -> Callable[[], object]:
+        """Return what computes on the GPU alone, without copies, for measuring."""
+        return self._graph(batch).replay
 
     def close(self) -> None:
         """Release the weights and the memory that torch keeps on the GPU."""
