@@ -32,6 +32,9 @@ from magadepth_ros.nodes.worker import Worker
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
 
+HANGS_AFTER = 5.0
+"""Seconds of work on one frame that are reported as a hang."""
+
 
 class CompletionNode(LifecycleNode):
     """
@@ -244,6 +247,10 @@ class CompletionNode(LifecycleNode):
         if self._state == 'active' and self._enabled:
             for camera in self._cameras:
                 camera.checks.pairing(camera.pairer, camera.counters, 0.5)
+        busy = self._worker.busy_seconds if self._worker is not None else 0.0
+        if busy > HANGS_AFTER:
+            self._keeper.failed = f'a frame has not come back for {busy:.0f} s'
+            self._reporter.error('hang', f'{self._keeper.failed}; restart the node if it stays')
 
     def _on_diagnostics(self) -> None:
         message = diagnostics(

@@ -48,7 +48,10 @@ class EngineKeeper:
     def __init__(self, reporter: Reporter, opener: OpenCompleter = open_completer) -> None:
         self._reporter = reporter
         self._opener = opener
+        # Held while the engine works, so that it is used and closed by one thread at a time.
         self._lock = threading.RLock()
+        # Held for an assignment, so that `close` need not wait for an engine that hangs.
+        self._swapping = threading.Lock()
         self._completer: Completer | None = None
         self._parameters = NodeParameters()
         self._failures = 0
@@ -143,7 +146,7 @@ class EngineKeeper:
 
     def configure(self, parameters: NodeParameters) -> None:
         """Apply what can change while the engine runs."""
-        with self._lock:
+        with self._swapping:
             # What only a reload applies must not sneak in when a failed engine is reopened.
             kept = {name: getattr(self._parameters, name) for name in _ON_RELOAD}
             self._parameters = replace(parameters, **kept)
@@ -161,10 +164,11 @@ class EngineKeeper:
 
         """
         with self._lock:
-            if self._completer is None:
+            completer = self._completer
+            if completer is None:
                 raise EngineError(self.failed or 'no engine is open')
             try:
-                completions = self._completer.complete_batch(pairs)
+                completions = completer.complete_batch(pairs)
             except Exception as error:
                 self._count_failure(error)
                 if isinstance(error, EngineError):
@@ -178,13 +182,22 @@ class EngineKeeper:
             return completions
 
     def close(self) -> None:
-        """Release the engine and stop trying to reopen it."""
+        """Release the engine and stop trying to reopen it; waits for a frame, not for a hang."""
         self._stop.set()
-        with self._lock:
+        with self._swapping:
             # An engine that is being opened now comes too late.
             self._generation += 1
-            self._release()
-            self._failures, self.failed, self._pause = 0, '', FIRST_PAUSE
+            completer, self._completer = self._completer, None
+        self._failures, self.failed, self._pause = 0, '', FIRST_PAUSE
+        if completer is None:
+            return
+        thread = threading.Thread(
+            target=self._close, args=(completer,), name='close-engine', daemon=True
+        )
+        thread.start()
+        thread.join(timeout=1.0)
+        if thread.is_alive():
+            self._reporter.warn('close', 'the engine hangs; it is closed when it comes back')
 
     def _warm(self, parameters: NodeParameters) -> Completer:
         completer = self._opener(parameters)
@@ -202,18 +215,18 @@ class EngineKeeper:
 
     def _swap(self, completer: Completer, parameters: NodeParameters, generation: int) -> bool:
         with self._lock:
-            if generation != self._generation:
-                completer.close()
-                return False
-            self._release()
-            self._completer = completer
-            self._parameters = parameters
-            self._failures, self.failed = 0, ''
-            return True
+            with self._swapping:
+                late = generation != self._generation
+                old = completer if late else self._completer
+                if not late:
+                    self._completer, self._parameters = completer, parameters
+                    self._failures, self.failed = 0, ''
+            if old is not None:
+                self._close(old)
+        return not late
 
-    def _release(self) -> None:
-        if self._completer is not None:
-            completer, self._completer = self._completer, None
+    def _close(self, completer: Completer) -> None:
+        with self._lock:
             try:
                 completer.close()
             # A runtime that broke may break again on closing; it is let go all the same.
@@ -225,7 +238,10 @@ class EngineKeeper:
         self.failed = str(error) or type(error).__name__
         if self._failures < FAILURES_BEFORE_REOPEN:
             return
-        self._release()
+        with self._swapping:
+            completer, self._completer = self._completer, None
+        if completer is not None:
+            self._close(completer)
         if self._opening is None or not self._opening.is_alive():
             self._opening = threading.Thread(
                 target=self._reopen, name='open-engine-again', daemon=True
@@ -233,6 +249,7 @@ class EngineKeeper:
             self._opening.start()
 
     def _reopen(self) -> None:
+        generation = self._generation
         while not self._stop.is_set():
             until = monotonic() + self._pause
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
@@ -246,12 +263,13 @@ class EngineKeeper:
                     'reopen', f'cannot reopen the engine, next try in {self._pause:g} s: {error}'
                 )
                 continue
-            with self._lock:
-                if self._stop.is_set():
-                    completer.close()
-                    return
-                self._completer = completer
-                self._completer.settings = self._parameters.completion()
-                self.reopened += 1
+            completer.settings = self._parameters.completion()
+            with self._swapping:
+                late = generation != self._generation or self._completer is not None
+                if not late:
+                    self._completer = completer
+                    self.reopened += 1
+            if late:
+                completer.close()
             # ``failed`` and the pause are reset by the first frame that goes well.
             return

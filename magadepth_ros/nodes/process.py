@@ -17,6 +17,8 @@ from rclpy.node import Node
 from magadepth_ros.errors import MagadepthError
 from magadepth_ros.nodes.dds import use_shipped_profile
 
+_STUCK = ('open-engine', 'close-engine', 'worker')
+
 
 def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:
     """
@@ -58,8 +60,8 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
-    if any(thread.name.startswith('open-engine') for thread in threading.enumerate()):
-        # A runtime that builds an engine cannot be interrupted: leave without it.
+    if any(thread.name.startswith(_STUCK) for thread in threading.enumerate()):
+        # A runtime that builds an engine, or hangs, cannot be interrupted: leave without it.
         sys.stderr.flush()
         os._exit(code)
     return code

@@ -65,6 +65,7 @@ class Worker:
         self._now_ns = now_ns
         self._publish_times = publish_times
         self._stop = threading.Event()
+        self._began: float | None = None
         self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
 
     def start(self) -> None:
@@ -72,17 +73,24 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the frame in work and end the thread."""
+        """Finish the frame in work and end the thread; one that hangs is left behind."""
         self._stop.set()
         self._slot.close()
         if self._thread.is_alive():
-            self._thread.join(timeout=5.0)
+            self._thread.join(timeout=1.0)
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long it has been at the frame in work [s]; 0 while it waits."""
+        began = self._began
+        return 0.0 if began is None else perf_counter() - began
 
     def _run(self) -> None:
         while not self._stop.is_set():
             taken = self._slot.take(0.2)
             if not taken:
                 continue
+            self._began = perf_counter()
             try:
                 self._work(taken)
             # The last line of defence: a frame may be lost, the thread may not.
@@ -90,6 +98,8 @@ class Worker:
                 if self._stop.is_set():
                     return
                 self._reporter.error('frame', f'frame lost: {type(error).__name__}: {error}')
+            finally:
+                self._began = None
 
     def _work(self, taken: Sequence[tuple[int, Pair]]) -> None:
         parameters = self._parameters()

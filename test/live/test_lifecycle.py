@@ -120,6 +120,28 @@ def test_a_signal_ends_the_process_cleanly(tmp_path, model, number, when):
         assert 'terminate' not in process.log
 
 
+def test_an_engine_that_hangs_does_not_hold_the_process(tmp_path, model):
+    switch = tmp_path / 'break'
+    env = {'FAULT': 'hang', 'BREAK': str(switch)}
+    with running('support.faulty_node', tmp_path, '-p', f'model:={model}', **env) as (
+        process,
+        graph,
+    ):
+        camera = Camera(graph)
+        depth = graph.listen(Image, '/depth/completed')
+        camera.wait_until_heard()
+        camera.shoot_until(lambda: depth, 'a frame')
+        switch.touch()
+        seen = [len(depth)]
+        for _ in range(20):
+            camera.shoot()
+            graph.executor.spin_once(timeout_sec=0.05)
+            seen.append(len(depth))
+        assert seen[-1] == seen[-5]
+        graph.until(lambda: 'has not come back for' in process.log, 'the report of the hang')
+        assert process.end(signal.SIGTERM, timeout=10) == 0
+
+
 def names(graph: Graph) -> list[str]:
     pairs = graph.node.get_node_names_and_namespaces()
     return [f'{space.rstrip("/")}/{name}' for name, space in pairs]

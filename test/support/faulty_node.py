@@ -20,7 +20,7 @@ from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.process import run
 
 FAULT = os.environ.get('FAULT', 'none')
-"""``none``, ``broken`` (while the file BREAK is there), ``nan``, ``every:N``, ``slow:S``."""
+"""``none``, ``every:N``, ``slow:S``, ``slow_open:S``; while BREAK is: ``broken``, ``nan``, ``hang``."""
 BREAK = Path(os.environ.get('BREAK', '/nonexistent'))
 
 _calls = itertools.count(1)
@@ -40,6 +40,8 @@ class FaultyEngine:
             raise EngineError('the device is gone')
         if kind == 'every' and call > 2 and call % int(value) == 0:
             raise RuntimeError('a failure out of the blue')
+        if kind == 'hang' and BREAK.exists():
+            time.sleep(3600)
         if kind == 'slow':
             time.sleep(float(value))
         prediction = self._engine.infer(rgb, depth)
