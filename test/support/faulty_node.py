@@ -20,7 +20,7 @@ from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.process import run
 
 FAULT = os.environ.get('FAULT', 'none')
-"""``none``, ``every:N``, ``slow:S``, ``slow_open:S``; while BREAK is: ``broken``, ``nan``, ``hang``."""
+"""``every:N``, ``slow:S``, ``slow_open:S``; ``broken``, ``nan``, ``hang`` while BREAK is there."""
 BREAK = Path(os.environ.get('BREAK', '/nonexistent'))
 
 _calls = itertools.count(1)

@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 import rclpy
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue, SetParametersResult
+from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
@@ -138,6 +141,24 @@ class Graph:
         self.node.destroy_client(client)
         return future.result()
 
+    def set_parameter(self, name: str, value: bool | int | float | str) -> SetParametersResult:
+        """Set a parameter of completion_node and return what it says to it."""
+        kind = {bool: 'bool', int: 'integer', float: 'double', str: 'string'}[type(value)]
+        holder = ParameterValue(type=getattr(ParameterType, f'PARAMETER_{kind.upper()}'))
+        setattr(holder, f'{kind}_value', value)
+        request = SetParameters.Request(parameters=[Parameter(name=name, value=holder)])
+        return self.call(SetParameters, '/completion_node/set_parameters', request).results[0]
+
+    def status(self, name: str) -> tuple[bytes, str, dict[str, str]]:
+        """Wait for the next status of the engine or a camera: level, message and values."""
+        if '/diagnostics' not in self.got:
+            self.listen(DiagnosticArray, '/diagnostics')
+        arrays = self.got['/diagnostics']
+        arrays.clear()
+        array = self.until(lambda: arrays and arrays[-1], 'diagnostics')
+        status = next(s for s in array.status if s.name == f'/completion_node: {name}')
+        return status.level, status.message, {v.key: v.value for v in status.values}
+
 
 class Camera:
     """A camera of 64x48 pixels whose every message the test chooses."""
@@ -179,6 +200,15 @@ class Camera:
         self.depth.publish(depth_image(header, self.metres, '16UC1'))
         self.rgb.publish(rgb_image(header, self.picture))
         return header
+
+    def settle(self) -> list:
+        """Wait until a frame that is shot now is the newest completed; return all completed."""
+        depth = self.graph.got['/depth/completed']
+        header = self.shoot()
+        self.graph.until(
+            lambda: depth and depth[-1].header.stamp == header.stamp, 'the frame just shot'
+        )
+        return depth
 
     def shoot_until(self, condition: Callable[[], Any], what: str, rate: float = 15.0) -> Any:
         """Publish good frames at ``rate`` [Hz] until ``condition`` is true."""

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One running completion_node for all tests of a file."""
+
+from __future__ import annotations
+
+import pytest
+from sensor_msgs.msg import Image
+from support.live import Camera, running
+from support.models import write_tiny_model
+
+
+@pytest.fixture(scope='module')
+def live(tmp_path_factory):
+    """Start one node with the tiny model, and a camera, shared by the tests of this file."""
+    folder = tmp_path_factory.mktemp('completion')
+    model = write_tiny_model(folder / 'tiny.onnx', 48, 64)
+    values = (f'model:={model}', 'max_age:=0.0', 'diagnostics_period:=0.2')
+    given = [text for value in values for text in ('-p', value)]
+    with running('magadepth_ros.nodes.completion_node', folder, *given) as (process, graph):
+        depth = graph.listen(Image, '/depth/completed')
+        camera = Camera(graph)
+        camera.wait_until_heard()
+        camera.shoot_until(lambda: depth, 'a first completed frame')
+        yield process, graph, camera
