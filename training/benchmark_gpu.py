@@ -132,9 +132,7 @@ def measure_tensorrt(
         frames = check_frames(engine.info)
         rgb, depth = batch_of(frames, size)
         found = {
-            'with_copies_ms': milliseconds(
-                lambda r=rgb, d=depth, e=engine: e.infer(r, d), repeats
-            ),
+            'with_copies_ms': milliseconds(partial(engine.infer, rgb, depth), repeats),
             'build_or_find_s': round(built, 2),
             'open_s': round(opened, 2),
             'recorded_as_graph': engine.recorded(size),

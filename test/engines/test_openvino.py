@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -114,7 +113,7 @@ def test_a_broken_cached_model_is_compiled_again(tmp_path):
     blobs = list((tmp_path / 'cache').rglob('*.blob'))
     assert blobs
     for blob in blobs:
-        os.chmod(blob, 0o600)
+        blob.chmod(0o600)
         blob.write_bytes(blob.read_bytes()[:1000])
     engine = OpenVinoEngine(model, threads=1)
     assert np.isfinite(engine.infer(*holey_batch()).depth).all()
