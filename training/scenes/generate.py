@@ -13,7 +13,7 @@ from magadepth_training.scenes import trace
 from magadepth_training.scenes.batch import SceneBatch, SceneConfig
 from magadepth_training.scenes.dice import Dice
 from magadepth_training.scenes.fusing import EVERYTHING, fused
-from magadepth_training.scenes.geometry import Camera
+from magadepth_training.scenes.geometry import Camera, total
 from magadepth_training.scenes.layout import Layout, make_layout
 from magadepth_training.scenes.lighting import Lights, make_lights, shade
 from magadepth_training.scenes.materials import make_materials
@@ -37,7 +37,7 @@ class _Steps:
 def _camera_normal(hit: Surface, camera: Camera) -> torch.Tensor:
     axes = (camera.right, camera.down, camera.forward)
     return torch.stack(
-        [sum(axis[:, i, None, None] * hit.normal[i] for i in range(3)) for axis in axes], 1
+        [total(axis[:, i, None, None] * hit.normal[i] for i in range(3)) for axis in axes], 1
     )
 
 
@@ -115,8 +115,8 @@ def _render(
     depth = torch.where(clear, pane_depth[:, None], solid_depth)
 
     # Glass: a tint, and a reflection that grows towards grazing (Schlick).
-    distance = torch.sqrt(sum(r * r for r in front.ray))
-    facing = -sum(n * r for n, r in zip(front.normal, front.ray, strict=True)) / distance
+    distance = torch.sqrt(total(r * r for r in front.ray))
+    facing = -total(n * r for n, r in zip(front.normal, front.ray, strict=True)) / distance
     fresnel = (0.04 + 0.96 * (1.0 - facing.clamp(0, 1)) ** 5)[:, None]
     tint = 1.0 - 0.25 * dice.rand(3, 1, 1) * dice.rand(1, 1, 1)
     ambient = lights.ambient[:, :, None, None] * dice.uniform(0.5, 2.5, 1, 1, 1)

@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 
 MISS = 1.0e6
 """Depth of a ray that meets nothing [m]; finite, so that arithmetic on it stays clean."""
+
+
+def total(terms: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Sum of at least one tensor; the built-in ``sum`` starts from the number 0."""
+    first, *others = terms
+    for term in others:
+        first = first + term
+    return first
 
 
 @dataclass
@@ -102,7 +111,7 @@ class PointRays:
     def direction(self, axis: int) -> torch.Tensor:
         """(B, G, H, W) component of the directions along a local axis."""
         column = self._rotation[..., axis, None, None]
-        return sum(column[:, :, i] * self._ray[i] for i in range(3))
+        return total(column[:, :, i] * self._ray[i] for i in range(3))
 
 
 Rays = LocalRays | PointRays
@@ -110,24 +119,24 @@ Rays = LocalRays | PointRays
 
 def room(rays: Rays, half: torch.Tensor) -> torch.Tensor:
     """Depth at which rays leave a box from the inside; half sizes (B, G, 3)."""
-    far = None
+    leave = []
     for i in range(3):
         inverse = rays.direction(i).reciprocal_()
-        leave = half[..., i, None, None] * inverse.abs() - rays.origin[i] * inverse
-        far = leave if far is None else torch.minimum(far, leave)
-    return far
+        leave.append(half[..., i, None, None] * inverse.abs() - rays.origin[i] * inverse)
+    return torch.minimum(torch.minimum(leave[0], leave[1]), leave[2])
 
 
 def box(rays: Rays, half: torch.Tensor, near: torch.Tensor | float) -> torch.Tensor:
     """Depth at which rays enter boxes (slab method), MISS where not or nearer than ``near``."""
-    enter = leave = None
+    lows, highs = [], []
     for i in range(3):
         inverse = rays.direction(i).reciprocal_()
         middle = inverse * rays.origin[i]
         reach = inverse.abs_().mul_(half[..., i, None, None])
-        low, high = -(middle + reach), reach.sub_(middle)
-        enter = low if enter is None else torch.maximum(enter, low)
-        leave = high if leave is None else torch.minimum(leave, high)
+        lows.append(-(middle + reach))
+        highs.append(reach.sub_(middle))
+    enter = torch.maximum(torch.maximum(lows[0], lows[1]), lows[2])
+    leave = torch.minimum(torch.minimum(highs[0], highs[1]), highs[2])
     return torch.where((enter < leave) & (enter > near), enter, MISS)
 
 
@@ -140,7 +149,7 @@ def ellipsoid(rays: Rays, half: torch.Tensor, near: torch.Tensor | float) -> tor
     closest = -(o[0] * d[0] + o[1] * d[1] + o[2] * d[2]) / square
     # The distance at the closest approach keeps its digits; the textbook discriminant loses
     # them for a small sphere far away.
-    miss = sum((o[i] + closest * d[i]).square_() for i in range(3))
+    miss = total((o[i] + closest * d[i]).square_() for i in range(3))
     enter = closest - torch.sqrt(((1.0 - miss) / square).clamp_(min=0.0))
     return torch.where((miss < 1.0) & (enter > near), enter, MISS)
 
@@ -170,12 +179,11 @@ def frustum(rays: Rays, half: torch.Tensor, near: torch.Tensor | float) -> torch
     root = b * b - a * (ox * ox + oy * oy - r * r)
     solid = root > 0.0
     root = torch.sqrt(root.clamp_(min=0.0))
-    best = None
+    best = torch.full_like(a, MISS)
     for t in ((-b - root) / a, (-b + root) / a):
         z = oz + t * dz
         ok = solid & (z.abs() <= h) & (radius + slope * z > 0.0) & (t + shift > near)
-        t = torch.where(ok, t + shift, MISS)
-        best = t if best is None else torch.minimum(best, t)
+        best = torch.minimum(best, torch.where(ok, t + shift, MISS))
     for side, limit in ((-h, low), (h, high)):
         t = (side - oz) / dz
         px, py = ox + t * dx, oy + t * dy

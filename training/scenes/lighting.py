@@ -11,7 +11,7 @@ from torch.nn import functional
 from magadepth_training.scenes import trace
 from magadepth_training.scenes.batch import SceneConfig
 from magadepth_training.scenes.dice import Dice
-from magadepth_training.scenes.geometry import Camera
+from magadepth_training.scenes.geometry import Camera, total
 from magadepth_training.scenes.layout import Layout
 from magadepth_training.scenes.materials import FIELDS
 from magadepth_training.scenes.textures import SIZE, look_up
@@ -126,9 +126,9 @@ def shade(
     u = (hit.u * cos - hit.v * sin) * per_metre + m[10]
     v = (hit.u * sin + hit.v * cos) * per_metre + m[11]
 
-    distance = torch.sqrt(sum(r * r for r in hit.ray))
+    distance = torch.sqrt(total(r * r for r in hit.ray))
     view = [-r / distance for r in hit.ray]
-    facing = sum(n * e for n, e in zip(hit.normal, view, strict=True)).clamp(0.0, 1.0)
+    facing = total(n * e for n, e in zip(hit.normal, view, strict=True)).clamp(0.0, 1.0)
     footprint = hit.depth / focal[:, None, None] / facing.clamp(min=0.15).sqrt()
     texture = look_up(atlas, m[6], u, v, footprint * per_metre * SIZE)
     albedo = torch.lerp(m[0:3].transpose(0, 1), m[3:6].transpose(0, 1), texture)
@@ -143,12 +143,14 @@ def shade(
             (lights.position[:, i, a] - camera.origin[:, a])[:, None, None] - hit.ray[a]
             for a in range(3)
         ]
-        square = sum(t * t for t in to) + 0.05
+        square = total(t * t for t in to) + 0.05
         inverse = square.rsqrt()
-        lambert = (sum(t * n for t, n in zip(to, hit.normal, strict=True)) * inverse).clamp(min=0)
+        lambert = (total(t * n for t, n in zip(to, hit.normal, strict=True)) * inverse).clamp(
+            min=0
+        )
         half = [t * inverse + e for t, e in zip(to, view, strict=True)]
-        norm = sum(h * h for h in half).clamp(min=1e-6).rsqrt()
-        cosine = (sum(h * n for h, n in zip(half, hit.normal, strict=True)) * norm).clamp(min=0)
+        norm = total(h * h for h in half).clamp(min=1e-6).rsqrt()
+        cosine = (total(h * n for h, n in zip(half, hit.normal, strict=True)) * norm).clamp(min=0)
         falloff = 2.0 / (1.0 + square)
         if i == 0 and shadow_every:
             some = slice(None, None, shadow_every)

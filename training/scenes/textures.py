@@ -26,10 +26,10 @@ def _noise(gen: torch.Generator, rows: int, cols: int, channels: int = 1) -> tor
 
 
 def _fractal(gen: torch.Generator, start: int, octaves: int, channels: int = 1) -> torch.Tensor:
-    total = sum(
-        (_noise(gen, start << i, start << i, channels) - 0.5) * 0.6**i for i in range(octaves)
-    )
-    return (0.5 + total).clamp(0, 1)
+    image = torch.full((channels, SIZE, SIZE), 0.5)
+    for i in range(octaves):
+        image += (_noise(gen, start << i, start << i, channels) - 0.5) * 0.6**i
+    return image.clamp(0, 1)
 
 
 def _axes() -> tuple[torch.Tensor, torch.Tensor]:

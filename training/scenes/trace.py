@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import torch
 
 from magadepth_training.scenes import geometry
-from magadepth_training.scenes.geometry import MISS, Camera, LocalRays, PointRays, Rays
+from magadepth_training.scenes.geometry import (
+    MISS,
+    Camera,
+    LocalRays,
+    PointRays,
+    Rays,
+    total,
+)
 from magadepth_training.scenes.layout import Layout
 from magadepth_training.scenes.slots import COUNT, GLASS_GROUPS, OPAQUE_GROUPS
 
@@ -26,15 +33,15 @@ SURFACES = COUNT + ROOM_FACES
 
 @dataclass
 class Surface:
-    """What rays hit; maps are (B, H, W), vectors are tuples of three of them."""
+    """What rays hit; maps are (B, H, W), vectors are lists of three of them."""
 
     depth: torch.Tensor
     """Metres along the optical axis."""
     surface: torch.Tensor
     """int64 index of the surface, 0..SURFACES-1."""
-    normal: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    normal: list[torch.Tensor]
     """Unit normal in the world, towards the camera."""
-    ray: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    ray: list[torch.Tensor]
     """From the camera's origin to the point, in the world [m]."""
     u: torch.Tensor
     """Coordinate on the surface [m]."""
@@ -56,24 +63,20 @@ def nearest(
     ``near`` is a number or a map (B, 1, H, W): nothing nearer is hit. ``at_once`` primitives are
     in memory together. Where nothing is hit the depth is MISS and the index that of the first.
     """
-    depth = index = None
+    depth: torch.Tensor | None = None
+    index: torch.Tensor | None = None
     for kind, first, last in groups:
         for start in range(first, last, at_once):
             part = slice(start, min(start + at_once, last))
             rays = make_rays(layout.centre[:, part], layout.rotation[:, part])
-            t = _INTERSECT[kind](rays, layout.half[:, part], near)
-            if t.shape[1] == 1:
-                t, k = t[:, 0], start
+            t, k = _INTERSECT[kind](rays, layout.half[:, part], near).min(1)
+            k = k + start
+            if depth is None or index is None:
+                depth, index = t, k
             else:
-                t, k = t.min(1)
-                k = k + start
-            if depth is None:
-                depth = t
-                index = k if torch.is_tensor(k) else torch.full_like(t, k, dtype=torch.int64)
-                continue
-            closer = t < depth
-            depth = torch.where(closer, t, depth)
-            index = torch.where(closer, k, index)
+                closer = t < depth
+                depth, index = torch.where(closer, t, depth), torch.where(closer, k, index)
+    assert depth is not None and index is not None  # every group list names a primitive
     return depth, index
 
 
@@ -122,7 +125,7 @@ def lit(light: torch.Tensor, ray: list[torch.Tensor], layout: Layout, pairs: int
     return (first > 0.99).float()
 
 
-def _tables(layout: Layout) -> tuple[torch.Tensor, torch.Tensor]:
+def _tables(layout: Layout) -> torch.Tensor:
     """Parameters (16, B * (COUNT + 1)) of the primitives and the room, for look-up by pixel."""
     batch, device = layout.centre.shape[0], layout.centre.device
     room_half = layout.room_half[:, None]
@@ -132,8 +135,8 @@ def _tables(layout: Layout) -> tuple[torch.Tensor, torch.Tensor]:
     eye = torch.eye(3).to(device).expand(batch, 1, 3, 3)
     rotation = torch.cat([layout.rotation, eye], 1).flatten(2)
     kinds = torch.zeros(COUNT + 1)
-    for kind, first, last in (*OPAQUE_GROUPS, *GLASS_GROUPS):
-        kinds[first:last] = _KIND[kind]
+    for name, first, last in (*OPAQUE_GROUPS, *GLASS_GROUPS):
+        kinds[first:last] = _KIND[name]
     kind = kinds.to(device).expand(batch, -1)[..., None]
     return torch.cat([rotation, centre, half, kind], -1).flatten(0, 1).T.contiguous()
 
@@ -142,8 +145,8 @@ def surface(camera: Camera, layout: Layout, depth: torch.Tensor, index: torch.Te
     """Return normals and surface coordinates at the hits ``depth``, ``index`` (B, H, W)."""
     batch, height, width = depth.shape
     offset = torch.arange(batch, device=depth.device)[:, None, None] * (COUNT + 1)
-    values = _tables(layout).index_select(1, (index + offset).flatten())
-    values = values.view(16, batch, height, width).unbind(0)
+    table = _tables(layout).index_select(1, (index + offset).flatten())
+    values = table.view(16, batch, height, width).unbind(0)
     rotation, centre, half, kind = values[:9], values[9:12], values[12:15], values[15]
 
     def world(axis: int, v: torch.Tensor) -> torch.Tensor:
@@ -159,7 +162,7 @@ def surface(camera: Camera, layout: Layout, depth: torch.Tensor, index: torch.Te
         )
         for i in range(3)
     ]
-    local = [sum(rotation[3 * i + j] * offset3[i] for i in range(3)) for j in range(3)]
+    local = [total(rotation[3 * i + j] * offset3[i] for i in range(3)) for j in range(3)]
 
     # Boxes and the room: the face is the axis along which the point is farthest out.
     q = [local[i] / half[i] for i in range(3)]
@@ -188,11 +191,11 @@ def surface(camera: Camera, layout: Layout, depth: torch.Tensor, index: torch.Te
 
     is_ball, is_cone = kind == 1.0, kind == 2.0
     n = [torch.where(is_cone, cone[i], torch.where(is_ball, bulge[i], face[i])) for i in range(3)]
-    normal = [sum(rotation[3 * i + j] * n[j] for j in range(3)) for i in range(3)]
+    normal = [total(rotation[3 * i + j] * n[j] for j in range(3)) for i in range(3)]
     # Towards the camera: against the ray, which turns the room's faces inwards too.
     ray = [offset3[i] + centre[i] - world(i, camera.origin) for i in range(3)]
-    dot = sum(normal[i] * ray[i] for i in range(3))
-    length = torch.sqrt(sum(x * x for x in normal)).clamp_(min=1e-12)
+    dot = total(normal[i] * ray[i] for i in range(3))
+    length = torch.sqrt(total(x * x for x in normal)).clamp_(min=1e-12)
     factor = torch.where(dot > 0.0, -1.0, 1.0) / length
     u = torch.where(is_cone & ~cap, angle * middle, torch.where(is_ball, angle * half[0], box_u))
     u = torch.where(is_cone & cap, local[0], u)
@@ -201,7 +204,7 @@ def surface(camera: Camera, layout: Layout, depth: torch.Tensor, index: torch.Te
 
     which = on_y * 2 + on_z * 4 + (q[0] * on_x + q[1] * on_y + q[2] * on_z > 0.0)
     index = torch.where(index == COUNT, COUNT + which.long(), index)
-    return Surface(depth, index, tuple(x * factor for x in normal), tuple(ray), u, v)
+    return Surface(depth, index, [x * factor for x in normal], ray, u, v)
 
 
 __all__ = [

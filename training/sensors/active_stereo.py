@@ -53,7 +53,7 @@ def active_stereo(scene: SceneBatch, dice: Dice, config: ActiveStereoConfig) -> 
     grazing = cosine < common.per_sample(dice.uniform(0.04, 0.15))
     valid = seen & covered & ~hidden & ~glare & ~grazing & ~(burnt & (ragged > 0.0))
     valid &= ~(seen_at.stopped & (ragged > -0.3))
-    valid = common.despeckle(valid, 5, 0.4)
+    valid = common.despeckle(common.close_small(valid), 5, 0.4)
     valid &= (depth > config.min_depth) & (depth < config.max_depth)
 
     sigma = common.per_sample(dice.log_uniform(*config.disparity_noise)) * per_640

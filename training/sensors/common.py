@@ -109,6 +109,11 @@ def edges(depth: torch.Tensor, relative: float = 0.03) -> torch.Tensor:
     return window_max(depth, 3) - window_min(depth, 3) > relative * depth
 
 
+def close_small(valid: torch.Tensor, share: float = 0.6) -> torch.Tensor:
+    """Count lone missing pixels as measured: matching windows bridge them."""
+    return valid | (window_mean(valid.float(), 3) > share)
+
+
 def despeckle(valid: torch.Tensor, size: int, share: float) -> torch.Tensor:
     """Drop valid pixels with too few valid ones around them, as cameras' own filters do."""
     return valid & (window_mean(valid.float(), size) > share)
@@ -162,7 +167,7 @@ def observe(scene: SceneBatch, dice: Dice, share: float) -> Observed:
     """
     special = torch.maximum(scene.transparency, scene.mirror) > 0.5
     limit = float(torch.special.ndtri(torch.tensor(share, dtype=torch.float64)))
-    passes = special & (field(dice, *scene.depth.shape[-2:], size=30.0) < limit)
+    passes = special & (field(dice, scene.depth.shape[-2], scene.depth.shape[-1], 30.0) < limit)
     cosine = facing(scene.normal, scene.intrinsics)
     mirrored = passes & (scene.mirror > 0.5)  # what the mirror shows has its own surface
     return Observed(

@@ -14,7 +14,7 @@ class StructuredLightConfig:
 
     baseline: Range = (0.05, 0.09)
     """Metres between projector and camera."""
-    right_share: float = 0.85
+    right_share: float = 0.8
     """Share of sensors with the projector on the right (shadows left of near things)."""
     disparity_step: Range = (0.07, 0.18)
     """Quantum of disparity, in pixels of a 640 wide picture (Kinect v1: 1/8)."""

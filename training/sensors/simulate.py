@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -17,7 +18,7 @@ from magadepth_training.sensors.structured_light import structured_light
 from magadepth_training.sensors.tof import tof
 
 Kind = Literal['structured_light', 'active_stereo', 'tof', 'sparse', 'mixed']
-_SENSORS = {
+_SENSORS: dict[str, Callable[..., torch.Tensor]] = {
     'structured_light': structured_light,
     'active_stereo': active_stereo,
     'tof': tof,

@@ -49,7 +49,7 @@ def structured_light(scene: SceneBatch, dice: Dice, config: StructuredLightConfi
     lost_glass = seen_at.stopped & (ragged > -0.5)
     mixed = common.edges(depth, 0.05) & (dice.rand(height, width)[:, None] < 0.12)
     valid = valid & ~lost_glass & ~mixed
-    valid = common.despeckle(valid, 7, 0.4)
+    valid = common.despeckle(common.close_small(valid), 7, 0.4)
     valid &= common.border(dice, depth, config.border, 0.85)
     valid &= depth > common.per_sample(dice.uniform(*config.min_depth))
     valid &= depth < common.per_sample(dice.log_uniform(*config.max_depth))
