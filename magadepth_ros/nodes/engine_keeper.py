@@ -205,9 +205,10 @@ class EngineKeeper:
         rgb = np.full((info.height, info.width, 3), 127, np.uint8)
         depth = np.full(rgb.shape[:2], sum(completer.depth_range) / 2, np.float32)
         try:
-            # The first inference allocates, the second shows the time to come.
-            for _ in range(2):
-                completer.complete_batch([(rgb, depth)] * len(parameters.camera_names()))
+            # The first inference of a size prepares the runtime for it, which can take seconds:
+            # one to as many frames as there are cameras, whose pairs come together or apart.
+            for count in range(1, len(parameters.camera_names()) + 1):
+                completer.complete_batch([(rgb, depth)] * count)
         except BaseException:
             completer.close()
             raise
