@@ -9,15 +9,15 @@ import pytest
 onnx = pytest.importorskip('onnx', reason='models are converted with onnx')
 pytest.importorskip('onnxruntime', reason='ONNX Runtime runs the converted model')
 
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-from onnx.reference import ReferenceEvaluator  # noqa: E402
-from support.models import write_tiny_model  # noqa: E402
-from support.pictures import holey_batch  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+from support.models import write_tiny_model
+from support.pictures import holey_batch
 
-from magadepth_ros.engines.half_precision import to_half, to_single  # noqa: E402
-from magadepth_ros.engines.metadata import read_model_info  # noqa: E402
-from magadepth_ros.engines.onnx_cpu import OnnxCpuEngine  # noqa: E402
-from magadepth_ros.errors import ModelError  # noqa: E402
+from magadepth_ros.engines.half_precision import to_half, to_single
+from magadepth_ros.engines.metadata import read_model_info
+from magadepth_ros.engines.onnx_cpu import OnnxCpuEngine
+from magadepth_ros.errors import ModelError
 
 
 def types(path):

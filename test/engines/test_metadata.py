@@ -7,10 +7,10 @@ import pytest
 
 onnx = pytest.importorskip('onnx', reason='the tiny model is written with onnx')
 
-from support.models import write_tiny_model  # noqa: E402
+from support.models import write_tiny_model
 
-from magadepth_ros.engines.metadata import read_model_info, read_onnx_header  # noqa: E402
-from magadepth_ros.errors import ModelError  # noqa: E402
+from magadepth_ros.engines.metadata import read_model_info, read_onnx_header
+from magadepth_ros.errors import ModelError
 
 
 def test_everything_written_is_read(tmp_path):

@@ -11,13 +11,13 @@ import pytest
 pytest.importorskip('openvino', reason='the openvino package is not installed')
 onnxruntime = pytest.importorskip('onnxruntime', reason='ONNX Runtime is the reference')
 
-from support.models import write_tiny_model  # noqa: E402
-from support.pictures import holey_batch  # noqa: E402
+from support.models import write_tiny_model
+from support.pictures import holey_batch
 
-from magadepth_ros.engines import open_engine  # noqa: E402
-from magadepth_ros.engines.metadata import read_model_info  # noqa: E402
-from magadepth_ros.engines.openvino import OpenVinoEngine, choose_precision  # noqa: E402
-from magadepth_ros.errors import EngineError, ModelError  # noqa: E402
+from magadepth_ros.engines import open_engine
+from magadepth_ros.engines.metadata import read_model_info
+from magadepth_ros.engines.openvino import OpenVinoEngine, choose_precision
+from magadepth_ros.errors import EngineError, ModelError
 
 
 @pytest.fixture(autouse=True)

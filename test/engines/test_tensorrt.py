@@ -11,14 +11,14 @@ import pytest
 onnxruntime = pytest.importorskip('onnxruntime', reason='ONNX Runtime computes for the GPU')
 pytest.importorskip('onnx', reason='the tiny model is written with onnx')
 
-from support.gpu import HostCuda, HostTensorRt  # noqa: E402
-from support.models import write_tiny_model  # noqa: E402
-from support.pictures import holey_batch  # noqa: E402
+from support.gpu import HostCuda, HostTensorRt
+from support.models import write_tiny_model
+from support.pictures import holey_batch
 
-from magadepth_ros.engines.cache import EngineFile, EngineKey  # noqa: E402
-from magadepth_ros.engines.metadata import read_model_info  # noqa: E402
-from magadepth_ros.engines.tensorrt import TensorRtEngine  # noqa: E402
-from magadepth_ros.errors import EngineError  # noqa: E402
+from magadepth_ros.engines.cache import EngineFile, EngineKey
+from magadepth_ros.engines.metadata import read_model_info
+from magadepth_ros.engines.tensorrt import TensorRtEngine
+from magadepth_ros.errors import EngineError
 
 
 def engine_file(model: Path) -> EngineFile:

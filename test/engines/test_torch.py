@@ -11,14 +11,14 @@ pytest.importorskip('magadepth_training', reason='the training package is not in
 pytest.importorskip('onnx', reason='the export needs onnx')
 onnxruntime = pytest.importorskip('onnxruntime', reason='ONNX Runtime is the reference')
 
-from support.pictures import holey_batch  # noqa: E402
+from support.pictures import holey_batch
 
-from magadepth_ros.engines import open_engine  # noqa: E402
-from magadepth_ros.engines.torch import TorchEngine  # noqa: E402
-from magadepth_ros.errors import EngineError, ModelError  # noqa: E402
-from magadepth_training.export import export_onnx  # noqa: E402
-from magadepth_training.networks.registry import create_network  # noqa: E402
-from magadepth_training.weights import save_weights  # noqa: E402
+from magadepth_ros.engines import open_engine
+from magadepth_ros.engines.torch import TorchEngine
+from magadepth_ros.errors import EngineError, ModelError
+from magadepth_training.export import export_onnx
+from magadepth_training.networks.registry import create_network
+from magadepth_training.weights import save_weights
 
 
 @pytest.fixture(scope='module')
