@@ -43,7 +43,7 @@ def is_complete(depth: list) -> bool:
     return bool(depth) and bool(np.isfinite(depth_of(depth[-1])).all())
 
 
-@pytest.mark.parametrize('fault', ['broken', 'nan'])
+@pytest.mark.parametrize('fault', ['broken', pytest.param('nan', marks=pytest.mark.slow)])
 def test_without_an_engine_the_measured_depth_goes_on_until_it_recovers(tmp_path, options, fault):
     switch = tmp_path / 'break'
     env = {'FAULT': fault, 'BREAK': str(switch)}

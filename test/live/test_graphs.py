@@ -162,6 +162,7 @@ def test_rgb_and_depth_of_two_sizes(tmp_path, options):
         assert process.alive()
 
 
+@pytest.mark.slow
 def test_two_topics_that_never_meet_are_named_with_their_gap(tmp_path, options):
     with running(NODE, tmp_path, *options) as (process, graph):
         camera = Camera(graph)
