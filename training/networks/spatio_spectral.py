@@ -42,10 +42,10 @@ class SpectralFusion(nn.Module):
         super().__init__()
         self.fourier = fourier
         self.register_buffer('frequencies', fourier.frequencies(), persistent=False)
-        self.enter = nn.Conv2d(channels, channels, 1)
+        self.enter = _normalised(channels, channels, 1)
         self.amplitude = SpectralBranch(2 * channels, channels, channels)
         self.phase = SpectralBranch(4 * channels, channels, 2 * channels)
-        self.leave = nn.Conv2d(channels, channels, 1)
+        self.leave = _normalised(channels, channels, 1)
 
     def forward(self, features: Tensor, guide: Polar) -> Tensor:
         """(B, C, H, W) depth features and the guide's spectrum -> (B, C, H, W)."""
@@ -76,14 +76,14 @@ class SpatialFusion(nn.Module):
         self, channels: int, head_channels: int, blocks: int, mlp_ratio: float, grid: WindowGrid
     ) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(3 * channels, channels, 1)
+        self.embed = _normalised(3 * channels, channels, 1)
         self.blocks = nn.Sequential(
             *(
                 SwinConvBlock(channels, head_channels, grid, bool(index % 2), mlp_ratio)
                 for index in range(blocks)
             )
         )
-        self.leave = nn.Conv2d(channels, channels, 3, padding=1)
+        self.leave = _normalised(channels, channels, 3)
 
     def forward(self, spatial: Tensor, spectral: Tensor, guide: Tensor) -> Tensor:
         """Three (B, C, H, W) -> (B, C, H, W)."""
@@ -135,6 +135,19 @@ def conv_block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
         nn.LeakyReLU(SLOPE, inplace=True),
+    )
+
+
+def _normalised(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    """
+    Build a convolution and batch normalisation.
+
+    Wherever features enter or leave the cascade's sum: without it they grow a hundredfold from
+    pair to pair within a few hundred steps, and a network learns nothing more.
+    """
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
     )
 
 

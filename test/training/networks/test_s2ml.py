@@ -107,6 +107,22 @@ def test_bfloat16_training_stays_finite(missing):
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
 
 
+def test_features_stay_bounded_along_the_cascade_however_large_the_weights():
+    rgb, depth = frames()
+    net = network(dataclasses.replace(SMALL, pairs=4)).train()
+    spreads = []
+    for pair in net.pairs:
+        pair.register_forward_hook(lambda _m, _i, out: spreads.append(float(out[0].std())))
+        with torch.no_grad():
+            for parameter in (*pair.spectral.parameters(), *pair.spatial.parameters()):
+                if parameter.ndim == 4:
+                    parameter.mul_(5)
+
+    net(rgb, depth)
+
+    assert max(spreads) < 5
+
+
 def test_one_pixel_reaches_the_whole_picture_through_the_spectrum():
     rgb, depth = frames(batch=1)
     rgb.requires_grad_()
