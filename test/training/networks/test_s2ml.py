@@ -9,9 +9,9 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from magadepth_training.networks.fill import push_pull  # noqa: E402
-from magadepth_training.networks.s2ml import S2ML, S2MLConfig  # noqa: E402
-from magadepth_training.networks.spectral_loss import joint_loss  # noqa: E402
+from magadepth_training.networks.fill import push_pull
+from magadepth_training.networks.s2ml import S2ML, S2MLConfig
+from magadepth_training.networks.spectral_loss import joint_loss
 
 SMALL = S2MLConfig(
     name='s2ml_test',
@@ -112,7 +112,9 @@ def test_features_stay_bounded_along_the_cascade_however_large_the_weights():
     net = network(dataclasses.replace(SMALL, pairs=4)).train()
     spreads = []
     for pair in net.pairs:
-        pair.register_forward_hook(lambda _m, _i, out: spreads.append(float(out[0].std())))
+        pair.register_forward_hook(
+            lambda _m, _i, out: spreads.append(out[0].detach().std().item())
+        )
         with torch.no_grad():
             for parameter in (*pair.spectral.parameters(), *pair.spatial.parameters()):
                 if parameter.ndim == 4:

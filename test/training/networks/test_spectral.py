@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from magadepth_training.networks.spectral import (  # noqa: E402
+from magadepth_training.networks.spectral import (
     RealFourier2d,
     from_polar,
     to_polar,

@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from magadepth_training.networks.output import NetworkOutput  # noqa: E402
-from magadepth_training.networks.spectral_loss import (  # noqa: E402
+from magadepth_training.networks.output import NetworkOutput
+from magadepth_training.networks.spectral_loss import (
     joint_loss,
     spectral_terms,
 )

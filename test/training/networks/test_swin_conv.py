@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from magadepth_training.networks.swin_conv import (  # noqa: E402
+from magadepth_training.networks.swin_conv import (
     SwinBlock,
     SwinConvBlock,
     WindowAttention,
