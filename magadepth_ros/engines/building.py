@@ -240,6 +240,8 @@ def convert(request: EngineRequest, target: Path, info: ModelInfo) -> None:
                 ', '.join(report.too_large),
             )
     else:
+        if request.options.batch > 1:
+            raise EngineError('int8 is calibrated for one frame at a time; use batch 1, or fp16')
         from magadepth_ros.engines.quantise import to_int8
 
         to_int8(request.model, target, check_frames(info, request.calibration_data, 32))

@@ -103,8 +103,30 @@ def test_an_engine_that_overflows_is_refused_and_not_kept(tmp_path):
     building.obtain_engine(replace(request, precision='fp32'))
 
 
+def test_int8_by_modelopt_is_built_and_checked(tmp_path):
+    pytest.importorskip('modelopt.onnx', reason='nvidia-modelopt[onnx] is not installed')
+    pytest.importorskip('magadepth_training', reason='the training package is not installed')
+    from magadepth_training.export import export_onnx
+    from magadepth_training.networks.registry import create_network
+
+    model = tmp_path / 'net.onnx'
+    network = create_network('magadepth_tiny', height=48, width=64)
+    export_onnx(network, model, training_data='none')
+    file = building.obtain_engine(request_for(model, 'int8'))
+    assert file.report['precision_share']['int8'] > 0
+    assert file.report['check']['precision'] == 'int8'
+    assert file.info.network == 'magadepth_tiny'
+
+
+def test_int8_of_a_network_too_narrow_for_it_is_refused(tmp_path):
+    pytest.importorskip('modelopt.onnx', reason='nvidia-modelopt[onnx] is not installed')
+    model = write_tiny_model(tmp_path / 'tiny.onnx')
+    with pytest.raises(EngineError, match=r'nothing worth int8.*use precision fp16'):
+        building.obtain_engine(request_for(model, 'int8'))
+
+
 def test_int8_without_modelopt_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'modelopt', None)
+    monkeypatch.setitem(sys.modules, 'modelopt.onnx.quantization', None)
     model = write_tiny_model(tmp_path / 'tiny.onnx')
     with pytest.raises(EngineError, match=r'pip install "nvidia-modelopt\[onnx\]"'):
         building.obtain_engine(request_for(model, 'int8'))
