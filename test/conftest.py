@@ -4,6 +4,14 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# The training is an extra: where there is no torch (`colcon test` on a robot), it is not tested.
+collect_ignore = [] if find_spec('torch') else ['training']
+
+
+def pytest_report_header() -> list[str]:
+    return ['torch is not installed: test/training is left out'] if collect_ignore else []
