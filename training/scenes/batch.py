@@ -24,7 +24,7 @@ class SceneConfig:
     focal: tuple[float, float] = (0.55, 1.05)
     desk_share: float = 0.5
     robot_share: float = 0.15
-    desk_distance: tuple[float, float] = (0.4, 1.9)
+    desk_distance: tuple[float, float] = (0.5, 2.0)
     large_roll_share: float = 0.15
     mirror_every: int = 8
     glass_share: float = 0.35

@@ -48,7 +48,7 @@ def active_stereo(scene: SceneBatch, dice: Dice, config: ActiveStereoConfig) -> 
     threshold = common.per_sample(dice.log_uniform(*config.texture))
     ragged = config.blur * common.blobs(dice, height, width, 1.4)
     seen = torch.log((contrast + 1e-4) / threshold) + ragged > 0.0
-    glare = (gloss > 0.4) & (cosine > 1.0 - 0.06 * gloss)
+    glare = common.glare(gloss, cosine, ragged)
     burnt = scene.luminance > 0.985
     grazing = cosine < common.per_sample(dice.uniform(0.04, 0.15))
     valid = seen & covered & ~hidden & ~glare & ~grazing & ~(burnt & (ragged > 0.0))

@@ -94,6 +94,15 @@ def facing(normal: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
     return (dot / torch.sqrt(x * x + y * y + 1.0)).clamp(0.0, 1.0)
 
 
+def glare(gloss: torch.Tensor, cosine: torch.Tensor, ragged: torch.Tensor) -> torch.Tensor:
+    """
+    Return where a glossy surface throws the sensor's light straight back; bool (B, 1, H, W).
+
+    At most some five degrees about the perpendicular, with a ragged outline.
+    """
+    return (gloss > 0.3) & (cosine > 1.0 - 0.004 * gloss * (1.0 + ragged))
+
+
 def displace(image: torch.Tensor, dx: torch.Tensor, dy: torch.Tensor) -> torch.Tensor:
     """Take each pixel from (x + dx, y + dy), the nearest one; maps (B, 1, H, W) [px]."""
     height, width = image.shape[-2:]

@@ -30,7 +30,7 @@ class StructuredLightConfig:
     """How strongly sunlight drowns the dots."""
     border: Range = (0.03, 0.13)
     """Widest band lost to registration, as a share of the width."""
-    min_depth: Range = (0.25, 0.5)
+    min_depth: Range = (0.2, 0.45)
     max_depth: Range = (2.5, 25.0)
     """Most cameras see as far as a room is; some cut off early."""
 

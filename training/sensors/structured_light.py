@@ -40,9 +40,9 @@ def structured_light(scene: SceneBatch, dice: Dice, config: StructuredLightConfi
     diffuse = seen_at.albedo * (1.0 - 0.75 * gloss)
     signal = diffuse * cosine / depth.square()
     signal = signal / (1.0 + config.sun * scene.sunlight)
-    glare = (gloss > 0.3) & (cosine > 1.0 - 0.04 * gloss)
     threshold = common.per_sample(dice.log_uniform(*config.signal))
     ragged = config.blur * common.blobs(dice, height, width, 1.6)
+    glare = common.glare(gloss, cosine, ragged)
     seen = torch.log(signal / threshold + 1e-9) + ragged > 0.0
     grazing = cosine < common.per_sample(dice.uniform(0.06, 0.2)) * (1.0 + 0.3 * ragged)
     valid = seen & ~grazing & ~glare & ~hidden

@@ -52,7 +52,7 @@ def tof(scene: SceneBatch, dice: Dice, config: ToFConfig) -> torch.Tensor:
     ragged = 0.25 * common.blobs(dice, height, width) + 0.25 * dice.randn(1, height, width)
     sunny = 1.0 + 3.0 * scene.sunlight
     seen = torch.log(amplitude / (threshold * sunny) + 1e-9) + ragged > 0.0
-    glare = (gloss > 0.5) & (cosine > 1.0 - 0.03 * gloss)
+    glare = common.glare(gloss, cosine, ragged)
     reach = scene.intrinsics[:, 0] * dice.uniform(*config.baseline)
     unseen = common.shadow(common.per_sample(reach) / depth, dice.sign())
     valid = seen & (~edge | survives) & ~glare & ~unseen
