@@ -116,7 +116,8 @@ class ScenePool:
                 generator=generator,
                 device=device,
             )
-            parts.append(self.map(lambda t: t.half(), made))
+            # A ray that grazes an edge may hit nothing: unknown, not infinite.
+            parts.append(self.map(lambda t: t.nan_to_num(0, 0, 0).half(), made))
         return scenes.SceneBatch(
             **{
                 f.name: torch.cat([getattr(p, f.name) for p in parts])
@@ -177,7 +178,9 @@ class BatchMaker:
             parts.append(self.from_frames(on_device, on_host, device))
         rgb, depth, target = (torch.cat(tensors) for tensors in zip(*parts))
         rgb = random_colours(rgb, on_device)
-        weight = torch.where(depth > 0, self.recipe.keep_weight, 1.0)
+        # A frame of which next to nothing was measured has no metres to learn from.
+        measured = (depth > 0).float().mean(dim=(1, 2, 3), keepdim=True)
+        weight = torch.where(depth > 0, self.recipe.keep_weight, 1.0) * (measured > 0.002)
         return {'rgb': rgb, 'depth': depth, 'target': target, 'weight': weight}
 
     def from_scenes(
@@ -189,6 +192,8 @@ class BatchMaker:
         depth = sensors.simulate(scene, generator=generator, config=None, kind=MIXED)
         more, _ = sensors.hide_measured(depth, scene.rgb, generator=generator)
         again = torch.rand(depth.shape[0], 1, 1, 1, generator=generator, device=device) < 0.6
+        # Not what is sparse already.
+        again &= (depth > 0).float().mean(dim=(1, 2, 3), keepdim=True) > 0.35
         return scene.rgb, torch.where(again, more, depth), scene.depth
 
     def from_frames(

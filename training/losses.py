@@ -11,8 +11,15 @@ from .networks.output import NetworkOutput
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Mean of (B, 1, H, W) values under weights of the same shape; 0 where all weights are 0."""
-    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
+    """
+    Mean over each frame's (B, 1, H, W) values under weights, then over frames.
+
+    Every frame counts alike, however many pixels of it are weighed; one without any counts not.
+    """
+    total = weight.sum(dim=(1, 2, 3))
+    means = (values * weight).sum(dim=(1, 2, 3)) / total.clamp(min=1e-6)
+    counts = (total > 0).to(means.dtype)
+    return (means * counts).sum() / counts.sum().clamp(min=1)
 
 
 def laplacian(depth: Tensor) -> Tensor:

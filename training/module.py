@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -21,13 +22,16 @@ class TrainingModule(lightning.LightningModule):
     Trains one network by a recipe.
 
     Batches are those of `batches.BatchMaker.make`: rgb (B, 3, H, W) in 0..1; depth and target
-    (B, 1, H, W) metres, 0 = missing or unknown; weight (B, 1, H, W).
+    (B, 1, H, W) metres, 0 = missing or unknown; weight (B, 1, H, W). With ``finish_in`` the
+    learning rate falls with the time [s] instead of the steps where that is sooner, so that a
+    machine that is lent for an hour hands back finished weights.
     """
 
-    def __init__(self, config: Any, recipe: Recipe):
+    def __init__(self, config: Any, recipe: Recipe, finish_in: float | None = None):
         super().__init__()
         self.network = create_network(config)
-        self.recipe = recipe
+        self.recipe, self.finish_in = recipe, finish_in
+        self.started = time.monotonic()
         self.save_hyperparameters({'network': asdict(config), 'recipe': asdict(recipe)})
 
     def forward(self, rgb: Tensor, depth: Tensor) -> Any:
@@ -52,7 +56,8 @@ class TrainingModule(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
         """Log the error at hidden pixels, and the first batch as a picture."""
-        output = self.network(batch['rgb'], batch['depth'])
+        # Past the compiled call, which would be compiled again for evaluation.
+        output = self.network.forward(batch['rgb'], batch['depth'])
         hidden = (batch['depth'] <= 0) & (batch['target'] > 0)
         error = torch.where(hidden, output.depth - batch['target'], 0.0)
         count = hidden.sum(dim=(1, 2, 3)).clamp(min=1)
@@ -66,6 +71,23 @@ class TrainingModule(lightning.LightningModule):
                 contact_sheet(batch, output.depth),
                 self.global_step,
             )
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradient's norm; one that is not finite is dropped, not followed."""
+        if gradient_clip_val:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+        for parameter in self.network.parameters():
+            if parameter.grad is not None:
+                parameter.grad.nan_to_num_(0, 0, 0)
+
+    def on_train_start(self) -> None:
+        """Start the clock of `finish_in`."""
+        self.started = time.monotonic()
 
     def configure_optimizers(self) -> Any:
         """Return the recipe's optimiser; biases, norms and epsilons are not decayed."""
@@ -103,6 +125,8 @@ class TrainingModule(lightning.LightningModule):
         if step < recipe.warmup_steps:
             return (step + 1) / recipe.warmup_steps
         done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
+        if self.finish_in:
+            done = max(done, (time.monotonic() - self.started) / self.finish_in)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 

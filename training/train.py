@@ -34,7 +34,8 @@ class Run:
 
     ``config`` names a shipped configuration or a YAML file; ``output`` gets checkpoints, curves
     and, at the end, ``<name>.safetensors``; ``max_seconds`` stops early with a checkpoint that
-    ``resume`` goes on from; ``start_from`` are weights to begin with (fine-tuning); ``overrides`` replace fields of the recipe; ``trainer`` are further
+    ``resume`` goes on from; ``finish_in`` [s] stops too, with the learning rate annealed by then;
+    ``start_from`` are weights to begin with (fine-tuning); ``overrides`` replace fields of the recipe; ``trainer`` are further
     arguments of ``lightning.Trainer`` (devices, nodes, strategy, precision).
     """
 
@@ -42,6 +43,7 @@ class Run:
     output: Path
     sources: Sequence[Source] = ()
     max_seconds: float | None = None
+    finish_in: float | None = None
     resume: bool = False
     start_from: Path | None = None
     compile: bool = False
@@ -93,6 +95,7 @@ def train(run: Run) -> Path:
     options = dict(run.trainer or {})
     on_gpu = torch.cuda.is_available() and options.get('accelerator', 'auto') != 'cpu'
     options.setdefault('precision', 'bf16-mixed' if on_gpu else '32-true')
+    limit = run.finish_in or run.max_seconds
     callbacks: list[Callback] = [
         KeepCheckpoint(checkpoint, every=max(1, min(1000, recipe.validate_every))),
         LearningRateMonitor(),
@@ -109,7 +112,7 @@ def train(run: Run) -> Path:
         enable_checkpointing=False,
         max_steps=recipe.steps,
         max_epochs=-1,
-        max_time=timedelta(seconds=run.max_seconds) if run.max_seconds else None,
+        max_time=timedelta(seconds=limit) if limit else None,
         val_check_interval=recipe.validate_every,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
@@ -122,7 +125,7 @@ def train(run: Run) -> Path:
     maker = BatchMaker(recipe, *size, run.sources, trainer.global_rank)
     watched = replace(recipe, seed=recipe.seed + 1_000_000, scene_pool=0)
     validation = BatchMaker(watched, *size, run.sources)
-    module = TrainingModule(config, recipe)
+    module = TrainingModule(config, recipe, run.finish_in)
     if run.start_from:
         module.network.load_state_dict(load_network(run.start_from).state_dict())
     if on_gpu:

@@ -38,6 +38,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument('--output', type=Path, default=Path('runs'), help='folder (runs)')
     parser.add_argument('--max-time', type=seconds, help='stop after e.g. 90s, 10m, 2h')
+    parser.add_argument(
+        '--finish-in', type=seconds, help='as --max-time, with the learning rate annealed by then'
+    )
     parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
     parser.add_argument(
         '--start-from', type=Path, metavar='WEIGHTS', help='fine-tune these .safetensors'
@@ -95,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
             output=args.output,
             sources=[open_source(path, split='train') for path in args.data],
             max_seconds=args.max_time,
+            finish_in=args.finish_in,
             resume=args.resume,
             start_from=args.start_from,
             compile=args.compile,

@@ -121,7 +121,9 @@ def room(rays: Rays, half: torch.Tensor) -> torch.Tensor:
     """Depth at which rays leave a box from the inside; half sizes (B, G, 3)."""
     leave = []
     for i in range(3):
-        inverse = rays.direction(i).reciprocal_()
+        along = rays.direction(i)
+        # A ray along a wall would give inf - inf; boxes may miss such a ray, the room may not.
+        inverse = torch.where(along.abs() < 1e-7, 1e-7, along).reciprocal_()
         leave.append(half[..., i, None, None] * inverse.abs() - rays.origin[i] * inverse)
     return torch.minimum(torch.minimum(leave[0], leave[1]), leave[2])
 
