@@ -54,6 +54,18 @@ def test_room_is_left_through_its_nearest_face():
     assert torch.allclose(depth, torch.minimum(side, torch.tensor(3.0)).expand(H, W), atol=1e-5)
 
 
+def test_room_is_closed_for_rays_along_its_walls():
+    straight = camera()
+    straight.x, straight.y = torch.zeros_like(straight.x), torch.zeros_like(straight.y)
+    straight.origin = torch.tensor([[0.2, 0.0, 0.3]])
+    centre = torch.zeros(1, 1, 3)
+    depth = geometry.room(
+        LocalRays(straight, centre, torch.eye(3).expand(1, 1, 3, 3)),
+        torch.tensor([[[1.0, 3.0, 1.0]]]),
+    )
+    assert torch.allclose(depth, torch.tensor(3.0))
+
+
 @pytest.mark.parametrize('distance', [1.0, 8.0])
 def test_points_on_an_ellipsoid_satisfy_its_equation(distance):
     turn = random_matrix(Dice(torch.Generator().manual_seed(1), torch.device('cpu'), 1))[0]
