@@ -103,21 +103,36 @@ class Stem(nn.Module):
 
 
 class Head(nn.Module):
-    """From the cascade's features to full size, through 1/2 of the size and 2x2 cells."""
+    """
+    From the cascade's features to full size, through 1/2 of the size and 2x2 cells.
 
-    def __init__(self, config: S2MLConfig, outputs: int) -> None:
+    The log-variance reads the features without a gradient into them: its likelihood has by far
+    the largest one, and four frames then took twice the steps to learn.
+    """
+
+    def __init__(self, config: S2MLConfig) -> None:
         super().__init__()
         fine = config.fine_channels
         self.reduce = nn.Conv2d(config.channels, fine, 1)
         self.mix = nn.Sequential(conv_block(3 * fine, fine), conv_block(fine, fine))
-        self.leave = nn.Conv2d(fine, 4 * outputs, 3, padding=1)
-        start_small(self.leave)
+        self.depth = nn.Conv2d(fine, 4, 3, padding=1)
+        start_small(self.depth)
+        self.variance: nn.Module | None = None
+        if config.log_variance:
+            last = nn.Conv2d(fine // 2, 4, 3, padding=1)
+            start_small(last)
+            self.variance = nn.Sequential(conv_block(fine, fine // 2), last)
 
-    def forward(self, coarse: Tensor, depth_fine: Tensor, rgb_fine: Tensor) -> Tensor:
-        """(B, C, H/4, W/4) and two (B, fine, H/2, W/2) -> (B, outputs, H, W)."""
+    def forward(
+        self, coarse: Tensor, depth_fine: Tensor, rgb_fine: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """(B, C, H/4, W/4) and two (B, fine, H/2, W/2) -> depth and log-variance (B, 1, H, W)."""
         enlarged = _enlarge(self.reduce(coarse), 2)
         mixed = self.mix(torch.cat([enlarged, depth_fine, rgb_fine], dim=1))
-        return F.pixel_shuffle(self.leave(mixed), 2)
+        depth = F.pixel_shuffle(self.depth(mixed), 2)
+        if self.variance is None:
+            return depth, None
+        return depth, F.pixel_shuffle(self.variance(mixed.detach()), 2)
 
 
 class S2ML(nn.Module):
@@ -143,7 +158,7 @@ class S2ML(nn.Module):
             )
             for _ in range(config.pairs)
         )
-        self.head = Head(config, outputs=2 if config.log_variance else 1)
+        self.head = Head(config)
 
     def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
         """
@@ -181,12 +196,10 @@ class S2ML(nn.Module):
         for pair in self.pairs:
             features, refined = pair(features, guide, spectrum, refined)
             stages.append(_enlarge(refined, STEP))
-        output = self.head(features, depth_fine, rgb_fine)
-        completed = self._metres(frame, stages[-1] + output[:, :1])
+        sharpened, relative = self.head(features, depth_fine, rgb_fine)
+        completed = self._metres(frame, stages[-1] + sharpened)
         between = tuple(self._metres(frame, stage) for stage in stages)
-        variance = None
-        if config.log_variance:
-            variance = log_variance_in_metres(frame, output[:, 1:])
+        variance = None if relative is None else log_variance_in_metres(frame, relative)
         return NetworkOutput(completed, variance, between)
 
     def _metres(self, frame: RelativeDepth, answer: Tensor) -> Tensor:

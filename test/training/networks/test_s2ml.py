@@ -107,6 +107,17 @@ def test_bfloat16_training_stays_finite(missing):
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
 
 
+def test_variance_learns_from_the_features_without_changing_them():
+    rgb, depth = frames()
+    net = network().train()
+
+    net(rgb, depth).log_variance.square().mean().backward()
+
+    learning = {n for n, p in net.named_parameters() if p.grad is not None}
+    assert learning
+    assert all(name.startswith('head.variance.') for name in learning)
+
+
 def test_features_stay_bounded_along_the_cascade_however_large_the_weights():
     rgb, depth = frames()
     net = network(dataclasses.replace(SMALL, pairs=4)).train()
