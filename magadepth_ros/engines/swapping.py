@@ -58,7 +58,7 @@ class SwappingEngine:
         progress: Callable[[BuildStatus], None] = lambda status: None,
     ) -> None:
         self._serve, self._build, self._report = serve, build, progress
-        self._current: Engine | None = serve()
+        self._current: Engine = serve()
         self._serving = True
         self._ready: Engine | None = None
         self._lock = threading.Lock()
@@ -70,22 +70,24 @@ class SwappingEngine:
     @property
     def info(self) -> ModelInfo:
         """What the model says of itself."""
-        return self._engine().info
+        return self._current.info
 
     @property
     def backend(self) -> str:
         """Name of the runtime that serves now."""
-        return self._engine().backend
+        return self._current.backend
 
     @property
     def precision(self) -> str:
         """Arithmetic of the engine that serves now."""
-        return self._engine().precision
+        return self._current.precision
 
     def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         """Run the network; see :class:`magadepth_ros.engines.engine.Engine`."""
+        if self._closed.is_set():
+            raise EngineError('this engine is closed; open it again')
         self._change_over()
-        engine = self._engine()
+        engine = self._current
         if self._serving:
             return engine.infer(rgb, depth)
         try:
@@ -108,20 +110,14 @@ class SwappingEngine:
         self._thread.join()
         with self._lock:
             engines, self._ready = [self._ready, self._current], None
-        self._current = None
         for engine in engines:
             if engine is not None:
                 engine.close()
 
-    def _engine(self) -> Engine:
-        if self._current is None:
-            raise EngineError('this engine is closed; open it again')
-        return self._current
-
     def _change_over(self) -> None:
         with self._lock:
             ready, self._ready = self._ready, None
-        if ready is None or self._current is None:
+        if ready is None:
             return
         before, self._current, self._serving = self._current, ready, False
         _LOG.info('%s %s serves now instead of %s', ready.backend, ready.precision, before.backend)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from std_msgs.msg import Float64
 from std_srvs.srv import SetBool, Trigger
 
 from magadepth_ros.errors import DataError, MagadepthError
+from magadepth_ros.nodes.build_log import build_engine
 from magadepth_ros.nodes.camera import Camera
 from magadepth_ros.nodes.diagnostics import diagnostics
 from magadepth_ros.nodes.engine_keeper import EngineKeeper, OpenCompleter, open_completer
@@ -49,6 +51,7 @@ class CompletionNode(LifecycleNode):
         """Declare everything; ``opener`` makes the completer, ``options`` go to rclpy."""
         super().__init__('completion_node', **options)
         self.finished = False
+        self.exit_code = 0
         self._reporter = Reporter(self.get_logger())
         self._settings = declare(self)
         self._keeper = EngineKeeper(self._reporter, opener)
@@ -171,8 +174,14 @@ class CompletionNode(LifecycleNode):
     def _autostart(self) -> None:
         # A timer, so that the node's services are there while the engine opens.
         self._start_timer.cancel()
-        if self._settings.autostart and self.trigger_configure() == SUCCESS:
+        if self._settings.build_only:
+            threading.Thread(target=self._build, name='open-engine-only', daemon=True).start()
+        elif self._settings.autostart and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
+
+    def _build(self) -> None:
+        self.exit_code = build_engine(self._settings, self._reporter)
+        self.finished = True
 
     def _survive_invalid_transitions(self) -> None:
         # In rclpy a request for a transition that the state does not have raises out of spin().

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from magadepth_ros.engines.swapping import BUILDING, FAILED
 from magadepth_ros.nodes.camera import Camera
 from magadepth_ros.nodes.engine_keeper import EngineKeeper
 from magadepth_ros.nodes.parameters import NodeParameters
@@ -46,10 +47,15 @@ def _engine(
         status.message = f'engine failed, {parameters.on_failure}: {keeper.failed}'
     elif state == 'unconfigured' and reporter.last:
         status.level, status.message = DiagnosticStatus.ERROR, reporter.last
+    elif keeper.build.status is not None and keeper.build.status.state in (BUILDING, FAILED):
+        failed = keeper.build.status.state == FAILED
+        status.level = DiagnosticStatus.WARN if failed else DiagnosticStatus.OK
+        status.message = f'{status.message}; engine {keeper.build.summary}'
     values = {
         'state': state,
         'enabled': enabled,
         'engine': keeper.engine_name,
+        'build': keeper.build.summary,
         'model': parameters.model,
         'reopened': keeper.reopened,
         'last error': reporter.last or 'none',

@@ -11,11 +11,15 @@ from time import monotonic
 import numpy as np
 
 from magadepth_ros.completion.completer import Completer, Completion
+from magadepth_ros.engines import open_engine
+from magadepth_ros.engines.swapping import BuildStatus
 from magadepth_ros.errors import EngineError, MagadepthError
+from magadepth_ros.nodes.build_log import BuildLog
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
+from magadepth_ros.resources import find_model
 
-OpenCompleter = Callable[[NodeParameters], Completer]
+OpenCompleter = Callable[[NodeParameters, Callable[[BuildStatus], None]], Completer]
 
 _ON_RELOAD = ('model', 'backend', 'precision', 'threads')
 
@@ -24,16 +28,24 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 
 
-def open_completer(parameters: NodeParameters) -> Completer:
-    """Open the model that the parameters name."""
-    return Completer.open(
-        parameters.model,
+def open_completer(
+    parameters: NodeParameters, progress: Callable[[BuildStatus], None]
+) -> Completer:
+    """
+    Open the model that the parameters name, at once.
+
+    A TensorRT engine that is not in the cache is built in the background, of which ``progress``
+    is told, while OpenVINO serves.
+    """
+    engine = open_engine(
+        find_model(parameters.model),
         backend=parameters.backend,
         precision=parameters.precision,
         threads=parameters.threads,
         batch=len(parameters.camera_names()),
-        settings=parameters.completion(),
+        progress=progress,
     )
+    return Completer(engine, parameters.completion())
 
 
 class EngineKeeper:
@@ -53,6 +65,7 @@ class EngineKeeper:
         # Held for an assignment, so that `close` need not wait for an engine that hangs.
         self._swapping = threading.Lock()
         self._completer: Completer | None = None
+        self.build = BuildLog(reporter)
         self._parameters = NodeParameters()
         self._failures = 0
         self._generation = 0
@@ -107,10 +120,11 @@ class EngineKeeper:
         self._stop.clear()
         generation = self._generation
         outcome: list[BaseException | Completer] = []
+        build = BuildLog(self._reporter)
 
         def work() -> None:
             try:
-                outcome.append(self._warm(parameters))
+                outcome.append(self._warm(parameters, build))
             # Handed to the caller's thread, whatever a runtime raises.
             except BaseException as error:
                 outcome.append(error)
@@ -123,7 +137,7 @@ class EngineKeeper:
                 return False
         result = outcome[0]
         if isinstance(result, Completer):
-            return self._swap(result, parameters, generation)
+            return self._swap(result, parameters, build, generation)
         if isinstance(result, MagadepthError):
             raise result
         raise EngineError(f'the engine cannot be opened: {type(result).__name__}: {result}')
@@ -188,6 +202,7 @@ class EngineKeeper:
             # An engine that is being opened now comes too late.
             self._generation += 1
             completer, self._completer = self._completer, None
+            self.build.end()
         self._failures, self.failed, self._pause = 0, '', FIRST_PAUSE
         if completer is None:
             return
@@ -199,8 +214,8 @@ class EngineKeeper:
         if thread.is_alive():
             self._reporter.warn('close', 'the engine hangs; it is closed when it comes back')
 
-    def _warm(self, parameters: NodeParameters) -> Completer:
-        completer = self._opener(parameters)
+    def _warm(self, parameters: NodeParameters, build: BuildLog) -> Completer:
+        completer = self._opener(parameters, build)
         info = completer.engine.info
         rgb = np.full((info.height, info.width, 3), 127, np.uint8)
         depth = np.full(rgb.shape[:2], sum(completer.depth_range) / 2, np.float32)
@@ -210,29 +225,39 @@ class EngineKeeper:
             for count in range(1, len(parameters.camera_names()) + 1):
                 completer.complete_batch([(rgb, depth)] * count)
         except BaseException:
+            build.end()
             completer.close()
             raise
         return completer
 
-    def _swap(self, completer: Completer, parameters: NodeParameters, generation: int) -> bool:
-        with self._lock:
-            with self._swapping:
-                late = generation != self._generation
-                old = completer if late else self._completer
-                if not late:
-                    self._completer, self._parameters = completer, parameters
-                    self._failures, self.failed = 0, ''
-            if old is not None:
-                self._close(old)
+    def _swap(
+        self,
+        completer: Completer,
+        parameters: NodeParameters,
+        build: BuildLog,
+        generation: int,
+    ) -> bool:
+        with self._lock, self._swapping:
+            late = generation != self._generation
+            old = completer if late else self._completer
+            (build if late else self.build).end()
+            if not late:
+                self._completer, self._parameters, self.build = completer, parameters, build
+                self._failures, self.failed = 0, ''
+        if old is not None:
+            self._close(old)
         return not late
 
     def _close(self, completer: Completer) -> None:
+        # Nobody takes up a completer that was replaced: once the frame in work is done, it is
+        # free. Frames go on meanwhile, as an engine that is still being built stops slowly.
         with self._lock:
-            try:
-                completer.close()
-            # A runtime that broke may break again on closing; it is let go all the same.
-            except Exception as error:
-                self._reporter.warn('close', f'closing the engine: {error}')
+            pass
+        try:
+            completer.close()
+        # A runtime that broke may break again on closing; it is let go all the same.
+        except Exception as error:
+            self._reporter.warn('close', f'closing the engine: {error}')
 
     def _count_failure(self, error: Exception) -> None:
         self._failures += 1
@@ -241,6 +266,7 @@ class EngineKeeper:
             return
         with self._swapping:
             completer, self._completer = self._completer, None
+            self.build.end()
         if completer is not None:
             self._close(completer)
         if self._opening is None or not self._opening.is_alive():
@@ -256,8 +282,9 @@ class EngineKeeper:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
             if self._stop.wait(max(0.0, until - monotonic())):
                 return
+            build = BuildLog(self._reporter)
             try:
-                completer = self._warm(self._parameters)
+                completer = self._warm(self._parameters, build)
             except Exception as error:
                 self.failed = str(error) or type(error).__name__
                 self._reporter.error(
@@ -268,9 +295,10 @@ class EngineKeeper:
             with self._swapping:
                 late = generation != self._generation or self._completer is not None
                 if not late:
-                    self._completer = completer
+                    self._completer, self.build = completer, build
                     self.reopened += 1
             if late:
+                build.end()
                 completer.close()
             # ``failed`` and the pause are reset by the first frame that goes well.
             return

@@ -112,6 +112,9 @@ class NodeParameters:
         ON_CONFIGURE,
     )
     autostart: bool = _p(True, 'Configure and activate by itself at the start.', ON_CONFIGURE)
+    build_only: bool = _p(
+        False, 'Build the TensorRT engine of the model for this machine, then exit.', ON_CONFIGURE
+    )
     diagnostics_period: float = _p(
         1.0, 'Seconds between /diagnostics messages.', ON_CONFIGURE, (0.1, 60.0)
     )

@@ -24,13 +24,13 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
     """
     Make a node and spin it until SIGINT, SIGTERM or its own end.
 
-    A node ends itself by an attribute ``finished`` that is true, and releases what it holds in a
-    method ``release``; both are optional.
+    A node ends itself by an attribute ``finished`` that is true, with its ``exit_code``, and
+    releases what it holds in a method ``release``; all are optional.
 
     Returns
     -------
     int
-        exit code: 0 after a signal, 2 when the node could not be made.
+        exit code: 0 after a signal, the node's own after its end, 2 when it could not be made.
 
     """
     use_shipped_profile()
@@ -44,6 +44,7 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
         executor.add_node(node)
         while rclpy.ok() and not getattr(node, 'finished', False):
             _spin_once(executor, node)
+        code = getattr(node, 'exit_code', 0)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except MagadepthError as error:

@@ -13,7 +13,8 @@ import numpy as np
 from std_msgs.msg import Header
 
 from magadepth_ros.completion.completer import Completion
-from magadepth_ros.errors import EncodingError, EngineError
+from magadepth_ros.completion.fit import at_size_of
+from magadepth_ros.errors import DataError, EncodingError, EngineError
 from magadepth_ros.nodes.camera import Camera
 from magadepth_ros.nodes.engine_keeper import EngineKeeper
 from magadepth_ros.nodes.inputs import read_depth, read_rgb
@@ -155,7 +156,7 @@ class Worker:
         try:
             rgb, depth = read_rgb(pair.rgb), read_depth(pair.depth)
             rgb = at_size_of(rgb, depth)
-        except EncodingError as error:
+        except (DataError, EncodingError) as error:
             camera.counters.refused += 1
             self._reporter.warn(
                 f'message{camera.checks.label}',
@@ -198,28 +199,6 @@ class Worker:
         )
         camera.checks.pixels(frame.rgb, completion.measured_share)
         self._publish_times(latency_ms, processing_ms)
-
-
-def at_size_of(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """
-    Bring (H, W, 3) RGB to the size of (h, w) depth, whose pixels are the measurements.
-
-    Raises
-    ------
-    EncodingError
-        the pictures have different shapes, so the depth is not aligned to the colour image.
-
-    """
-    if rgb.shape[:2] == depth.shape:
-        return rgb
-    (height, width), (h, w) = rgb.shape[:2], depth.shape
-    if abs(width * h - height * w) > max(width, height):
-        raise EncodingError(
-            f'RGB is {width}x{height} and depth {w}x{h}: expected one size, or sizes of the same '
-            'shape; switch depth alignment on in the camera driver and use its aligned topic'
-        )
-    smaller = h < height
-    return cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
 
 
 def measured_only(depth: np.ndarray, depth_range: tuple[float, float]) -> Completion:

@@ -128,6 +128,9 @@ def test_rgb_is_averaged_over_its_area(size):
 
 def test_rgb_of_another_size_is_brought_to_the_depth_and_of_another_shape_refused():
     depth = np.zeros((48, 64), np.float32)
-    assert at_size_of(np.zeros((96, 128, 3), np.uint8), depth).shape == (48, 64, 3)
-    with pytest.raises(DataError, match='128x72'):
+    same = np.zeros((48, 64, 3), np.uint8)
+    assert at_size_of(same, depth) is same
+    for height, width in ((96, 128), (24, 32)):
+        assert at_size_of(np.zeros((height, width, 3), np.uint8), depth).shape == same.shape
+    with pytest.raises(DataError, match=r'128x72.*64x48.*alignment'):
         at_size_of(np.zeros((72, 128, 3), np.uint8), depth)

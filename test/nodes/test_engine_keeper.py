@@ -47,7 +47,7 @@ class Shop:
         self.gate = threading.Event()
         self.gate.set()
 
-    def __call__(self, parameters: NodeParameters) -> Completer:
+    def __call__(self, parameters: NodeParameters, progress) -> Completer:
         self.gate.wait(30)
         if self.error is not None:
             raise self.error

@@ -1,25 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arrays around an inference: sizes that differ, and what goes out without an engine."""
+"""What goes out without an engine, and how often."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from magadepth_ros.errors import EncodingError
 from magadepth_ros.nodes.outputs import _next
-from magadepth_ros.nodes.worker import at_size_of, measured_only
-
-
-def test_the_picture_follows_the_depth_and_not_the_other_way():
-    rgb = np.zeros((480, 640, 3), np.uint8)
-    assert at_size_of(rgb, np.zeros((480, 640), np.float32)) is rgb
-    assert at_size_of(rgb, np.zeros((240, 320), np.float32)).shape == (240, 320, 3)
-    assert at_size_of(rgb, np.zeros((960, 1280), np.float32)).shape == (960, 1280, 3)
-    wide = np.zeros((720, 1280, 3), np.uint8)
-    assert at_size_of(wide, np.zeros((360, 640), np.float32)).shape == (360, 640, 3)
-    with pytest.raises(EncodingError, match=r'1280x720.*640x576.*alignment'):
-        at_size_of(wide, np.zeros((576, 640), np.float32))
+from magadepth_ros.nodes.worker import measured_only
 
 
 def test_without_an_engine_only_plausible_measurements_go_out():

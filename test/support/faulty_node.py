@@ -53,12 +53,12 @@ class FaultyEngine:
         self._engine.close()
 
 
-def faulty(parameters: NodeParameters) -> Completer:
+def faulty(parameters: NodeParameters, progress) -> Completer:
     """Open as the node does; not at all while broken, slowly with FAULT=slow_open:S."""
     kind, _, value = FAULT.partition(':')
     if kind == 'slow_open':
         time.sleep(float(value))
-    completer = open_completer(parameters)
+    completer = open_completer(parameters, progress)
     completer.engine = FaultyEngine(completer.engine)
     return completer
 
