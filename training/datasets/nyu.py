@@ -12,7 +12,6 @@ import numpy as np
 from scipy.io import loadmat
 
 from magadepth_ros.errors import DataError
-from magadepth_training.datasets.hiding import keep_points
 from magadepth_training.datasets.sample import Sample
 
 LABELED = 'nyu_depth_v2_labeled.mat'
@@ -144,3 +143,12 @@ class NyuSource:
             f'{self.path}: cannot be read, probably cut short ({str(error).splitlines()[0]}); '
             f'download it again (2.8 GB) from {HOME}'
         )
+
+
+def keep_points(depth: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a copy of (H, W) depth with all but ``count`` random measured pixels set to 0."""
+    measured = np.flatnonzero(depth > 0)
+    chosen = rng.choice(measured, min(count, measured.size), replace=False)
+    sparse = np.zeros(depth.size, depth.dtype)
+    sparse[chosen] = depth.ravel()[chosen]
+    return sparse.reshape(depth.shape)
