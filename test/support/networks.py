@@ -53,11 +53,11 @@ def frames(batch: int = 2, height: int = HEIGHT, width: int = WIDTH) -> tuple[Te
     return rgb, depth
 
 
-def trained(network: nn.Module, spread: float = 0.05) -> nn.Module:
-    """Shake all weights and running means, so that no part of the network is idle; eval mode."""
+def shaken(network: nn.Module, spread: float = 0.1) -> nn.Module:
+    """Change all weights and running means, so that no part of the network is idle; eval mode."""
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for tensor in (*network.parameters(), *network.buffers()):
             if tensor.is_floating_point():
-                tensor += spread * torch.rand(tensor.shape, generator=generator)
+                tensor += spread * (torch.rand(tensor.shape, generator=generator) - 0.5)
     return network.eval()

@@ -84,7 +84,7 @@ def test_gradients_reach_every_parameter():
     masked = DepthEncoder(1, CHANNELS, (3, 5, 7), MagaConv)
     colour = ColourEncoder(3, CHANNELS)
     # A hole so large that every layer still sees a part of it: else its epsilon cannot learn.
-    missing = torch.zeros(2, 1, 64, 96)
+    missing = (torch.rand(2, 1, 64, 96) < 0.1).float()
     missing[..., 24:] = 1
 
     depths = masked(torch.rand(2, 1, 64, 96) * (1 - missing), missing)
