@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 
 from magadepth_ros.errors import DataError
+from magadepth_ros.files import write_result
 
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _JPEG_SIGNATURE = b'\xff\xd8\xff'
@@ -64,14 +64,7 @@ def write_depth_png(path: str | Path, depth_m: np.ndarray, depth_scale: float = 
     ok, encoded = cv2.imencode('.png', np.where(known, units, 0).astype(np.uint16))
     if not ok:
         raise DataError(f'{path}: depth of shape {depth_m.shape} could not be encoded as PNG')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        temporary.write_bytes(encoded.tobytes())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DataError(f'{path}: cannot be written: {error.strerror}') from None
+    write_result(path, encoded.tobytes())
 
 
 def decode(path: Path, flags: int) -> np.ndarray:

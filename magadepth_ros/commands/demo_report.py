@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ import numpy as np
 from magadepth_ros import __version__
 from magadepth_ros.completion.colorize import colorize
 from magadepth_ros.errors import DataError
+from magadepth_ros.files import write_result
+from magadepth_ros.machine import cores, processor
 
 if TYPE_CHECKING:
     from magadepth_ros.nodes.demo_watcher import Snapshot, Watcher
@@ -68,18 +69,14 @@ def summarise(watcher: Watcher, facts: dict[str, Any]) -> dict[str, Any]:
         'version': __version__,
         'ros_distro': os.environ.get('ROS_DISTRO') or 'wheels',
         'rmw': _rmw(),
-        'processor': _processor(),
-        'cores': len(os.sched_getaffinity(0))
-        if hasattr(os, 'sched_getaffinity')
-        else os.cpu_count(),
+        'processor': processor(),
+        'cores': cores(),
     }
 
 
 def write_summary(path: Path, summary: dict[str, Any]) -> None:
     """Write it whole or not at all."""
-    temporary = path.with_name(f'.{path.name}.part')
-    temporary.write_text(json.dumps(summary, indent=2) + '\n', encoding='utf-8')
-    os.replace(temporary, path)
+    write_result(path, json.dumps(summary, indent=2) + '\n')
 
 
 def write_preview(path: Path, snapshot: Snapshot) -> None:
@@ -118,9 +115,7 @@ def write_preview(path: Path, snapshot: Snapshot) -> None:
     done, data = cv2.imencode('.png', np.hstack(panels)[:, :, ::-1])
     if not done:
         raise DataError(f'{path}: the picture could not be encoded')
-    temporary = path.with_name(f'.{path.name}.part')
-    temporary.write_bytes(data.tobytes())
-    os.replace(temporary, path)
+    write_result(path, data.tobytes())
 
 
 def table(summary: dict[str, Any]) -> str:
@@ -178,12 +173,3 @@ def _rmw() -> str:
     import rclpy
 
     return rclpy.get_rmw_implementation_identifier()
-
-
-def _processor() -> str:
-    try:
-        lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
-    return names[0] if names else platform.machine()

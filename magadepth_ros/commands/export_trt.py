@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from magadepth_ros.errors import DataError, MagadepthError, ModelError
+from magadepth_ros.files import write_result
+from magadepth_ros.tables import align
 
 _COLUMNS = (
     'model', 'precision', 'builder', 'layers', 'share', 'MiB', 'build s', 'worst', 'engine run'
@@ -106,8 +108,7 @@ def run(args: argparse.Namespace) -> int:
             rows += [_one(onnx, precision, args) for precision in args.precision]
     _print_table(rows)
     if args.json is not None:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(rows, indent=2) + '\n', encoding='utf-8')
+        write_result(args.json, json.dumps(rows, indent=2) + '\n')
     return 2 if any('error' in row for row in rows) else 0
 
 
@@ -230,10 +231,7 @@ def _say(text: str) -> None:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    cells = [_COLUMNS] + [_cells(row) for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(_COLUMNS))]
-    for line in cells:
-        print('  '.join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
+    print(align([_COLUMNS] + [_cells(row) for row in rows], left=len(_COLUMNS)))
     for row in rows:
         if row.get('engine') or row.get('onnx'):
             print(row.get('engine') or row['onnx'])

@@ -41,7 +41,7 @@ class Completion:
         share of the pixels that came with a usable measurement, 0..1; at 0 the prediction has
         nothing metric to hold on to.
     timings:
-        milliseconds per stage: fit, infer, restore, merge.
+        milliseconds per stage: fit, infer, restore, confidence, merge.
 
     """
 
@@ -195,6 +195,7 @@ class Completer:
         if settings.keep_measured:
             followed = follow_measured(predicted, frame.small_depth)
         restored = restore_depth(followed, frame.small_rgb, frame.rgb, self._buffers)
+        restored_at = perf_counter()
         if prediction.log_variance is not None:
             small = confidence_from_log_variance(
                 prediction.log_variance[index, 0][geo.inner], predicted
@@ -204,7 +205,7 @@ class Completer:
         confidence = restore_smooth(
             small, frame.valid.shape, self._buffers.take(frame.valid.shape)
         )
-        restored_at = perf_counter()
+        confident_at = perf_counter()
         valid = frame.valid
         if settings.replace_outliers:
             valid = valid & ~find_outliers(
@@ -230,7 +231,8 @@ class Completer:
                 'fit': frame.fit_ms,
                 'infer': infer_ms,
                 'restore': (restored_at - start) * 1e3,
-                'merge': (merged_at - restored_at) * 1e3,
+                'confidence': (confident_at - restored_at) * 1e3,
+                'merge': (merged_at - confident_at) * 1e3,
             },
         )
 

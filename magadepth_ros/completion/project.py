@@ -10,8 +10,8 @@ POINT_STEP = 16
 """
 Bytes of a point: x, y, z as float32 at 0, 4, 8 and rgb packed at 12.
 
-Sixteen bytes have no gap to fill and send a third less than PCL's own 32-byte layout; a subscriber
-finds the fields by their offsets, so both are read alike.
+Sixteen bytes have no gap to fill and are half of PCL's own 32-byte layout; a subscriber finds the
+fields by their offsets, so both are read alike.
 """
 
 FIELDS = (('x', 0), ('y', 4), ('z', 8), ('rgb', 12))

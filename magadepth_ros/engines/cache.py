@@ -23,6 +23,7 @@ from typing import Any
 from magadepth_ros.engines.engine import ModelInfo
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.errors import EngineError
+from magadepth_ros.files import write_atomically
 
 SIDECAR_FORMAT = 1
 PORTABLE_GPU = 'portable'
@@ -197,19 +198,6 @@ def store_engine(
             'set XDG_CACHE_HOME to a folder that can be written'
         ) from error
     return EngineFile(data, info, key, report, path)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there either whole or not at all."""
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        with temporary.open('wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

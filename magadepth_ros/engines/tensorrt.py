@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from magadepth_ros.engines.arrays import as_inputs
-from magadepth_ros.engines.cache import EngineFile, write_atomically
+from magadepth_ros.engines.cache import EngineFile
 from magadepth_ros.engines.cuda_driver import CudaDriver
 from magadepth_ros.engines.engine import Prediction
 from magadepth_ros.engines.metadata import INPUTS, OPTIONAL_OUTPUT, OUTPUT
 from magadepth_ros.engines.tensorrt_library import TensorRtLibrary
 from magadepth_ros.errors import EngineError
+from magadepth_ros.files import write_atomically
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from magadepth_ros.engines.cache import write_atomically
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.tensorrt_library import TensorRtLibrary
 from magadepth_ros.errors import EngineError, MagadepthError
+from magadepth_ros.files import write_atomically
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and how much of it is done, 0..1."""

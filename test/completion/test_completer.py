@@ -59,7 +59,7 @@ def test_every_missing_pixel_is_filled_and_every_measured_kept(size, log_varianc
     assert (result.confidence[measured] == 1.0).all()
     assert (result.confidence[~measured] > 0).all() and (result.confidence <= 1).all()
     assert result.measured_share == pytest.approx(measured.mean())
-    assert set(result.timings) == {'fit', 'infer', 'restore', 'merge'}
+    assert set(result.timings) == {'fit', 'infer', 'restore', 'confidence', 'merge'}
 
 
 @pytest.mark.parametrize('sentinel', [0.0, np.nan, np.inf, -np.inf, -1.0, 0.19, 8.1, 65.535, 1e30])

@@ -6,12 +6,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from magadepth_ros.errors import DataError
+from magadepth_ros.files import write_result
+from magadepth_ros.tables import align
 from magadepth_training.evaluation.metrics import NAMES
 from magadepth_training.evaluation.regions import REGIONS
 
@@ -61,7 +61,7 @@ def table(rows: Sequence[dict[str, Any]], target_made_by: str = '') -> str:
             value = (row.get(region, {}) if region else row).get(figure)
             cells.append('-' if value is None else format(value, form))
         lines.append(cells)
-    text = _align(lines)
+    text = align(lines)
     sensors = sorted({sensor for row in rows for sensor in row['sensors']})
     if len(sensors) > 1:
         lines = [['RMSE m (REL)', *sensors]]
@@ -69,7 +69,7 @@ def table(rows: Sequence[dict[str, Any]], target_made_by: str = '') -> str:
             fills = [row['sensors'].get(sensor, {}).get('fill') for sensor in sensors]
             cells = [f'{f["rmse"]:.4f} ({f["rel"]:.4f})' if f else '-' for f in fills]
             lines.append([row['name'], *cells])
-        text += '\n\n' + _align(lines)
+        text += '\n\n' + align(lines)
     if target_made_by and any(row['name'] == target_made_by for row in rows):
         text += '\n' + CEILING_NOTE
     return text
@@ -80,7 +80,7 @@ def write_json(
 ) -> None:
     """Write ``{"data", "target_made_by", "rows": [...]}`` at once; DataError if it cannot."""
     content = {'data': data, 'target_made_by': target_made_by, 'rows': list(rows)}
-    _write(path, (json.dumps(content, indent=1) + '\n').encode())
+    write_result(path, json.dumps(content, indent=1) + '\n')
 
 
 def write_csv(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -102,7 +102,7 @@ def write_csv(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
                 line |= {key: row[key] for key in ('frames', 'frames_scored')}
                 line |= {key: f'{row[key]:.6g}' for key in _SINGLE if key in row}
             writer.writerow(line)
-    _write(path, text.getvalue().encode())
+    write_result(path, text.getvalue())
 
 
 def _groups(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -110,26 +110,3 @@ def _groups(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for kind, groups in (('sensor', row['sensors']), ('scene', row['scenes'])):
         for name, errors in groups.items():
             yield f'{kind}:{name}', errors
-
-
-def _align(lines: list[list[str]]) -> str:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return '\n'.join(
-        '  '.join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
-
-
-def _write(path: str | Path, content: bytes) -> None:
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DataError(f'{path}: cannot be written: {error.strerror}') from None

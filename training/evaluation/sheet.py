@@ -10,6 +10,7 @@ import numpy as np
 
 from magadepth_ros.completion.colorize import colorize
 from magadepth_ros.errors import DataError
+from magadepth_ros.files import write_result
 from magadepth_training.datasets.sample import Sample
 
 CELL_WIDTH_PX = 280
@@ -71,12 +72,11 @@ class ContactSheet:
             cv2.copyMakeBorder(line, 0, 0, 0, width - line.shape[1], cv2.BORDER_CONSTANT)
             for line in self._lines
         ]
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         picture = cv2.cvtColor(np.vstack(lines), cv2.COLOR_RGB2BGR)
         ok, encoded = cv2.imencode('.png', picture)
         if not ok:
             raise DataError(f'{path}: the contact sheet could not be encoded')
-        Path(path).write_bytes(encoded.tobytes())
+        write_result(path, encoded.tobytes())
 
 
 def _error(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:

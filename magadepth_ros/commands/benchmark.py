@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``magadepth benchmark``: how long models, and other methods, take on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from magadepth_ros.commands.benchmark_report import (
+    machine_facts,
+    read_report,
+    to_markdown,
+    to_text,
+    write_plot,
+)
+from magadepth_ros.commands.benchmark_timing import (
+    SLOW_MS,
+    Candidate,
+    measure,
+    method_candidate,
+    model_candidate,
+)
+from magadepth_ros.commands.progress import Progress
+from magadepth_ros.completion import Completer
+from magadepth_ros.errors import EngineError, ModelError
+from magadepth_ros.files import write_result
+from magadepth_ros.resources import model_names
+from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
+
+PEERS = ('nearest', 'telea', 'navier_stokes', 'ip_basic', 'joint_bilateral', 'levin')
+FRAMES = 4
+
+_DESCRIPTION = f"""\
+Measure milliseconds per frame on simulated frames: of each stage of the library (fit to the
+network's input, infer, restore the camera's pixels, confidence, merge with what was measured,
+project to a cloud) and, with --peers, of classical methods. All take turns on the same frames, so
+that a disturbance meets each; figures are medians, and the ratio is the median over the rounds of
+the time divided by that of the first model. What takes longer than {SLOW_MS / 1e3:g} s runs in three
+rounds only.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add ``benchmark`` to the parser of the ``magadepth`` command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        'benchmark',
+        help='measure the speed of models on this machine',
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('--models', nargs='+', default=[], metavar='MODEL', help='default: all that are installed')
+    add('--backends', nargs='+', default=['auto'], metavar='B', help='openvino, tensorrt, torch')
+    add('--precisions', nargs='+', default=['auto'], metavar='P', help='fp32, bf16, fp16, int8')
+    add(
+        '--sizes',
+        nargs='+',
+        type=_size,
+        default=[(640, 480), (848, 480), (1280, 720)],
+        metavar='WxH',
+        help='of the frames [px] (default 640x480 848x480 1280x720)',
+    )
+    add(
+        '--peers',
+        nargs='*',
+        default=None,
+        metavar='NAME',
+        help=f'measure these too (without names: {", ".join(PEERS)}); needs the train extra',
+    )
+    add('--repeats', type=_positive, default=30, metavar='N', help='rounds (default 30)')
+    add('--threads', type=int, default=0, metavar='N', help='CPU threads, 0 = all')
+    add('--json', type=Path, metavar='FILE', help='write all figures, machine and versions')
+    add('--plot', type=Path, metavar='FILE', help='write bars (PNG or SVG); needs matplotlib')
+    add('--markdown', type=Path, metavar='FILE', help='write the tables as a page')
+    add('--from-json', type=Path, metavar='FILE', help='measure nothing, report on this file')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the table, write the files; 2 where a model could not be opened."""
+    report = read_report(args.from_json) if args.from_json else _measure(args)
+    print(to_text(report))
+    if args.json:
+        write_result(args.json, json.dumps(report, indent=1) + '\n')
+    if args.markdown:
+        write_result(args.markdown, to_markdown(report))
+    if args.plot:
+        write_plot(args.plot, report)
+    return 2 if report['errors'] else 0
+
+
+def _measure(args: argparse.Namespace) -> dict[str, Any]:
+    names = args.models or model_names()
+    if not names:
+        raise ModelError('no model is installed; name a file: --models FILE.onnx')
+    peers = _peers(args.peers)
+    if args.threads:
+        cv2.setNumThreads(args.threads)
+    completers, errors = _open(names, args)
+    if not completers:
+        raise EngineError('nothing to measure: ' + '; '.join(errors))
+    rows: list[dict[str, Any]] = []
+    try:
+        with Progress(len(args.sizes) * args.repeats, 'rounds') as progress:
+            for width, height in args.sizes:
+                camera = simulated_intrinsics(width, height)
+                candidates = [model_candidate(n, c, camera) for n, c in completers]
+                frames = simulated_frames(width, height, FRAMES)
+                rows += measure(candidates + peers, frames, args.repeats, progress.advance)
+    finally:
+        for _, completer in completers:
+            completer.close()
+    return {
+        **machine_facts(args.threads),
+        'command': shlex.join(['magadepth', *sys.argv[1:]]),
+        'repeats': args.repeats,
+        'rows': rows,
+        'errors': errors,
+    }
+
+
+def _open(
+    names: list[str], args: argparse.Namespace
+) -> tuple[list[tuple[str, Completer]], list[str]]:
+    completers: list[tuple[str, Completer]] = []
+    errors = []
+    for name in names:
+        for backend in args.backends:
+            for precision in args.precisions:
+                try:
+                    completer = Completer.open(name, backend, precision, args.threads)
+                except EngineError as error:
+                    errors.append(f'{name} {backend} {precision}: {error}')
+                    continue
+                completers.append((Path(name).stem, completer))
+    return completers, errors
+
+
+def _peers(names: list[str] | None) -> list[Candidate]:
+    if names is None:
+        return []
+    from magadepth_training.evaluation.baselines import select_baselines
+
+    chosen: dict[str, Callable[..., Any]] = select_baselines(list(names or PEERS))
+    return [method_candidate(name, function) for name, function in chosen.items()]
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r'(\d+)x(\d+)', text)
+    if match is None or min(map(int, match.groups())) < 16:
+        raise argparse.ArgumentTypeError(f'{text!r}: expected WIDTHxHEIGHT, such as 640x480')
+    return int(match[1]), int(match[2])
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text!r}: expected a number from 1 on')
+    return value

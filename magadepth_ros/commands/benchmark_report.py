@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Show what `magadepth benchmark` measured: text, a Markdown page, bars."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from magadepth_ros.commands.benchmark_timing import STAGES
+from magadepth_ros.errors import DataError
+from magadepth_ros.files import write_result
+from magadepth_ros.machine import cores, processor, versions
+from magadepth_ros.tables import align, markdown_table
+
+FORMAT = 1
+
+_HEAD = ('method', 'runtime', 'ms', 'p95', 'ratio', *STAGES)
+
+
+def machine_facts(threads: int) -> dict[str, Any]:
+    """Return where and when it is measured; ``threads`` 0 stands for all cores."""
+    return {
+        'format': FORMAT,
+        'date': datetime.now(timezone.utc).strftime('%Y-%m-%d'),
+        'machine': {
+            'processor': processor(),
+            'cores': cores(),
+            'threads': threads or cores(),
+            'system': f'{platform.system()} {platform.machine()}',
+        },
+        'versions': versions(),
+    }
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """Read what ``--json`` wrote; DataError where it is something else."""
+    try:
+        report = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise DataError(f'{path}: cannot be read: {error}') from None
+    if not isinstance(report, dict) or report.get('format') != FORMAT:
+        raise DataError(f'{path}: expected a file that `magadepth benchmark --json` wrote')
+    return report
+
+
+def to_text(report: dict[str, Any]) -> str:
+    """Lay it out for a terminal."""
+    blocks = [
+        f'{width}x{height}\n{align([_HEAD, *_cells(rows)], left=2)}'
+        for (width, height), rows in _by_size(report)
+    ]
+    notes = [_where(report), *(f'not measured: {error}' for error in report['errors'])]
+    return '\n\n'.join([*blocks, '\n'.join(notes)])
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    """Write the page ``docs/performance.md``."""
+    parts = [
+        '# Performance',
+        'Milliseconds per frame of the library alone, without ROS: median and 95th percentile of '
+        f'{report["repeats"]} rounds in which all methods took turns on the same simulated '
+        'frames. *ratio* is the median over the rounds of the time divided by that of the first '
+        'row. The stages add up to *ms*, but for *cloud*, which comes on top where somebody '
+        'subscribes to it. Classical methods have no stages; what takes longer than half a '
+        'second was measured in three rounds.',
+        f'{_where(report)}. Made by:',
+        f'```sh\n{report["command"]}\n```',
+    ]
+    for (width, height), rows in _by_size(report):
+        table = markdown_table([_HEAD, *_cells(rows)], left=2)
+        parts += [f'## {width} x {height}', table]
+    return '\n\n'.join(parts) + '\n'
+
+
+def write_plot(path: Path, report: dict[str, Any]) -> None:
+    """Draw the stages as stacked bars, one picture per size, peers as one bar."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    sizes = _by_size(report)
+    count = max(len(rows) for _, rows in sizes)
+    figure, axes = plt.subplots(
+        len(sizes), 1, figsize=(8, (0.35 * count + 1.0) * len(sizes)), squeeze=False
+    )
+    for axis, ((width, height), rows) in zip(axes[:, 0], sizes):
+        names = [f'{row["name"]} ({row["runtime"]})' for row in rows]
+        left = [0.0] * len(rows)
+        for stage in (*STAGES, 'whole'):
+            widths = [_bar(row, stage) for row in rows]
+            if any(widths):
+                axis.barh(names, widths, left=left, label=stage)
+            left = [a + b for a, b in zip(left, widths)]
+        axis.set_title(f'{width} x {height}')
+        axis.set_xlabel('ms per frame')
+        # One slow method would press all others to the axis: it runs out of the picture.
+        axis.set_xlim(0, min(1.1 * max(left), 3.0 * sorted(left)[len(left) // 2]))
+        axis.invert_yaxis()
+    axes[0, 0].legend(ncols=4, fontsize='small')
+    figure.tight_layout()
+    picture = io.BytesIO()
+    try:
+        figure.savefig(picture, format=path.suffix.lstrip('.') or 'png')
+    except ValueError as error:
+        raise DataError(f'{path}: {error}') from None
+    finally:
+        plt.close(figure)
+    write_result(path, picture.getvalue())
+
+
+def _bar(row: dict[str, Any], stage: str) -> float:
+    if stage == 'whole':
+        return 0.0 if row['stages'] else row['ms']
+    return row['stages'].get(stage, 0.0)
+
+
+def _by_size(
+    report: dict[str, Any],
+) -> list[tuple[tuple[int, int], list[dict[str, Any]]]]:
+    sizes = list(dict.fromkeys(tuple(row['size']) for row in report['rows']))
+    return [(size, [r for r in report['rows'] if tuple(r['size']) == size]) for size in sizes]
+
+
+def _cells(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        (
+            row['name'],
+            row['runtime'],
+            f'{row["ms"]:.1f}',
+            f'{row["p95_ms"]:.1f}',
+            f'{row["ratio"]:.2f}',
+            *(f'{row["stages"][s]:.1f}' if s in row['stages'] else '' for s in STAGES),
+        )
+        for row in rows
+    ]
+
+
+def _where(report: dict[str, Any]) -> str:
+    machine = report['machine']
+    software = ', '.join(f'{name} {value}' for name, value in report['versions'].items())
+    return (
+        f'{machine["processor"]}, {machine["threads"]} of {machine["cores"]} cores, '
+        f'{machine["system"]}; {software}; {report["date"]}'
+    )

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time methods in turns on the same frames: medians per stage, ratios round by round."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from magadepth_ros.completion import Completer
+from magadepth_ros.completion.project import CloudProjector
+
+STAGES = ('fit', 'infer', 'restore', 'confidence', 'merge', 'cloud')
+SLOW_MS = 500.0
+SLOW_ROUNDS = 3
+
+Frame = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """
+    Something that completes depth.
+
+    ``run(rgb, depth)`` returns milliseconds: ``complete`` for the depth, and its stages if known.
+    """
+
+    name: str
+    kind: str
+    runtime: str
+    run: Callable[[np.ndarray, np.ndarray], dict[str, float]]
+
+
+def model_candidate(
+    name: str, completer: Completer, camera: tuple[float, float, float, float]
+) -> Candidate:
+    """Wrap a model: every stage, and the cloud that a node would make of the result."""
+    projector = CloudProjector()
+
+    def run(rgb: np.ndarray, depth: np.ndarray) -> dict[str, float]:
+        start = perf_counter()
+        completion = completer.complete(rgb, depth)
+        completed = perf_counter()
+        projector.project(completion.depth, rgb, camera)
+        cloud = (perf_counter() - completed) * 1e3
+        return {**completion.timings, 'complete': (completed - start) * 1e3, 'cloud': cloud}
+
+    engine = completer.engine
+    return Candidate(name, 'model', f'{engine.backend} {engine.precision}', run)
+
+
+def method_candidate(
+    name: str, function: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> Candidate:
+    """Wrap a classical method, ``function(rgb, depth)`` as the baselines are."""
+
+    def run(rgb: np.ndarray, depth: np.ndarray) -> dict[str, float]:
+        start = perf_counter()
+        function(rgb, depth)
+        return {'complete': (perf_counter() - start) * 1e3}
+
+    return Candidate(name, 'peer', 'CPU', run)
+
+
+def measure(
+    candidates: Sequence[Candidate],
+    frames: Sequence[Frame],
+    repeats: int,
+    advance: Callable[[], None] = lambda: None,
+) -> list[dict[str, Any]]:
+    """
+    Let all complete the same frame, round after round, and return a row for each.
+
+    Parameters
+    ----------
+    candidates:
+        the first one is what the ratios are taken to.
+    frames:
+        (rgb, depth) of one size, gone through in a circle.
+    repeats:
+        rounds that count, after one that does not; slow ones take part in the first three.
+    advance:
+        called after every round.
+
+    Returns
+    -------
+    list of dict
+        name, kind, runtime, size [px], rounds, ``ms`` (median, also ``p95_ms``), ``stages`` with
+        the median of each [ms], and ``ratio``.
+
+    """
+    taken: list[list[dict[str, float]]] = [[] for _ in candidates]
+    slow = [candidate.run(*frames[0])['complete'] > SLOW_MS for candidate in candidates]
+    for count in range(repeats):
+        frame = frames[count % len(frames)]
+        for candidate, times, is_slow in zip(candidates, taken, slow):
+            if not is_slow or count < SLOW_ROUNDS:
+                times.append(candidate.run(*frame))
+        advance()
+    height, width = frames[0][1].shape
+    first = [times['complete'] for times in taken[0]]
+    return [
+        {
+            'name': candidate.name,
+            'kind': candidate.kind,
+            'runtime': candidate.runtime,
+            'size': [width, height],
+            'rounds': len(times),
+            **_figures(times, first),
+        }
+        for candidate, times in zip(candidates, taken)
+    ]
+
+
+def _figures(times: list[dict[str, float]], first: list[float]) -> dict[str, Any]:
+    whole = [time['complete'] for time in times]
+    return {
+        'ms': round(statistics.median(whole), 3),
+        'p95_ms': round(float(np.percentile(whole, 95)), 3),
+        'stages': {
+            stage: round(statistics.median(time[stage] for time in times), 3)
+            for stage in STAGES
+            if stage in times[0]
+        },
+        # Of the same round: what disturbed one has met the other as well.
+        'ratio': round(statistics.median(a / b for a, b in zip(whole, first)), 3),
+    }

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write files that are there either whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from magadepth_ros.errors import DataError
+
+
+def write_atomically(path: Path, data: bytes, sync: bool = True) -> None:
+    """Replace ``path`` at once, with ``sync`` also across a power cut; OSError where it cannot."""
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        with temporary.open('wb') as file:
+            file.write(data)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_result(path: str | Path, data: bytes | str) -> None:
+    """Write a result, text as UTF-8, and make its folder; DataError where it cannot."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data.encode() if isinstance(data, str) else data, sync=False)
+    except OSError as error:
+        raise DataError(f'{path}: cannot be written: {error.strerror}') from None

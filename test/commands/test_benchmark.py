@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``magadepth benchmark``: what is in its table and files, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from support.models import write_tiny_model
+
+from magadepth_ros.commands.benchmark_timing import Candidate, measure
+from magadepth_ros.commands.main import main
+
+pytest.importorskip('openvino', reason='models are measured on OpenVINO')
+
+STAGES = {'fit', 'infer', 'restore', 'confidence', 'merge', 'cloud'}
+
+
+@pytest.fixture
+def model(tmp_path):
+    return str(write_tiny_model(tmp_path / 'tiny.onnx', 48, 64))
+
+
+def test_models_and_peers_in_one_run(tmp_path, model, capsys):
+    pytest.importorskip('scipy', reason='the peers come with the training')
+    out = tmp_path / 'new' / 'bench.json'
+    page = tmp_path / 'page.md'
+    given = ['--models', model, '--backends', 'openvino', '--sizes', '64x48', '96x64']
+    given += ['--precisions', 'fp32', '--peers', 'nearest', 'telea', '--repeats', '2']
+    given += ['--threads', '1', '--json', str(out), '--markdown', str(page)]
+    assert main(['benchmark', *given]) == 0
+    report = json.loads(out.read_text())
+    rows = report['rows']
+    assert [row['name'] for row in rows] == ['tiny', 'nearest', 'telea'] * 2
+    assert rows[0]['size'] == [64, 48]
+    assert rows[0]['runtime'] == 'openvino fp32'
+    assert set(rows[0]['stages']) == STAGES
+    assert rows[0]['ratio'] == 1.0
+    assert report['machine']['threads'] == 1
+    assert {'numpy', 'openvino', 'magadepth_ros'} <= set(report['versions'])
+    assert 'telea' in capsys.readouterr().out
+    assert '## 96 x 64' in page.read_text()
+    # The page can be made of the file later, and is the same.
+    again = tmp_path / 'again.md'
+    assert main(['benchmark', '--from-json', str(out), '--markdown', str(again)]) == 0
+    assert again.read_text() == page.read_text()
+
+
+def test_a_plot_is_drawn(tmp_path, model):
+    pytest.importorskip('matplotlib')
+    plot = tmp_path / 'bars.svg'
+    given = ['--models', model, '--sizes', '64x48', '--repeats', '1', '--plot', str(plot)]
+    assert main(['benchmark', *given, '--backends', 'openvino']) == 0
+    assert '<svg' in plot.read_text()
+
+
+def test_what_cannot_be_opened_is_said_and_the_rest_measured(model, capsys):
+    given = ['--models', model, '--backends', 'openvino', '--precisions', 'fp32', 'fp8']
+    assert main(['benchmark', *given, '--sizes', '64x48', '--repeats', '1']) == 2
+    said = capsys.readouterr().out
+    assert 'openvino fp32' in said
+    assert 'not measured: ' in said
+    assert 'fp8' in said
+
+
+@pytest.mark.parametrize(
+    ('given', 'says'),
+    [
+        (['--models', 'absent.onnx'], 'absent.onnx'),
+        (['--from-json', 'absent.json'], 'absent.json'),
+        (['--sizes', '64'], 'WIDTHxHEIGHT'),
+        (['--repeats', '0'], 'from 1 on'),
+    ],
+)
+def test_wrong_arguments_are_one_line(given, says, capsys):
+    try:
+        code = main(['benchmark', *given])
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_slow_methods_take_part_in_three_rounds_and_ratios_are_of_the_same_round():
+    calls = {'quick': 0, 'slow': 0}
+    # The machine becomes ten times slower at some point: it does for both.
+    factor = [1.0, 1.0, 10.0, 10.0, 10.0, 10.0]
+
+    def method(name: str, base: float) -> Candidate:
+        def run(rgb: np.ndarray, depth: np.ndarray) -> dict[str, float]:
+            calls[name] += 1
+            return {'complete': base * factor[calls[name] - 1]}
+
+        return Candidate(name, 'peer', 'CPU', run)
+
+    frame = (np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.float32))
+    quick, slow = measure([method('quick', 2.0), method('slow', 600.0)], [frame], 5)
+    assert (quick['rounds'], slow['rounds']) == (5, 3)
+    assert slow['ratio'] == 300.0
+    assert quick['ms'] == 20.0
+    assert quick['size'] == [6, 4]
