@@ -51,6 +51,8 @@ ros_wheels = [
 openvino = 'openvino>=2024.6'
 opencv = 'opencv-python-headless>=4.5'
 tensorrt_rtx = ['tensorrt-rtx-cu12-libs>=1.7,<2', 'tensorrt-rtx-cu12-bindings>=1.7,<2']
+# Engines are built from a converted ONNX; where there is no GPU, ONNX Runtime checks it.
+building = ['onnx>=1.16', 'onnxruntime']
 test = [
     'pytest>=7,<9',  # launch_testing's plugins break on 9
     'pytest-cov',
@@ -105,8 +107,8 @@ setup(
             'rosbags>=0.10',
             opencv,
         ],
-        'rtx': tensorrt_rtx,
-        'gpu': ['tensorrt', 'cuda-python', *tensorrt_rtx],
+        'rtx': [*tensorrt_rtx, *building],
+        'gpu': ['tensorrt', 'cuda-python', *tensorrt_rtx, *building],
         'test': test,
         'lint': ['ruff', 'mypy'],
         'docs': ['mkdocs'],

@@ -43,8 +43,8 @@ Measure milliseconds per frame on simulated frames: of each stage of the library
 network's input, infer, restore the camera's pixels, confidence, merge with what was measured,
 project to a cloud) and, with --peers, of classical methods. All take turns on the same frames, so
 that a disturbance meets each; figures are medians, and the ratio is the median over the rounds of
-the time divided by that of the first model. What takes longer than {SLOW_MS / 1e3:g} s runs in three
-rounds only.
+the time divided by that of the first model. What takes longer than {SLOW_MS / 1e3:g} s runs in
+three rounds only.
 """
 
 
@@ -101,13 +101,13 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
     if not names:
         raise ModelError('no model is installed; name a file: --models FILE.onnx')
     peers = _peers(args.peers)
-    if args.threads:
-        cv2.setNumThreads(args.threads)
     completers, errors = _open(names, args)
     if not completers:
         raise EngineError('nothing to measure: ' + '; '.join(errors))
     rows: list[dict[str, Any]] = []
+    threads = cv2.getNumThreads()
     try:
+        cv2.setNumThreads(args.threads or threads)
         with Progress(len(args.sizes) * args.repeats, 'rounds') as progress:
             for width, height in args.sizes:
                 camera = simulated_intrinsics(width, height)
@@ -115,6 +115,7 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
                 frames = simulated_frames(width, height, FRAMES)
                 rows += measure(candidates + peers, frames, args.repeats, progress.advance)
     finally:
+        cv2.setNumThreads(threads)
         for _, completer in completers:
             completer.close()
     return {
