@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training end to end, in a few steps: what is written, and that a cut run goes on exactly."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning')
+
+from support.recordings import write_recording
+
+from magadepth_ros.errors import DataError
+from magadepth_training.batches import BatchMaker
+from magadepth_training.datasets.manifest import ManifestSource
+from magadepth_training.module import TrainingModule
+from magadepth_training.networks.registry import network_config
+from magadepth_training.recipe import read_recipe
+from magadepth_training.train import CHECKPOINT, Run, train
+from magadepth_training.weights import load_network
+
+CONFIG = """
+network:
+  height: 48
+  width: 64
+  channels: [6, 12, 12]
+  decoder_channels: [8, 8, 8]
+  bid_fusions: 1
+  hidden: 16
+  residual: true
+  full_size_skip: true
+  log_variance: true
+recipe:
+  steps: 4
+  batch_size: 2
+  warmup_steps: 2
+  synthetic: 0
+  scene_pool: 2
+  validate_every: 2
+  ema: 0.5
+"""
+CPU = {
+    'accelerator': 'cpu',
+    'devices': 1,
+    'enable_progress_bar': False,
+    'enable_model_summary': False,
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope='module')
+def setting(tmp_path_factory):
+    """Return the keyword arguments every run shares."""
+    folder = tmp_path_factory.mktemp('training')
+    config = folder / 'little.yaml'
+    config.write_text(CONFIG)
+    source = ManifestSource(write_recording(folder / 'frames'))
+    return {'config': str(config), 'sources': [source], 'trainer': CPU}
+
+
+@pytest.fixture(scope='module')
+def whole(setting, tmp_path_factory):
+    """Return the folder of an unbroken run."""
+    output = tmp_path_factory.mktemp('whole')
+    train(Run(output=output, **setting))
+    return output
+
+
+def weights(folder):
+    return load_network(folder / 'little.safetensors').state_dict()
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    assert not [name for name in one if not torch.equal(one[name], other[name])]
+
+
+def steps_done(folder):
+    return torch.load(folder / CHECKPOINT, weights_only=True)['global_step']
+
+
+def test_weights_checkpoint_and_curves_are_written(whole):
+    network = load_network(whole / 'little.safetensors')
+    assert (network.height, network.width) == (48, 64)
+    assert network.config.residual
+    assert (whole / CHECKPOINT).is_file()
+    assert list(whole.glob('curves/**/events.out*'))
+
+
+def validation_steps(folder):
+    """Return the error at hidden pixels by step, of every CSV that was written."""
+    rows = []
+    for path in folder.glob('curves/**/metrics.csv'):
+        with path.open(newline='') as file:
+            rows += list(csv.DictReader(file))
+    return {row['step']: float(row['val/rmse']) for row in rows if row.get('val/rmse')}
+
+
+def test_errors_are_watched_and_finite(whole):
+    errors = validation_steps(whole)
+
+    assert len(errors) == 2
+    assert all(math.isfinite(error) for error in errors.values())
+
+
+def test_every_term_of_the_loss_is_finite(setting):
+    recipe = read_recipe(setting['config'])
+    maker = BatchMaker(recipe, 48, 64, setting['sources'])
+    module = TrainingModule(network_config(setting['config']), recipe)
+    terms = {}
+    module.log_dict = terms.update
+    module.log = lambda name, value, **_: terms.update({name: value})
+
+    module.training_step(maker.make(0, torch.device('cpu')), 0)
+
+    assert {'train/absolute', 'train/gradient', 'train/likelihood', 'train/loss'} <= terms.keys()
+    assert all(torch.isfinite(value) for value in terms.values())
+
+
+def test_training_moves_the_weights(whole, setting, tmp_path):
+    one = train(Run(output=tmp_path, overrides={'steps': 1, 'validate_every': 100}, **setting))
+
+    four = weights(whole)
+    assert any(not torch.equal(t, four[n]) for n, t in load_network(one).state_dict().items())
+
+
+def test_the_same_run_gives_the_same_weights(whole, setting, tmp_path):
+    train(Run(output=tmp_path, **setting))
+
+    assert_same(weights(tmp_path), weights(whole))
+
+
+def test_a_run_stopped_by_the_clock_goes_on_as_if_unbroken(whole, setting, tmp_path):
+    train(Run(output=tmp_path, max_seconds=1e-3, **setting))
+    assert 0 < steps_done(tmp_path) < 4
+
+    train(Run(output=tmp_path, resume=True, **setting))
+
+    assert steps_done(tmp_path) == 4
+    assert_same(weights(tmp_path), weights(whole))
+
+
+@pytest.mark.xfail(strict=True, reason='the checkpoint brings back the time that was used up')
+def test_every_resumed_run_has_its_own_time(setting, tmp_path):
+    """A few minutes at a time: the clock starts anew, else the second call does nothing."""
+    overrides = {'steps': 100_000, 'validate_every': 100_000}
+    limited = Run(output=tmp_path, max_seconds=1.5, overrides=overrides, **setting)
+    train(limited)
+    first = steps_done(tmp_path)
+
+    train(Run(**{**limited.__dict__, 'resume': True}))
+
+    assert steps_done(tmp_path) > first + 3
+
+
+EMA = pytest.param(
+    0.5,
+    marks=pytest.mark.xfail(
+        strict=True, reason='the checkpoint is written before the average takes the step in'
+    ),
+)
+
+
+@pytest.mark.parametrize('ema', [0, EMA])
+def test_a_crashed_run_goes_on_from_the_last_checkpoint(setting, tmp_path, monkeypatch, ema):
+    """As a power cut would: nothing but what was saved every `validate_every` steps is left."""
+    unbroken = tmp_path / 'unbroken'
+    train(Run(output=unbroken, overrides={'ema': ema}, **setting))
+    make = BatchMaker.make
+
+    def fail(self, step, device):
+        if step == 3:
+            raise RuntimeError('power cut')
+        return make(self, step, device)
+
+    crashed = Run(output=tmp_path / 'crashed', overrides={'ema': ema}, **setting)
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchMaker, 'make', fail)
+        with pytest.raises(RuntimeError, match='power cut'):
+            train(crashed)
+    assert steps_done(crashed.output) == 2
+
+    train(Run(**{**crashed.__dict__, 'resume': True}))
+
+    assert_same(weights(crashed.output), weights(unbroken))
+
+
+@pytest.mark.xfail(strict=True, reason='CSVLogger deletes what lies in its folder')
+def test_the_curve_of_a_resumed_run_begins_where_the_first_began(setting, tmp_path):
+    run = Run(output=tmp_path, **setting)
+    train(Run(**{**run.__dict__, 'overrides': {'steps': 2, 'validate_every': 1}}))
+    first = len(validation_steps(tmp_path))
+
+    train(Run(**{**run.__dict__, 'overrides': {'validate_every': 1}, 'resume': True}))
+
+    assert first == 2
+    assert len(validation_steps(tmp_path)) == 4
+
+
+def test_resume_without_a_checkpoint_says_what_it_looked_for(setting, tmp_path):
+    with pytest.raises(DataError, match=f'expected {tmp_path / CHECKPOINT}'):
+        train(Run(output=tmp_path, resume=True, **setting))
+
+
+def test_fine_tuning_starts_from_the_given_weights(whole, setting, tmp_path):
+    start = whole / 'little.safetensors'
+    overrides = {'steps': 1, 'learning_rate': 0.0, 'ema': 0, 'validate_every': 100}
+
+    tuned = train(Run(output=tmp_path, start_from=start, overrides=overrides, **setting))
+
+    before, after = load_network(start), load_network(tuned)
+    for name, parameter in before.named_parameters():
+        assert torch.equal(parameter, after.get_parameter(name)), name
+
+
+def test_generated_scenes_and_recordings_are_mixed(setting, tmp_path):
+    overrides = {'steps': 1, 'synthetic': 0.5, 'validate_every': 100}
+
+    path = train(Run(output=tmp_path, overrides=overrides, **setting))
+
+    assert all(torch.isfinite(t).all() for t in load_network(path).state_dict().values())
+
+
+@pytest.mark.parametrize('loss', ['paper', 'joint'])
+def test_other_losses_and_the_paper_s_optimiser_train(setting, tmp_path, loss):
+    overrides = {'steps': 2, 'loss': loss, 'optimizer': 'sgd', 'schedule': 'plateau', 'ema': 0}
+
+    path = train(Run(output=tmp_path, overrides=overrides, **setting))
+
+    assert all(torch.isfinite(t).all() for t in load_network(path).state_dict().values())
+
+
+@pytest.mark.xfail(strict=True, reason='a TypeError of dataclasses.replace', raises=TypeError)
+def test_an_unknown_field_of_the_recipe_is_named(setting, tmp_path):
+    with pytest.raises(DataError, match='epochs'):
+        train(Run(output=tmp_path, overrides={'epochs': 80}, **setting))
