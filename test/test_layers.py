@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which part may import which: the rules of docs/architecture.md, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BASE = ('errors', 'files', 'machine', 'pairing', 'tables', 'pictures', 'manifest', 'resources')
+
+# From below to above: each may import what stands before it, and itself.
+LAYERS = [
+    *[f'magadepth_ros.{name}' for name in (*BASE, 'simulation')],
+    'magadepth_ros.engines',
+    'magadepth_ros.completion',
+    'magadepth_training',
+    'magadepth_ros.messages',
+    'magadepth_ros.bags',
+    'magadepth_ros.nodes',
+    'magadepth_ros.launching',
+    'magadepth_ros.commands',
+]
+ROS = ('rclpy', 'std_srvs', 'rcl_interfaces', 'builtin_interfaces', 'message_filters', 'cv_bridge')
+TORCH = ('torch', 'lightning', 'torchmetrics', 'magadepth_training')
+
+EXCEPTIONS = {
+    # (file, what it imports): why
+    ('engines/torch.py', 'torch'): 'the runtime that is torch',
+    ('engines/torch.py', 'magadepth_training'): 'it runs the networks themselves',
+    ('engines/check.py', 'magadepth_ros.completion'): 'frames as the completer would fit them',
+    ('commands/demo_report.py', 'rclpy'): 'names the middleware in the report',
+}
+"""Imported inside a function, so that the rule holds until that is called."""
+
+
+def files(package: str) -> list[Path]:
+    folder = ROOT / ('training' if package == 'magadepth_training' else package)
+    return sorted(folder.rglob('*.py'))
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Give every imported module and whether that is done inside a function."""
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    inside = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+    }
+    typing = {
+        node
+        for test in ast.walk(tree)
+        if isinstance(test, ast.If) and 'TYPE_CHECKING' in ast.dump(test.test)
+        for node in ast.walk(test)
+    }
+    for node in ast.walk(tree):
+        if node in typing:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((name.name, node in inside) for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module or '', node in inside
+
+
+def belongs(module: str, package: str) -> bool:
+    return module == package or module.startswith(f'{package}.')
+
+
+def layer_of(module: str) -> str | None:
+    return next((layer for layer in LAYERS if belongs(module, layer)), None)
+
+
+def is_ros(module: str) -> bool:
+    top = module.partition('.')[0]
+    return top in ROS or top.endswith('_msgs')
+
+
+def excused(path: Path, module: str, lazy: bool) -> bool:
+    name = path.relative_to(ROOT / 'magadepth_ros').as_posix()
+    return lazy and any(name == file and belongs(module, allowed) for file, allowed in EXCEPTIONS)
+
+
+@pytest.mark.parametrize('path', files('magadepth_ros'), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down_and_ros_and_torch_stay_in_their_places(path):
+    parts = path.relative_to(ROOT).with_suffix('').parts
+    own = layer_of('.'.join(parts)) or 'magadepth_ros'
+    for module, lazy in imports(path):
+        if excused(path, module, lazy):
+            continue
+        if is_ros(module):
+            assert parts[1] in ('nodes', 'messages'), f'{module}: ROS is for nodes and messages'
+        elif belongs(module, 'torch') or belongs(module, 'lightning'):
+            raise AssertionError(f'{module}: torch is for the training and engines/torch.py')
+        elif belongs(module, 'launch') or belongs(module, 'launch_ros'):
+            assert own == 'magadepth_ros.launching'
+        other = layer_of(module)
+        if other == 'magadepth_training':
+            assert own == 'magadepth_ros.commands' and lazy, (
+                f'{module}: the runtime needs no torch'
+            )
+        elif other is not None:
+            assert own in LAYERS, f'{path}: has no layer yet; give it one here'
+            assert LAYERS.index(other) <= LAYERS.index(own), f'{own} imports {module} above it'
+
+
+@pytest.mark.parametrize(
+    'path', files('magadepth_training'), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_the_training_needs_no_ros(path):
+    for module, lazy in imports(path):
+        # Compressed depth of bags is decoded by the messages' code, where ROS messages are.
+        if not (path.name == 'bag.py' or lazy):
+            assert not is_ros(module), module
+        layer = layer_of(module)
+        assert layer not in ('magadepth_ros.nodes', 'magadepth_ros.commands'), module
+
+
+def test_the_library_imports_with_neither_ros_nor_torch():
+    folders = ('completion', 'engines', 'simulation')
+    modules = ['.'.join(p.relative_to(ROOT).with_suffix('').parts) for p in files('magadepth_ros')]
+    library = [
+        name
+        for name in modules
+        if name.split('.')[1] in (*folders, *BASE) and not name.endswith('__init__')
+    ]
+    code = f"""
+import importlib, sys
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition('.')[0]
+        if top in {(*ROS, *TORCH)!r} or top.endswith('_msgs'):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Nothing())
+for name in {library!r}:
+    importlib.import_module(name)
+"""
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
