@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +23,7 @@ from .datasets.sample import Source
 from .recipe import Recipe
 
 MIXED = 'mixed'
+MAPS = tuple(field.name for field in fields(scenes.SceneBatch))
 CACHE_BYTES = 2 << 30
 """Frames are kept decoded, on the device, up to this much memory."""
 
@@ -84,7 +84,7 @@ class RecordedFrames:
 
 
 class ScenePool:
-    """Generated scenes kept in half precision and used several times, each time with new holes."""
+    """Generated scenes, kept and used several times, each time with new holes."""
 
     def __init__(self, recipe: Recipe, count: int, height: int, width: int, rank: int):
         self.recipe, self.count, self.rank = recipe, count, rank
@@ -94,14 +94,18 @@ class ScenePool:
         self.block = -1
         self.pool: scenes.SceneBatch | None = None
 
-    def draw(self, step: int, generator: torch.Generator, device: torch.device) -> Any:
+    def draw(
+        self, step: int, generator: torch.Generator, device: torch.device
+    ) -> scenes.SceneBatch:
         """Return a SceneBatch of `count` scenes for a step; a new pool every `steps` steps."""
         block = step // self.steps
         if block != self.block or self.pool is None:
             self.pool = self.fill(block, device)
             self.block = block
         indices = torch.randint(self.size, (self.count,), generator=generator, device=device)
-        return self.map(lambda t: t[indices].float(), self.pool)
+        return scenes.SceneBatch(
+            **{name: getattr(self.pool, name)[indices].float() for name in MAPS}
+        )
 
     def fill(self, block: int, device: torch.device) -> scenes.SceneBatch:
         """Generate a pool in parts, so that the generator's own memory stays small."""
@@ -116,21 +120,18 @@ class ScenePool:
                 generator=generator,
                 device=device,
             )
-            # A ray that grazes an edge may hit nothing: unknown, not infinite.
-            parts.append(self.map(lambda t: t.nan_to_num(0, 0, 0).half(), made))
+            parts.append(made)
         return scenes.SceneBatch(
             **{
-                f.name: torch.cat([getattr(p, f.name) for p in parts])
-                for f in fields(scenes.SceneBatch)
+                name: torch.cat([self.stored(name, getattr(part, name)) for part in parts])
+                for name in MAPS
             }
         )
 
     @staticmethod
-    def map(function: Any, batch: Any) -> Any:
-        """Apply a function to every tensor of a SceneBatch."""
-        return scenes.SceneBatch(
-            **{f.name: function(getattr(batch, f.name)) for f in fields(scenes.SceneBatch)}
-        )
+    def stored(name: str, values: Tensor) -> Tensor:
+        """Return what is kept of a map: half precision, but for what is measured in metres."""
+        return values if name in ('depth', 'behind', 'intrinsics') else values.half()
 
 
 class BatchMaker:
@@ -138,7 +139,9 @@ class BatchMaker:
     Makes the batch of a step: generated scenes behind a sensor, and recorded frames.
 
     A recorded frame without a target of its own hides a part of what was measured and is its own
-    target (self-supervision); one with a target is used as it is.
+    target (self-supervision); one with a target is used as it is. The batches of ``at_once``
+    steps are made together: the sensors are hundreds of small kernels, whose start costs a GPU
+    more than their work.
     """
 
     def __init__(
@@ -150,16 +153,15 @@ class BatchMaker:
         rank: int = 0,
     ):
         self.recipe, self.height, self.width, self.rank = recipe, height, width, rank
+        self.at_once = recipe.at_once
         share = recipe.synthetic if sources else 1.0
-        self.generated = round(recipe.batch_size * share)
-        self.recorded = recipe.batch_size - self.generated
+        generated = round(recipe.batch_size * share) * self.at_once
+        self.recorded = recipe.batch_size * self.at_once - generated
         # Twice the network's size, so that a part of a frame is still sharp.
-        self.frames = (
-            RecordedFrames(sources, 2 * height, 2 * width) if self.recorded else None
-        )
-        self.pool = (
-            ScenePool(recipe, self.generated, height, width, rank) if self.generated else None
-        )
+        self.frames = RecordedFrames(sources, 2 * height, 2 * width) if self.recorded else None
+        self.pool = ScenePool(recipe, generated, height, width, rank) if generated else None
+        self.block = -1
+        self.made: dict[str, Tensor] = {}
 
     def make(self, step: int, device: torch.device) -> dict[str, Tensor]:
         """
@@ -169,11 +171,19 @@ class BatchMaker:
         same, 0 = unknown; ``weight`` (B, 1, H, W): 1 where the depth is missing, the recipe's
         keep_weight where it was measured.
         """
-        on_device = generator_for(device, self.recipe.seed, self.rank, step, 2)
-        on_host = generator_for(torch.device('cpu'), self.recipe.seed, self.rank, step, 3)
+        block, part = divmod(step, self.at_once)
+        if block != self.block:
+            self.made, self.block = self.make_block(block, device), block
+        # Every at_once-th sample, so that each batch has its share of scenes and frames.
+        return {name: tensor[part :: self.at_once] for name, tensor in self.made.items()}
+
+    def make_block(self, block: int, device: torch.device) -> dict[str, Tensor]:
+        """Return the samples of `at_once` steps."""
+        on_device = generator_for(device, self.recipe.seed, self.rank, block, 2)
+        on_host = generator_for(torch.device('cpu'), self.recipe.seed, self.rank, block, 3)
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
         if self.pool is not None:
-            parts.append(self.from_scenes(step, on_device, device))
+            parts.append(self.from_scenes(block, on_device, device))
         if self.frames is not None:
             parts.append(self.from_frames(on_device, on_host, device))
         rgb, depth, target = (torch.cat(tensors) for tensors in zip(*parts))
@@ -184,11 +194,11 @@ class BatchMaker:
         return {'rgb': rgb, 'depth': depth, 'target': target, 'weight': weight}
 
     def from_scenes(
-        self, step: int, generator: torch.Generator, device: torch.device
+        self, block: int, generator: torch.Generator, device: torch.device
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return rgb, depth and target of generated scenes."""
         assert self.pool is not None
-        scene = self.pool.draw(step, generator, device)
+        scene = self.pool.draw(block, generator, device)
         depth = sensors.simulate(scene, generator=generator, config=None, kind=MIXED)
         more, _ = sensors.hide_measured(depth, scene.rgb, generator=generator)
         again = torch.rand(depth.shape[0], 1, 1, 1, generator=generator, device=device) < 0.6

@@ -19,7 +19,7 @@ class Recipe:
     ``joint``: robust with S2ML's terms of amplitude and phase.
     ``synthetic`` is the share of generated scenes in a batch, the rest comes from the given data
     sets. ``scene_pool`` scenes are kept and each is used ``scene_uses`` times on average, always
-    with new holes. ``keep_weight`` is what a measured pixel counts beside a hidden one.
+    with new holes; the batches of ``at_once`` steps are made together. ``keep_weight`` is what a measured pixel counts beside a hidden one.
     ``ema`` is the decay of the averaged weights, 0 for none.
     """
 
@@ -38,6 +38,7 @@ class Recipe:
     synthetic: float = 0.6
     scene_pool: int = 512
     scene_uses: int = 4
+    at_once: int = 1
     keep_weight: float = 0.2
     ema: float = 0.999
     validate_every: int = 500

@@ -11,8 +11,9 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from magadepth_ros.errors import DataError
 
@@ -101,7 +102,7 @@ def train(run: Run) -> Path:
         LearningRateMonitor(),
     ]
     if recipe.ema:
-        callbacks.append(EMAWeightAveraging(decay=recipe.ema))
+        callbacks.append(WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)))
     trainer = lightning.Trainer(
         default_root_dir=run.output,
         logger=[
@@ -119,11 +120,12 @@ def train(run: Run) -> Path:
         gradient_clip_val=recipe.gradient_clip or None,
         use_distributed_sampler=False,
         log_every_n_steps=20,
+        benchmark=on_gpu,
         **options,
     )
     size = (config.height, config.width)
     maker = BatchMaker(recipe, *size, run.sources, trainer.global_rank)
-    watched = replace(recipe, seed=recipe.seed + 1_000_000, scene_pool=0)
+    watched = replace(recipe, seed=recipe.seed + 1_000_000, scene_pool=0, at_once=1)
     validation = BatchMaker(watched, *size, run.sources)
     module = TrainingModule(config, recipe, run.finish_in)
     if run.start_from:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The depth decoder: gated de-convolutions with skips of the depth encoder (section 3.1, iv)."""
+"""The depth decoder: gated de-convolutions with skips of the encoders (section 3.1, iv)."""
 
 from __future__ import annotations
 
@@ -56,44 +56,59 @@ class DepthDecoder(nn.Module):
 
     def __init__(
         self,
-        encoder_channels: Sequence[int],
+        fused_channels: int,
+        skip_channels: Sequence[int],
         channels: Sequence[int],
         extra_channels: int,
         outputs: int,
+        log_variance: bool = False,
         reduce: bool = False,
     ):
         """
         Build the stages.
 
-        ``encoder_channels`` and ``channels`` are fine to coarse and coarse to fine, 3 each;
+        ``skip_channels`` are fine to coarse, ``channels`` coarse to fine, 3 each;
         ``extra_channels`` join at full size before the head, which gives ``outputs`` channels.
         """
         super().__init__()
-        fine, middle, coarse = encoder_channels
-        # The fused bottleneck beside the depth features it was made from.
+        fine, middle, coarse = skip_channels
         self.stages = nn.ModuleList(
             [
-                DeGConv(2 * coarse, channels[0], reduce),
+                DeGConv(fused_channels + coarse, channels[0], reduce),
                 DeGConv(channels[0] + middle, channels[1], reduce),
                 DeGConv(channels[1] + fine, channels[2], reduce),
             ]
         )
         width = channels[2]
-        self.head = nn.Sequential(
-            conv_bn(width + extra_channels, width, nn.LeakyReLU(SLOPE, inplace=True)),
-            nn.Conv2d(width, outputs, 3, padding=1),
+        self.head = conv_bn(width + extra_channels, width, nn.LeakyReLU(SLOPE, inplace=True))
+        self.answer = nn.Conv2d(width, outputs, 3, padding=1)
+        self.log_variance = (
+            nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=1),
+                nn.LeakyReLU(SLOPE, inplace=True),
+                nn.Conv2d(width, 1, 1),
+            )
+            if log_variance
+            else None
         )
 
-    def forward(self, fused: Tensor, skips: Sequence[Tensor], extra: Tensor | None) -> Tensor:
+    def forward(
+        self, fused: Tensor, skips: Sequence[Tensor], extra: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
         """
         Decode.
 
-        ``fused`` is (B, C, H/8, W/8); ``skips`` the depth features at 1/2, 1/4 and 1/8; ``extra``
-        (B, extra_channels, H, W) or None. Returns (B, outputs, H, W).
+        ``fused`` is (B, C, H/8, W/8); ``skips`` the features at 1/2, 1/4 and 1/8; ``extra``
+        (B, extra_channels, H, W) or None. Returns the answer (B, outputs, H, W), the
+        log-variance (B, 1, H, W) or None, and the features at 1/8, 1/4 and 1/2.
         """
-        features = fused
+        features, coarse = fused, [fused]
         for stage, skip in zip(self.stages, reversed(skips)):
             features = stage(torch.cat([features, skip], dim=1))
+            coarse.append(features)
         if extra is not None:
             features = torch.cat([features, extra], dim=1)
-        return self.head(features)
+        features = self.head(features)
+        # Detached: what tells the error must not bend the features that make the depth.
+        doubt = None if self.log_variance is None else self.log_variance(features.detach())
+        return self.answer(features), doubt, coarse[:-1]

@@ -133,11 +133,15 @@ class ColourBlock(nn.Module):
 class ColourEncoder(nn.Module):
     """Three colour blocks without pre-trained weights (section 3.1, ii)."""
 
-    def __init__(self, channels: Sequence[int]):
+    def __init__(self, in_channels: int, channels: Sequence[int]):
         super().__init__()
-        inputs = (3, *channels[:-1])
-        self.blocks = nn.Sequential(*(ColourBlock(i, o) for i, o in zip(inputs, channels)))
+        inputs = (in_channels, *channels[:-1])
+        self.blocks = nn.ModuleList(ColourBlock(i, o) for i, o in zip(inputs, channels))
 
-    def forward(self, rgb: Tensor) -> Tensor:
-        """(B, 3, H, W) normalised -> (B, channels[-1], H / 8, W / 8)."""
-        return self.blocks(rgb)
+    def forward(self, picture: Tensor) -> list[Tensor]:
+        """(B, C, H, W) normalised -> features at 1/2, 1/4 and 1/8 of the size."""
+        features, outputs = picture, []
+        for block in self.blocks:
+            features = block(features)
+            outputs.append(features)
+        return outputs

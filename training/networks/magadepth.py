@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .decoder import DepthDecoder
+from .diffusion import NEIGHBOURS, GuidedDiffusion
 from .encoders import ColourEncoder, DepthEncoder, MaskedConv
 from .fusion import BPFusion, ConcatFusion
 from .magaconv import MagaConv
@@ -37,7 +38,8 @@ class MagaDepthConfig:
     fields after it shape BP-Fusion. The last block are the named deviations from the paper:
     ``residual`` predicts a residual on a push-pull fill relative to the mean depth instead of
     metres, ``full_size_skip`` gives the head the picture and the fill at the input's size,
-    ``reduce`` narrows the decoder's tensors before enlarging them,
+    ``guided`` shows the colour encoder the fill and the mask beside the picture and gives its
+    features to the decoder too, ``reduce`` narrows the decoder's tensors before enlarging them,
     ``log_variance`` adds the output the confidence comes from.
     """
 
@@ -55,7 +57,9 @@ class MagaDepthConfig:
     cross_modal: bool = True
     residual: bool = False
     full_size_skip: bool = False
+    guided: bool = False
     reduce: bool = False
+    diffusion: bool = False
     log_variance: bool = False
     min_depth: float = 0.1
     max_depth: float = 10.0
@@ -76,7 +80,7 @@ class MagaDepth(nn.Module):
         self.depth_encoder = DepthEncoder(
             1, config.channels, config.kernels, MASKED_CONVS[config.conv]
         )
-        self.colour_encoder = ColourEncoder(config.channels)
+        self.colour_encoder = ColourEncoder(5 if config.guided else 3, config.channels)
         if config.fusion == 'bp':
             self.fusion: nn.Module = BPFusion(
                 coarse,
@@ -88,18 +92,23 @@ class MagaDepth(nn.Module):
             )
         else:
             self.fusion = ConcatFusion(coarse)
+        skips = 2 if config.guided else 1
         self.decoder = DepthDecoder(
-            config.channels,
+            coarse,
+            [skips * channels for channels in config.channels],
             config.decoder_channels,
             extra_channels=5 if config.full_size_skip else 0,
-            outputs=2 if config.log_variance else 1,
+            outputs=1 + (NEIGHBOURS if config.diffusion else 0),
+            log_variance=config.log_variance,
             reduce=config.reduce,
+        )
+        self.diffusion = (
+            GuidedDiffusion((coarse, *config.decoder_channels[:2])) if config.diffusion else None
         )
         if config.residual:
             # The untrained network is the fill itself.
-            last = self.decoder.head[-1]
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+            nn.init.zeros_(self.decoder.answer.weight)
+            nn.init.zeros_(self.decoder.answer.bias)
 
     def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
         """
@@ -128,18 +137,23 @@ class MagaDepth(nn.Module):
         frame = relative_to_fill(depth)
         picture = (rgb - RGB_MEAN) / RGB_STD
         measured = frame.relative if config.residual else depth
+        whole = torch.cat([picture, frame.relative, frame.missing], dim=1)
         skips = self.depth_encoder(measured, frame.missing)
-        fused = self.fusion(skips[-1], self.colour_encoder(picture))
-        extra = None
-        if config.full_size_skip:
-            extra = torch.cat([picture, frame.relative, frame.missing], dim=1)
-        output = self.decoder(fused, skips, extra)
-        answer = output[:, :1]
+        colours = self.colour_encoder(whole if config.guided else picture)
+        fused = self.fusion(skips[-1], colours[-1])
+        if config.guided:
+            skips = [torch.cat(pair, dim=1) for pair in zip(skips, colours)]
+        answer, doubt, features = self.decoder(
+            fused, skips, whole if config.full_size_skip else None
+        )
+        stages: tuple[Tensor, ...] = ()
+        if self.diffusion is not None:
+            fill, stages = self.diffusion(frame, rgb, features, answer[:, 1:])
+            frame = frame._replace(fill=fill)
         if config.residual:
-            completed = depth_from_residual(frame, answer, config.min_depth, config.max_depth)
+            residual = answer[:, :1]
+            completed = depth_from_residual(frame, residual, config.min_depth, config.max_depth)
         else:
             completed = config.max_depth * torch.sigmoid(answer.float())
-        if not config.log_variance:
-            return NetworkOutput(completed)
-        return NetworkOutput(completed, log_variance_in_metres(frame, output[:, 1:]))
-
+        log_variance = None if doubt is None else log_variance_in_metres(frame, doubt)
+        return NetworkOutput(completed, log_variance, stages)
