@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``magadepth train`` and ``export-onnx`` from the command line."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('lightning')
+
+from support.networks import tiny
+from support.recordings import write_recording
+
+from magadepth_ros.commands.main import main
+from magadepth_ros.commands.train import overrides, seconds
+from magadepth_ros.engines.metadata import read_model_info
+from magadepth_ros.errors import DataError
+
+CONFIG = """
+network:
+  height: 32
+  width: 48
+  channels: [6, 12, 12]
+  decoder_channels: [8, 8, 8]
+  bid_fusions: 1
+  hidden: 16
+"""
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [('90', 90), ('90s', 90), ('10m', 600), ('2h', 7200), ('1.5h', 5400), ('0.5', 0.5)],
+)
+def test_times_have_units(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize('text', ['', 'm', '10 minutes', '1h30m', 'h2'])
+def test_wrong_times_show_what_is_right(text):
+    with pytest.raises(argparse.ArgumentTypeError, match='90s, 10m or 2h'):
+        seconds(text)
+
+
+def test_a_wrong_time_is_told_to_the_user(capsys):
+    with pytest.raises(SystemExit):
+        main(['train', '--max-time', 'soon'])
+
+    assert 'soon: expected e.g. 90s, 10m or 2h' in capsys.readouterr().err
+
+
+def test_fields_are_set_with_the_type_they_are_written_in():
+    pairs = ['steps=2000', 'learning_rate=0.002', 'mse=false', 'loss=paper', 'weight_decay=1.0e-4']
+
+    assert overrides(pairs) == {
+        'steps': 2000,
+        'learning_rate': 0.002,
+        'mse': False,
+        'loss': 'paper',
+        'weight_decay': 1e-4,
+    }
+    assert overrides([]) == {}
+
+
+@pytest.mark.xfail(strict=True, reason='YAML 1.1 takes 1e-3 for a word')
+def test_exponents_need_no_dot():
+    assert overrides(['learning_rate=1e-3']) == {'learning_rate': 0.001}
+
+
+def test_a_pair_without_a_value_is_shown():
+    with pytest.raises(DataError, match='--set steps: expected FIELD=VALUE'):
+        overrides(['steps'])
+
+
+def test_list_prints_a_row_per_network(capsys, monkeypatch):
+    from magadepth_training import listing
+    from magadepth_training.networks import registry
+
+    configs = {'one': tiny(name='one'), 'two': tiny(name='two', height=40, bid_fusions=2)}
+    monkeypatch.setattr(registry, 'network_names', lambda: list(configs))
+    create = listing.create_network
+    monkeypatch.setattr(listing, 'create_network', lambda name: create(configs[name]))
+
+    assert main(['train', '--list']) == 0
+
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[0].count('|') == lines[2].count('|') == 6
+    assert [line.split('|')[1:3] for line in lines[2:]] == [
+        [' `one` ', ' 32x48 '],
+        [' `two` ', ' 40x48 '],
+    ]
+
+
+def test_listing_counts_parameters_and_multiplications():
+    """One 3x3 convolution, by hand."""
+    from magadepth_training import listing
+
+    net = torch.nn.Conv2d(2, 4, 3)
+    net.register_buffer('mean', torch.zeros(1000))
+
+    assert listing.parameters(net) == 2 * 4 * 9 + 4
+    row = listing.NetworkRow('a', 240, 320, 1.234, 0.567, 8.9)
+    assert listing.table([row]).splitlines()[-1] == '| `a` | 240x320 | 1.23 | 0.57 | 9 |'
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'little.yaml'
+    path.write_text(CONFIG)
+    return path
+
+
+def test_train_then_export(config, tmp_path, capsys):
+    data, output = write_recording(tmp_path / 'raw', count=2), tmp_path / 'runs'
+    arguments = ['train', '--config', str(config), '--data', str(data), '--output', str(output)]
+    settings = ['steps=1', 'batch_size=2', 'synthetic=0', 'ema=0', 'validate_every=50']
+    for pair in settings:
+        arguments += ['--set', pair]
+
+    assert main([*arguments, '--accelerator', 'cpu', '--devices', '1']) == 0
+    weights = output / 'little.safetensors'
+    assert str(weights) in capsys.readouterr().out
+    assert main(['export-onnx', str(weights), '--training-data', 'planes']) == 0
+
+    info = read_model_info(output / 'little.onnx')
+    assert (info.network, info.training_data) == ('little', 'planes')
+    assert not info.low_precision_safe
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['--config', 'magadepth_huge'], 'no configuration magadepth_huge'),
+        (['--data', 'nowhere'], 'nowhere: no such file or folder'),
+        (['--resume'], 'nothing to resume'),
+        (['--set', 'steps'], 'expected FIELD=VALUE'),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_2(arguments, said, tmp_path, capsys):
+    assert main(['train', '--output', str(tmp_path / 'runs'), *arguments]) == 2
+
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert 'Traceback' not in errors
+
+
+def test_export_of_a_missing_file_is_one_line(tmp_path, capsys):
+    assert main(['export-onnx', str(tmp_path / 'none.safetensors')]) == 2
+
+    assert 'no such file' in capsys.readouterr().err

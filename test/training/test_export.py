@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exported ONNX: the same metres in every runtime, and all that a runtime needs to know."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+onnx = pytest.importorskip('onnx')
+
+from support.networks import HEIGHT, SHRUNK, WIDTH, frames, shaken, tiny, tiny_s2ml
+
+from magadepth_ros import __version__
+from magadepth_ros.engines.metadata import read_model_info, read_onnx_header
+from magadepth_training.export import export_onnx
+from magadepth_training.networks.registry import create_network
+from magadepth_training.weights import load_network, save_weights
+
+CONFIGS = {
+    'paper': tiny(),
+    'scheme_d': create_network('scheme_d', **SHRUNK).config,
+    'scheme_g': create_network('scheme_g', **SHRUNK).config,
+    'residual': tiny(residual=True, full_size_skip=True, log_variance=True),
+    'magadepth_small': create_network('magadepth_small', **SHRUNK).config,
+    's2ml': tiny_s2ml(),
+}
+
+
+@pytest.fixture(scope='module', params=list(CONFIGS))
+def exported(request, tmp_path_factory):
+    """Return a network as its weights file holds it, and its ONNX."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp('export')
+    untrained = shaken(create_network(CONFIGS[request.param]), spread=0.1).train()
+    with torch.no_grad():
+        for _ in range(20):  # the batch norms see what they normalise
+            untrained(*frames(4))
+    save_weights(untrained, folder / 'net.safetensors')
+    network = load_network(folder / 'net.safetensors')
+    path = folder / 'net.onnx'
+    export_onnx(network, path, training_data='planes', licence='CC0-1.0', low_precision_safe=True)
+    return network, path
+
+
+def onnxruntime_answer(path, rgb, depth):
+    runtime = pytest.importorskip('onnxruntime')
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = runtime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    return session.run(None, {'rgb': rgb, 'depth': depth})
+
+
+def openvino_answer(path, rgb, depth):
+    runtime = pytest.importorskip('openvino')
+    settings = {'INFERENCE_PRECISION_HINT': 'f32', 'INFERENCE_NUM_THREADS': 1}
+    compiled = runtime.Core().compile_model(path, 'CPU', settings)
+    answer = compiled({'rgb': rgb, 'depth': depth})
+    return [answer[i] for i in range(len(compiled.outputs))]
+
+
+@pytest.mark.parametrize('runtime', [onnxruntime_answer, openvino_answer])
+@pytest.mark.parametrize('batch', [1, 2])
+def test_every_runtime_gives_the_network_s_metres(exported, runtime, batch):
+    network, path = exported
+    given = frames(batch)
+    with torch.inference_mode():
+        expected = network(*given)
+
+    got = runtime(path, *(tensor.numpy() for tensor in given))
+
+    assert expected.depth.std() > 0.01
+    assert len(got) == (1 if expected.log_variance is None else 2)
+    np.testing.assert_allclose(got[0], expected.depth.numpy(), atol=1e-3, rtol=0)
+    if expected.log_variance is not None:
+        np.testing.assert_allclose(got[1], expected.log_variance.numpy(), atol=2e-2, rtol=0)
+
+
+@pytest.mark.parametrize('missing', ['everything', 'all but one pixel', 'nothing'])
+def test_extreme_inputs_give_what_the_network_gives(exported, missing):
+    network, path = exported
+    rgb, depth = frames(1)
+    depth = torch.full_like(depth, 2.0) if missing == 'nothing' else torch.zeros_like(depth)
+    if missing == 'all but one pixel':
+        depth[..., 9, 11] = 1.5
+    with torch.inference_mode():
+        expected = network(rgb, depth).depth
+
+    got = onnxruntime_answer(path, rgb.numpy(), depth.numpy())[0]
+
+    assert np.isfinite(got).all()
+    # Partial convolutions scale a lone pixel up by 49 a layer, rounding with it.
+    if (network.config.name, missing) != ('scheme_d', 'all but one pixel'):
+        np.testing.assert_allclose(got, expected.numpy(), atol=1e-3, rtol=0)
+
+
+def test_the_runtime_reads_its_metadata(exported):
+    network, path = exported
+    info, header = read_model_info(path), read_onnx_header(path)
+
+    assert (info.network, info.height, info.width) == (network.config.name, HEIGHT, WIDTH)
+    assert (info.min_depth, info.max_depth) == (0.1, 10.0)
+    assert (info.training_data, info.licence, info.version) == ('planes', 'CC0-1.0', __version__)
+    assert info.low_precision_safe
+    assert header.inputs == ('rgb', 'depth')
+    assert header.outputs[0] == 'completed'
+    assert header.outputs[1:] == (('log_variance',) if network.config.log_variance else ())
+
+
+def test_it_is_one_file_that_older_tensorrt_takes(exported):
+    _, path = exported
+    model = onnx.load(path, load_external_data=False)
+
+    assert {entry.domain: entry.version for entry in model.opset_import} == {'': 17}
+    assert not [t for t in model.graph.initializer if t.external_data]
+    assert not list(path.parent.glob('*.partial'))
+    types = {
+        value.type.tensor_type.elem_type for value in (*model.graph.input, *model.graph.output)
+    }
+    assert types == {onnx.TensorProto.FLOAT}
+    shapes = [
+        [d.dim_value for d in value.type.tensor_type.shape.dim[1:]] for value in model.graph.input
+    ]
+    assert shapes == [[3, HEIGHT, WIDTH], [1, HEIGHT, WIDTH]]
+
+
+def test_a_network_in_training_is_exported_as_it_works(tmp_path):
+    network = create_network(tiny()).train()
+
+    export_onnx(network, tmp_path / 'net.onnx', training_data='none')
+
+    given = frames(1)
+    got = onnxruntime_answer(tmp_path / 'net.onnx', *(t.numpy() for t in given))[0]
+    with torch.inference_mode():
+        np.testing.assert_allclose(got, network.eval()(*given).depth.numpy(), atol=2e-3)
+
+
+def test_default_is_not_safe_in_low_precision(tmp_path):
+    export_onnx(create_network(tiny()), tmp_path / 'net.onnx', training_data='none')
+
+    assert not read_model_info(tmp_path / 'net.onnx').low_precision_safe
