@@ -2,8 +2,9 @@
 """
 Every shipped network learns four frames by heart: below 2 cm of root mean square error.
 
-Slow (on a CPU an hour for a small network, a day for a large one); `MAGADEPTH_FRAMES` names a manifest folder to take recorded
-frames from, else scenes are generated. The losses are printed (`pytest -s`).
+Slow: on a CPU an hour for a small network, a day for a large one. `MAGADEPTH_FRAMES` names a
+manifest folder to take recorded frames from, else scenes are generated; `pytest -s` shows the
+losses.
 """
 
 from __future__ import annotations
