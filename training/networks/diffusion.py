@@ -20,7 +20,7 @@ from .fill import push_pull
 from .residual import RelativeDepth
 
 NEIGHBOURS = 4
-STEPS = (2, 4, 8, 16)
+STEPS = (2, 4, 16, 32)
 """Steps at full size, 1/2, 1/4 and 1/8: a step reaches one pixel, coarse ones are far and cheap."""
 COLOUR_SIGMA = 0.05
 """Colour difference (root of the squares' sum, 0..1) across which little is spread at first."""
