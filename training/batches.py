@@ -58,7 +58,7 @@ class RecordedFrames:
         size = (self.width, self.height)
         rgb = cv2.resize(sample.rgb, size, interpolation=cv2.INTER_AREA)
         depth, target = (
-            torch.from_numpy(cv2.resize(m, size, interpolation=cv2.INTER_NEAREST))[None]
+            torch.from_numpy(cv2.resize(m, size, interpolation=cv2.INTER_NEAREST_EXACT))[None]
             for m in (sample.depth, sample.depth if sample.target is None else sample.target)
         )
         frame = (

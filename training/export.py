@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from magadepth_ros import __version__
 
+from .networks.output import Network
+
 OPSET = 17
 LARGE = 1024
 """Constants of more elements are stored in float16, as they are in the safetensors file."""
@@ -22,7 +24,7 @@ LARGE = 1024
 class _Outputs(nn.Module):
     """Gives the outputs as the tuple the exporter wants."""
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: Network):
         super().__init__()
         self.network = network
 
@@ -35,7 +37,7 @@ class _Outputs(nn.Module):
 
 
 def export_onnx(
-    network: nn.Module,
+    network: Network,
     path: Path,
     *,
     training_data: str,

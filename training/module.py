@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Lightning module: one network, its loss, its optimiser and what is watched while it learns."""
+"""The Lightning module: one network, its loss and optimiser, and what is watched meanwhile."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .losses import paper_loss, robust_loss
 from .networks.registry import create_network
 from .networks.spectral_loss import joint_loss
 from .recipe import Recipe
+
 
 class TrainingModule(lightning.LightningModule):
     """
@@ -117,7 +118,10 @@ class TrainingModule(lightning.LightningModule):
                 },
             }
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.share_of_rate)
-        return {'optimizer': optimizer, 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
+        return {
+            'optimizer': optimizer,
+            'lr_scheduler': {'scheduler': schedule, 'interval': 'step'},
+        }
 
     def share_of_rate(self, step: int) -> float:
         """Return warm-up, then a cosine to nothing, as a share of the learning rate."""

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from .networks.registry import read_config, typed
+from .networks.registry import read_config
+from .typed import typed
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,9 @@ class Recipe:
     ``joint``: robust with S2ML's terms of amplitude and phase.
     ``synthetic`` is the share of generated scenes in a batch, the rest comes from the given data
     sets. ``scene_pool`` scenes are kept and each is used ``scene_uses`` times on average, always
-    with new holes; the batches of ``at_once`` steps are made together. ``keep_weight`` is what a measured pixel counts beside a hidden one.
-    ``ema`` is the decay of the averaged weights, 0 for none.
+    with new holes; the batches of ``at_once`` steps are made together. ``keep_weight`` is what a
+    measured pixel counts beside a hidden one. ``ema`` is the decay of the averaged weights, 0 for
+    none.
     """
 
     steps: int = 20_000
@@ -45,6 +48,7 @@ class Recipe:
     seed: int = 1
 
 
-def read_recipe(name: str | Path) -> Recipe:
-    """Return the recipe of a shipped configuration or a YAML file."""
-    return typed(Recipe, read_config(name).get('recipe') or {}, f'{name}: recipe')
+def read_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Return the recipe of a shipped configuration or a YAML file, some fields replaced."""
+    values = {**(read_config(name).get('recipe') or {}), **(overrides or {})}
+    return typed(Recipe, values, f'{name}: recipe')

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,9 @@ class Run:
     ``config`` names a shipped configuration or a YAML file; ``output`` gets checkpoints, curves
     and, at the end, ``<name>.safetensors``; ``max_seconds`` stops early with a checkpoint that
     ``resume`` goes on from; ``finish_in`` [s] stops too, with the learning rate annealed by then;
-    ``start_from`` are weights to begin with (fine-tuning); ``overrides`` replace fields of the recipe; ``trainer`` are further
-    arguments of ``lightning.Trainer`` (devices, nodes, strategy, precision).
+    ``start_from`` are weights to begin with (fine-tuning); ``overrides`` replace fields of the
+    recipe; ``trainer`` are further arguments of ``lightning.Trainer`` (devices, nodes, strategy,
+    precision).
     """
 
     config: str
@@ -75,6 +76,24 @@ class KeepCheckpoint(Callback):
         self.save(trainer)
 
 
+class StopAfter(Callback):
+    """Stops a run after some seconds of its own, also one that resumes (unlike Lightning's)."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self.started = time.monotonic()
+
+    def on_train_start(self, *_: Any) -> None:
+        """Start the clock."""
+        self.started = time.monotonic()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Stop all ranks together."""
+        over = time.monotonic() - self.started >= self.seconds
+        if trainer.strategy.reduce_boolean_decision(over, all=False):
+            trainer.should_stop = True
+
+
 def train(run: Run) -> Path:
     """
     Train, or go on training; return the path of the weights.
@@ -86,7 +105,7 @@ def train(run: Run) -> Path:
 
     """
     config = network_config(run.config)
-    recipe = replace(read_recipe(run.config), **(run.overrides or {}))
+    recipe = read_recipe(run.config, run.overrides)
     checkpoint = run.output / CHECKPOINT
     if run.resume and not checkpoint.is_file():
         raise DataError(f'nothing to resume: expected {checkpoint}; start without --resume')
@@ -97,23 +116,24 @@ def train(run: Run) -> Path:
     on_gpu = torch.cuda.is_available() and options.get('accelerator', 'auto') != 'cpu'
     options.setdefault('precision', 'bf16-mixed' if on_gpu else '32-true')
     limit = run.finish_in or run.max_seconds
-    callbacks: list[Callback] = [
-        KeepCheckpoint(checkpoint, every=max(1, min(1000, recipe.validate_every))),
-        LearningRateMonitor(),
-    ]
+    callbacks: list[Callback] = [LearningRateMonitor()]
+    if limit:
+        callbacks.append(StopAfter(limit))
     if recipe.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)))
+    # Last, so that it keeps what the others made of the step.
+    callbacks.append(KeepCheckpoint(checkpoint, max(1, min(1000, recipe.validate_every))))
     trainer = lightning.Trainer(
         default_root_dir=run.output,
         logger=[
             TensorBoardLogger(run.output, name='curves', version=''),
-            CSVLogger(run.output, name='curves', version='csv'),
+            # One file a call: a resumed run must not delete the curve it goes on from.
+            CSVLogger(run.output, name='curves/csv'),
         ],
         callbacks=callbacks,
         enable_checkpointing=False,
         max_steps=recipe.steps,
         max_epochs=-1,
-        max_time=timedelta(seconds=limit) if limit else None,
         val_check_interval=recipe.validate_every,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
@@ -131,7 +151,7 @@ def train(run: Run) -> Path:
     if run.start_from:
         module.network.load_state_dict(load_network(run.start_from).state_dict())
     if on_gpu:
-        module.network.to(memory_format=torch.channels_last)
+        module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if run.compile:
         module.network.compile()
     trainer.fit(

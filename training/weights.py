@@ -11,14 +11,15 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
 
 from magadepth_ros.errors import ModelError
 
-from .networks.registry import FAMILIES, create_network, typed
+from .networks.output import Network
+from .networks.registry import FAMILIES, create_network
+from .typed import typed
 
 
-def save_weights(network: nn.Module, path: Path) -> None:
+def save_weights(network: Network, path: Path) -> None:
     """Write a network's weights, matrices in float16 (half the size), atomically."""
     tensors = {
         name: (tensor.half() if tensor.ndim > 1 and tensor.is_floating_point() else tensor)
@@ -34,7 +35,7 @@ def save_weights(network: nn.Module, path: Path) -> None:
     os.replace(partial, path)
 
 
-def load_network(path: Path) -> nn.Module:
+def load_network(path: Path) -> Network:
     """
     Make the network of a safetensors file, in evaluation mode, float32 on the CPU.
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,10 @@ def overrides(pairs: list[str]) -> dict[str, Any]:
         if not equals:
             raise DataError(f'--set {pair}: expected FIELD=VALUE')
         values[field] = yaml.safe_load(value)
+        if isinstance(values[field], str):
+            # YAML 1.1 takes 1e-3 for a word.
+            with contextlib.suppress(ValueError):
+                values[field] = float(value)
     return values
 
 

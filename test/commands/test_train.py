@@ -63,7 +63,6 @@ def test_fields_are_set_with_the_type_they_are_written_in():
     assert overrides([]) == {}
 
 
-@pytest.mark.xfail(strict=True, reason='YAML 1.1 takes 1e-3 for a word')
 def test_exponents_need_no_dot():
     assert overrides(['learning_rate=1e-3']) == {'learning_rate': 0.001}
 

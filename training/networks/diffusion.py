@@ -14,14 +14,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from .fill import push_pull
 from .residual import RelativeDepth
 
 NEIGHBOURS = 4
 STEPS = (2, 4, 16, 32)
-"""Steps at full size, 1/2, 1/4 and 1/8: a step reaches one pixel, coarse ones are far and cheap."""
+"""Steps at full size, 1/2, 1/4 and 1/8; a step reaches one pixel, coarse ones are cheap."""
 COLOUR_SIGMA = 0.05
 """Colour difference (root of the squares' sum, 0..1) across which little is spread at first."""
 
@@ -74,9 +74,8 @@ class GuidedDiffusion(nn.Module):
         """``channels`` of the features at 1/8, 1/4 and 1/2."""
         super().__init__()
         self.guides = nn.ModuleList(nn.Conv2d(c, 1 + NEIGHBOURS, 1) for c in channels)
-        for conv in self.guides:
-            nn.init.zeros_(conv.weight)
-            nn.init.zeros_(conv.bias)
+        for parameter in self.guides.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self, frame: RelativeDepth, rgb: Tensor, features: Sequence[Tensor], affinity: Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 
 def push_pull(depth: Tensor, valid: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ def push_pull(depth: Tensor, valid: Tensor) -> Tensor:
         (B, 1, H, W): the input where valid, an interpolation elsewhere; 0 without any valid pixel.
 
     """
-    values, weights = [depth * valid], [valid]
+    values, weights = [torch.where(valid > 0, depth, 0.0)], [valid]
     while max(values[-1].shape[-2:]) > 1:
         value, weight = values[-1], weights[-1]
         height, width = int(value.shape[-2]), int(value.shape[-1])

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BP-Fusion: colour and depth features exchanged in both directions, progressively (section 3.3)."""
+"""BP-Fusion (section 3.3): colour and depth features exchanged in both directions."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 
 class CrossModalFusion(nn.Module):

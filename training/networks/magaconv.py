@@ -12,7 +12,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 
 def reverse_and_cut(x: Tensor) -> Tensor:

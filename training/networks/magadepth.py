@@ -14,7 +14,7 @@ from .diffusion import NEIGHBOURS, GuidedDiffusion
 from .encoders import ColourEncoder, DepthEncoder, MaskedConv
 from .fusion import BPFusion, ConcatFusion
 from .magaconv import MagaConv
-from .output import NetworkOutput, check_input
+from .output import Network, NetworkOutput, check_input
 from .partial_conv import PartialConv, VanillaConv
 from .residual import depth_from_residual, log_variance_in_metres, relative_to_fill
 
@@ -65,15 +65,13 @@ class MagaDepthConfig:
     max_depth: float = 10.0
 
 
-class MagaDepth(nn.Module):
+class MagaDepth(Network):
     """Depth encoder, colour encoder, fusion at the bottleneck and depth decoder (Fig. 2)."""
 
     def __init__(self, config: MagaDepthConfig):
         super().__init__()
         if config.height % 8 or config.width % 8:
-            raise ValueError(
-                f'input size {config.height}x{config.width}: expected multiples of 8'
-            )
+            raise ValueError(f'input size {config.height}x{config.width}: expected multiples of 8')
         self.config = config
         self.height, self.width = config.height, config.width
         coarse = config.channels[-1]
@@ -108,6 +106,7 @@ class MagaDepth(nn.Module):
         if config.residual:
             # The untrained network is the fill itself.
             nn.init.zeros_(self.decoder.answer.weight)
+            assert self.decoder.answer.bias is not None
             nn.init.zeros_(self.decoder.answer.bias)
 
     def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every network returns, and the check of what it is given."""
+"""What every network is and returns, and the check of what it is given."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class NetworkOutput(NamedTuple):
@@ -21,6 +21,18 @@ class NetworkOutput(NamedTuple):
     depth: Tensor
     log_variance: Tensor | None = None
     stages: tuple[Tensor, ...] = ()
+
+
+class Network(nn.Module):
+    """
+    A depth completion network: rgb (B, 3, H, W) and depth (B, 1, H, W) -> `NetworkOutput`.
+
+    ``config`` is its typed configuration; ``height`` and ``width`` its one input size [px].
+    """
+
+    config: Any
+    height: int
+    width: int
 
 
 def check_input(rgb: Tensor, depth: Tensor, height: int, width: int) -> None:

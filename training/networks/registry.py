@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from torch import nn
 
 from magadepth_ros.errors import DataError
 
+from ..typed import typed
 from .magadepth import MagaDepth, MagaDepthConfig
+from .output import Network
 from .s2ml import S2ML, S2MLConfig
 
-FAMILIES: dict[str, tuple[type[nn.Module], type]] = {
+FAMILIES: dict[str, tuple[type[Network], type]] = {
     'magadepth': (MagaDepth, MagaDepthConfig),
     's2ml': (S2ML, S2MLConfig),
 }
@@ -49,19 +49,10 @@ def read_config(name: str | Path) -> dict[str, Any]:
         config = yaml.safe_load(path.read_text(encoding='utf-8'))
     except yaml.YAMLError as error:
         raise DataError(f'{path}: not a YAML file ({error})') from error
-    if not isinstance(config, dict) or 'network' not in config:
+    if not isinstance(config, dict) or not isinstance(config.get('network'), dict):
         raise DataError(f'{path}: expected a mapping with a section `network`')
     config['network'].setdefault('name', path.stem)
     return config
-
-
-def typed(cls: type, values: Mapping[str, Any], where: str) -> Any:
-    """Make a dataclass from a mapping; an unknown key is a DataError that lists the known ones."""
-    known = {field.name for field in fields(cls)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise DataError(f'{where}: unknown {", ".join(unknown)}; known: {", ".join(sorted(known))}')
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 def network_config(name: str | Path) -> Any:
@@ -73,7 +64,7 @@ def network_config(name: str | Path) -> Any:
     return typed(FAMILIES[family][1], values, f'{name}: network')
 
 
-def create_network(name: str | Path | Any, **overrides: Any) -> nn.Module:
+def create_network(name: str | Path | Any, **overrides: Any) -> Network:
     """
     Make an untrained network.
 

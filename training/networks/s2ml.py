@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .output import NetworkOutput, check_input
+from .output import Network, NetworkOutput, check_input
 from .residual import (
     RelativeDepth,
     depth_from_residual,
@@ -135,7 +135,7 @@ class Head(nn.Module):
         return depth, F.pixel_shuffle(self.variance(mixed.detach()), 2)
 
 
-class S2ML(nn.Module):
+class S2ML(Network):
     """Stems of depth and picture, the cascade of pairs, and a head at full size."""
 
     def __init__(self, config: S2MLConfig) -> None:

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings from YAML into dataclasses: every field known, every value of the field's type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from magadepth_ros.errors import DataError
+
+
+def typed(cls: type, values: Mapping[str, Any], where: str) -> Any:
+    """
+    Make a dataclass from a mapping.
+
+    Lists become tuples and numbers the field's kind of number, also those that YAML 1.1 takes
+    for words (``1e-3``).
+
+    Raises
+    ------
+    DataError
+        an unknown field, or a value of another type; names what is known or expected.
+
+    """
+    kinds = get_type_hints(cls)
+    known = sorted(field.name for field in fields(cls))
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise DataError(f'{where}: unknown {", ".join(unknown)}; known: {", ".join(known)}')
+    return cls(**{k: _of_kind(kinds[k], v, f'{where}: {k}') for k, v in values.items()})
+
+
+def _of_kind(kind: Any, value: Any, where: str) -> Any:
+    if get_origin(kind) is Literal:
+        if value in get_args(kind):
+            return value
+        raise DataError(f'{where}: {value}; expected {", ".join(map(str, get_args(kind)))}')
+    if get_origin(kind) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise DataError(f'{where}: {value}; expected a list')
+        inner = get_args(kind)[0]
+        return tuple(_of_kind(inner, item, where) for item in value)
+    if kind is float and not isinstance(value, bool):
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            pass
+    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    raise DataError(f'{where}: {value!r}; expected {kind.__name__}')
