@@ -9,15 +9,13 @@ INPUT ?=
 DURATION ?= 20
 # Extra options of the demo, for example ARGS='--model models/mine.onnx --viewer'.
 ARGS ?=
-# Index of PyTorch's CPU wheels, asked where it answers: from PyPI alone, Linux gets the CUDA build,
-# gigabytes that the tests do not need. `TORCH_INDEX=` takes what pip's own index has.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# Address of an index with PyTorch's CPU wheels, as PyTorch's installation page names it: where pip's
+# own index has the CUDA build, that is gigabytes which the tests do not need.
+TORCH_INDEX ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip -qq --disable-pip-version-check install
-ANSWERS = $(BIN)/python -c 'import urllib.request as net; \
-	net.urlopen("$(TORCH_INDEX)/torch/", timeout=5)' 2>/dev/null
 
 ifneq ($(ROS_DISTRO),)
 MODE := ros-$(ROS_DISTRO)
@@ -98,7 +96,7 @@ $(VENV)/.demo: $(MADE) $(METADATA)
 
 $(VENV)/.test: $(MADE) $(METADATA)
 	@echo 'setting up $(VENV) ($(MODE): $(RUNTIME), training, tests); once, this takes minutes'
-	@$(PIP) $(if $(TORCH_INDEX),$$($(ANSWERS) && echo --extra-index-url '$(TORCH_INDEX)')) \
+	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
 		-e '.[test,train,rtx,$(RUNTIME)]'
 	@touch $@ $(VENV)/.demo
 

@@ -21,7 +21,6 @@ SUBCOMMANDS = {
     'train': 'train a network',
     'export-onnx': 'export a trained network to ONNX with its metadata',
     'export-trt': 'build a TensorRT engine from an ONNX model',
-    'view': 'show a bag or live topics without RViz',
 }
 
 EXIT_ERROR = 2

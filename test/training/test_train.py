@@ -50,8 +50,9 @@ CPU = {
 }
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope='module', autouse=True)
 def one_thread():
+    """Sums in one order: exact equality is asserted, also with the module's first run."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
