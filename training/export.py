@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from magadepth_ros import __version__
+from magadepth_ros.files import write_result
 
 from .networks.output import Network
 
@@ -60,22 +61,22 @@ def export_onnx(
     # The exporter restores the wrapper's mode afterwards, and the network's with it.
     wrapped = _Outputs(network.cpu().float()).eval()
     outputs = ['completed', 'log_variance'][: len(wrapped(*example))]
-    partial = path.with_suffix('.partial')
-    with warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # The tracing exporter is on its way out; the new one needs opset 18, too new for JetPack 6
         # with its TensorRT 10.3 in some operators, and writes twice as many nodes.
         warnings.simplefilter('ignore')
+        traced = Path(folder) / 'traced.onnx'
         torch.onnx.export(
             wrapped,
             example,
-            partial,
+            traced,
             opset_version=OPSET,
             input_names=['rgb', 'depth'],
             output_names=outputs,
             dynamic_axes={name: {0: 'batch'} for name in ('rgb', 'depth', *outputs)},
             dynamo=False,
         )
-    model = onnx.load(partial)
+        model = onnx.load(traced)
     _share_equal_constants(model)
     _store_large_constants_in_half(model)
     helper.set_model_props(
@@ -95,8 +96,7 @@ def export_onnx(
         },
     )
     onnx.checker.check_model(model)
-    onnx.save(model, partial)
-    os.replace(partial, path)
+    write_result(path, model.SerializeToString())
 
 
 def _share_equal_constants(model: onnx.ModelProto) -> None:

@@ -71,6 +71,13 @@ def gradient_matching(error: Tensor, weight: Tensor, scales: int = 4) -> Tensor:
     return total / scales
 
 
+def mean_target(target: Tensor) -> Tensor:
+    """(B, 1, 1, 1) mean known target depth of each frame [m], at least 0.1; 0 = unknown."""
+    valid = (target > 0).to(target.dtype)
+    known = valid.sum(dim=(2, 3), keepdim=True).clamp(min=1)
+    return ((target * valid).sum(dim=(2, 3), keepdim=True) / known).clamp(min=0.1)
+
+
 def robust_loss(output: NetworkOutput, target: Tensor, weight: Tensor) -> dict[str, Tensor]:
     """
     Return the terms of the shipped recipe, relative to each frame's mean target depth.
@@ -91,8 +98,7 @@ def robust_loss(output: NetworkOutput, target: Tensor, weight: Tensor) -> dict[s
     """
     valid = (target > 0).to(target.dtype)
     weight = weight * valid
-    known = valid.sum(dim=(2, 3), keepdim=True).clamp(min=1)
-    scale = ((target * valid).sum(dim=(2, 3), keepdim=True) / known).clamp(min=0.1)
+    scale = mean_target(target)
     error = (output.depth - target) / scale
     terms = {
         'absolute': weighted_mean(error.abs(), weight),

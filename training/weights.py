@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from magadepth_ros.errors import ModelError
+from magadepth_ros.files import write_result
 
 from .networks.output import Network
 from .networks.registry import FAMILIES, create_network
@@ -30,9 +30,7 @@ def save_weights(network: Network, path: Path) -> None:
     }
     family = next(name for name, (cls, _) in FAMILIES.items() if isinstance(network, cls))
     metadata = {'family': family, 'network': json.dumps(asdict(network.config))}
-    partial = path.with_suffix('.partial')
-    save_file(tensors, partial, metadata)
-    os.replace(partial, path)
+    write_result(path, save(tensors, metadata))
 
 
 def load_network(path: Path) -> Network:

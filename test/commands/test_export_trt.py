@@ -114,7 +114,7 @@ def test_bad_wishes_give_one_line_and_status_2(tmp_path, capsys, arguments, mess
     assert len(lines) == 1
 
 
-@pytest.mark.skipif(not model_names(), reason='no model is shipped yet')
+@pytest.mark.skipif(not model_names(), reason='no model is installed')
 @pytest.mark.parametrize('precision', ['fp32', 'fp16'])
 def test_a_shipped_model_is_built(tmp_path, precision):
     name = min(model_names(), key=len)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .fill import push_pull
+from .fill import halve_valid, push_pull
 from .residual import RelativeDepth
 
 NEIGHBOURS = 4
@@ -92,10 +92,7 @@ class GuidedDiffusion(nn.Module):
             levels = [(frame.fill * (1 - frame.missing), 1 - frame.missing, rgb)]
             for _ in STEPS[1:]:
                 value, valid, picture = levels[-1]
-                share = F.avg_pool2d(valid, 2)
-                some = (share > 0).to(share.dtype)
-                mean = F.avg_pool2d(value, 2) / share.clamp(min=1e-6)
-                levels.append((mean * some, some, F.avg_pool2d(picture, 2)))
+                levels.append((*halve_valid(value, valid), F.avg_pool2d(picture, 2)))
             x = push_pull(levels[-1][0], levels[-1][1])
             coarser = []
             for level, guide in zip((3, 2, 1), guides):

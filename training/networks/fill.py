@@ -8,6 +8,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def halve_valid(value: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """
+    Average the valid pixels of 2x2 cells.
+
+    ``value`` (B, 1, H, W), 0 where missing, and ``weight``, 1 = valid, 0 = missing -> both at half
+    the size; a cell is valid where any of its pixels is.
+    """
+    total = F.avg_pool2d(weight, 2)
+    # Premultiplied: a value already carries its weight, so dividing by the mean weight leaves the
+    # average of the valid pixels alone.
+    mean = F.avg_pool2d(value, 2) / total.clamp(min=1e-6)
+    weight = (4 * total).clamp(max=1)
+    return mean * weight, weight
+
+
 def push_pull(depth: Tensor, valid: Tensor) -> Tensor:
     """
     Fill the missing pixels from a pyramid of averages of the valid ones.
@@ -37,12 +52,8 @@ def push_pull(depth: Tensor, valid: Tensor) -> Tensor:
         if height % 2 or width % 2:
             pad = (0, width % 2, 0, height % 2)
             value, weight = F.pad(value, pad), F.pad(weight, pad)
-        total = F.avg_pool2d(weight, 2)
-        # Premultiplied: a value already carries its weight, so dividing by the mean weight
-        # leaves the average of the valid pixels alone.
-        mean = F.avg_pool2d(value, 2) / total.clamp(min=1e-6)
-        weight = (4 * total).clamp(max=1)
-        values.append(mean * weight)
+        value, weight = halve_valid(value, weight)
+        values.append(value)
         weights.append(weight)
     filled = values[-1]
     for value, weight in zip(values[-2::-1], weights[-2::-1]):

@@ -14,7 +14,7 @@ from .diffusion import NEIGHBOURS, GuidedDiffusion
 from .encoders import ColourEncoder, DepthEncoder, MaskedConv
 from .fusion import BPFusion, ConcatFusion
 from .magaconv import MagaConv
-from .output import Network, NetworkOutput, check_input
+from .output import Network, NetworkOutput, check_input, normalised_picture
 from .partial_conv import PartialConv, VanillaConv
 from .residual import depth_from_residual, log_variance_in_metres, relative_to_fill
 
@@ -23,8 +23,6 @@ MASKED_CONVS: dict[str, MaskedConv] = {
     'partial': PartialConv,
     'vanilla': VanillaConv,
 }
-RGB_MEAN, RGB_STD = 0.45, 0.25
-"""One grey value for the three channels: near the means of indoor pictures."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class MagaDepth(Network):
         check_input(rgb, depth, self.height, self.width)
         config = self.config
         frame = relative_to_fill(depth)
-        picture = (rgb - RGB_MEAN) / RGB_STD
+        picture = normalised_picture(rgb)
         measured = frame.relative if config.residual else depth
         whole = torch.cat([picture, frame.relative, frame.missing], dim=1)
         skips = self.depth_encoder(measured, frame.missing)

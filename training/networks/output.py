@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+RGB_MEAN, RGB_STD = 0.45, 0.25
+"""One grey value for the three channels: near the means of indoor pictures."""
+
 
 class NetworkOutput(NamedTuple):
     """
@@ -46,3 +49,8 @@ def check_input(rgb: Tensor, depth: Tensor, height: int, width: int) -> None:
                 'this network has one fixed input size: magadepth_ros.completion.Completer fits '
                 'frames of any size to it'
             )
+
+
+def normalised_picture(rgb: Tensor) -> Tensor:
+    """(B, 3, H, W) in 0..1 -> about zero mean and unit variance, as every network takes it."""
+    return (rgb - RGB_MEAN) / RGB_STD

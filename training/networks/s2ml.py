@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .output import Network, NetworkOutput, check_input
+from .output import Network, NetworkOutput, check_input, normalised_picture
 from .residual import (
     RelativeDepth,
     depth_from_residual,
@@ -39,8 +39,6 @@ from .spatio_spectral import Pair, SpatialFusion, SpectralFusion, conv_block, st
 from .spectral import RealFourier2d, to_polar
 from .swin_conv import WindowGrid
 
-RGB_MEAN, RGB_STD = 0.45, 0.25
-"""One grey value for the three channels: near the means of indoor pictures."""
 STEP = 4
 """The cascade works on one cell for 4x4 pixels."""
 
@@ -188,7 +186,7 @@ class S2ML(Network):
         frame = relative_to_fill(depth)
         measured = frame.relative if config.residual else depth / config.max_depth
         depth_fine, features = self.depth_stem(torch.cat([measured, frame.missing], dim=1))
-        rgb_fine, guide = self.rgb_stem((rgb - RGB_MEAN) / RGB_STD)
+        rgb_fine, guide = self.rgb_stem(normalised_picture(rgb))
         with torch.autocast(rgb.device.type, enabled=False):
             spectrum = to_polar(*self.fourier(guide))
         refined = torch.zeros_like(features[:, :1])

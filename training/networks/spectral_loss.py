@@ -17,7 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..losses import robust_loss
+from ..losses import mean_target, robust_loss
 from .output import NetworkOutput
 
 EPSILON = 1e-4
@@ -87,8 +87,7 @@ def joint_loss(
     """
     terms = robust_loss(output, target, weight)
     valid = (target > 0).to(target.dtype)
-    count = valid.sum(dim=(2, 3), keepdim=True).clamp(min=1)
-    scale = ((target * valid).sum(dim=(2, 3), keepdim=True) / count).clamp(min=0.1)
+    scale = mean_target(target)
     known = (weight * valid).clamp(max=1)
     errors = spectral_terms(output.depth / scale, target / scale, known)
     return {**terms, 'amplitude': amplitude * errors[0], 'phase': phase * errors[1]}
