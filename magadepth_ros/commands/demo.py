@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from magadepth_ros.commands.children import ChildError, Children
+from magadepth_ros.commands.ros_processes import node_command, prepare_environment
 from magadepth_ros.errors import DataError, EngineError
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.resources import DEFAULT_MODEL, find_config, find_model
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     args.output.mkdir(parents=True, exist_ok=True)
     for name in ('summary.json', 'preview.png'):
         (args.output / name).unlink(missing_ok=True)
-    _prepare_environment(args.output)
+    prepare_environment(args.output)
     # Imported here: it needs ROS, and whoever mistypes a folder need not wait for it.
     from magadepth_ros.nodes.demo_watcher import Watcher
 
@@ -170,7 +170,7 @@ def _camera(args: argparse.Namespace) -> list[str]:
         'width': args.width,
         'height': args.height,
     }
-    return _node('simulated_camera', parameters)
+    return node_command('simulated_camera', parameters)
 
 
 def _completion(args: argparse.Namespace, model: Path) -> list[str]:
@@ -181,34 +181,7 @@ def _completion(args: argparse.Namespace, model: Path) -> list[str]:
         'rgb/camera_info': f'{base}/color/camera_info',
         'depth/image': f'{base}/aligned_depth_to_color/image_raw',
     }
-    return _node('completion_node', parameters, remappings)
-
-
-def _node(
-    name: str, parameters: dict[str, Any], remappings: dict[str, str] | None = None
-) -> list[str]:
-    command = [sys.executable, '-m', f'magadepth_ros.nodes.{name}', '--ros-args']
-    for key, value in parameters.items():
-        # JSON is YAML: a folder named 42 stays a string.
-        command += ['-p', f'{key}:={json.dumps(value)}']
-    for old, new in (remappings or {}).items():
-        command += ['-r', f'{old}:={new}']
-    return command
-
-
-def _prepare_environment(output: Path) -> None:
-    """Keep to this machine and to a domain of its own, unless the user has said otherwise."""
-    from magadepth_ros.nodes.dds import use_shipped_profile
-
-    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-    if os.environ.get('ROS_DISTRO') == 'humble':
-        os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
-    else:
-        os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    if 'HOME' not in os.environ:
-        os.environ.setdefault('ROS_LOG_DIR', str((output / 'ros').resolve()))
-    os.environ.setdefault('PYTHONUNBUFFERED', '1')
-    use_shipped_profile()
+    return node_command('completion_node', parameters, remappings)
 
 
 def _rviz() -> str:
