@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import cv2
 
+from magadepth_ros.commands.benchmark_node import NodeRun, measure_node
 from magadepth_ros.commands.benchmark_report import (
     machine_facts,
     read_report,
@@ -22,7 +25,7 @@ from magadepth_ros.commands.benchmark_report import (
     write_plot,
 )
 from magadepth_ros.commands.benchmark_timing import (
-    SLOW_MS,
+    BUDGET_MS,
     Candidate,
     measure,
     method_candidate,
@@ -32,10 +35,10 @@ from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer
 from magadepth_ros.errors import EngineError, ModelError
 from magadepth_ros.files import write_result
-from magadepth_ros.resources import model_names
+from magadepth_ros.resources import find_model, model_names
 from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
 
-PEERS = ('nearest', 'telea', 'navier_stokes', 'ip_basic', 'joint_bilateral', 'levin')
+NODE_CAMERAS = (1, 2, 4)
 FRAMES = 4
 
 _DESCRIPTION = f"""\
@@ -43,8 +46,9 @@ Measure milliseconds per frame on simulated frames: of each stage of the library
 network's input, infer, restore the camera's pixels, confidence, merge with what was measured,
 project to a cloud) and, with --peers, of classical methods. All take turns on the same frames, so
 that a disturbance meets each; figures are medians, and the ratio is the median over the rounds of
-the time divided by that of the first model. What takes longer than {SLOW_MS / 1e3:g} s runs in
-three rounds only.
+the time divided by that of the first model. A slow method takes part in as many rounds as
+{BUDGET_MS / 1e3:g} s allow. With --node, completion_node is measured too, live over DDS between
+simulated cameras and a subscriber, with the first model.
 """
 
 
@@ -73,8 +77,17 @@ def add_parser(subparsers: Any) -> None:
         nargs='*',
         default=None,
         metavar='NAME',
-        help=f'measure these too (without names: {", ".join(PEERS)}); needs the train extra',
+        help='measure these classical methods too (without names: all); needs the train extra',
     )
+    add(
+        '--node',
+        nargs='*',
+        type=_positive,
+        default=None,
+        metavar='CAMERAS',
+        help='measure the node with so many cameras (without numbers: 1 2 4); needs ROS 2',
+    )
+    add('--node-seconds', type=_positive, default=6, metavar='S', help='of each (default 6)')
     add('--repeats', type=_positive, default=30, metavar='N', help='rounds (default 30)')
     add('--threads', type=int, default=0, metavar='N', help='CPU threads, 0 = all')
     add('--json', type=Path, metavar='FILE', help='write all figures, machine and versions')
@@ -90,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_result(args.json, json.dumps(report, indent=1) + '\n')
     if args.markdown:
-        write_result(args.markdown, to_markdown(report))
+        picture = os.path.relpath(args.plot, args.markdown.parent) if args.plot else ''
+        write_result(args.markdown, to_markdown(report, picture))
     if args.plot:
         write_plot(args.plot, report)
     return 2 if report['errors'] else 0
@@ -101,6 +115,8 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
     if not names:
         raise ModelError('no model is installed; name a file: --models FILE.onnx')
     peers = _peers(args.peers)
+    # First, while this process has no threads: it starts others.
+    node = _measure_node(names[0], args)
     completers, errors = _open(names, args)
     if not completers:
         raise EngineError('nothing to measure: ' + '; '.join(errors))
@@ -123,25 +139,44 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
         'command': shlex.join(['magadepth', *sys.argv[1:]]),
         'repeats': args.repeats,
         'rows': rows,
+        'node': node,
         'errors': errors,
     }
+
+
+def _measure_node(name: str, args: argparse.Namespace) -> list[dict[str, Any]]:
+    if args.node is None:
+        return []
+    run = NodeRun(
+        str(find_model(name)),
+        args.backends[0],
+        args.precisions[0],
+        args.threads,
+        seconds=args.node_seconds,
+    )
+    cameras = args.node or NODE_CAMERAS
+    with Progress(len(args.sizes) * len(cameras), 'runs of the node') as progress:
+        return measure_node(run, args.sizes, cameras, progress.advance)
 
 
 def _open(
     names: list[str], args: argparse.Namespace
 ) -> tuple[list[tuple[str, Completer]], list[str]]:
-    completers: list[tuple[str, Completer]] = []
+    """Open each model on each runtime once: two precisions may come to the same."""
+    completers: dict[tuple[str, str, str], Completer] = {}
     errors = []
-    for name in names:
-        for backend in args.backends:
-            for precision in args.precisions:
-                try:
-                    completer = Completer.open(name, backend, precision, args.threads)
-                except EngineError as error:
-                    errors.append(f'{name} {backend} {precision}: {error}')
-                    continue
-                completers.append((Path(name).stem, completer))
-    return completers, errors
+    for name, backend, precision in product(names, args.backends, args.precisions):
+        try:
+            completer = Completer.open(name, backend, precision, args.threads)
+        except EngineError as error:
+            errors.append(f'{name} {backend} {precision}: {error}')
+            continue
+        key = (Path(name).stem, completer.engine.backend, completer.engine.precision)
+        if key in completers:
+            completer.close()
+        else:
+            completers[key] = completer
+    return [(key[0], completer) for key, completer in completers.items()], errors
 
 
 def _peers(names: list[str] | None) -> list[Candidate]:
@@ -149,7 +184,7 @@ def _peers(names: list[str] | None) -> list[Candidate]:
         return []
     from magadepth_training.evaluation.baselines import select_baselines
 
-    chosen: dict[str, Callable[..., Any]] = select_baselines(list(names or PEERS))
+    chosen: dict[str, Callable[..., Any]] = select_baselines(names or ['all'])
     return [method_candidate(name, function) for name, function in chosen.items()]
 
 

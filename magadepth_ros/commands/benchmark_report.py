@@ -11,15 +11,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from magadepth_ros.commands.benchmark_timing import STAGES
+from magadepth_ros.commands.benchmark_timing import BUDGET_MS, STAGES
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_result
 from magadepth_ros.machine import cores, processor, versions
+from magadepth_ros.nodes.statistics import STAGES as NODE_STAGES
 from magadepth_ros.tables import align, markdown_table
 
-FORMAT = 1
+FORMAT = 2
 
 _HEAD = ('method', 'runtime', 'ms', 'p95', 'ratio', *STAGES)
+_NODE_HEAD = ('size', 'cameras', 'Hz each', 'latency', 'p95', 'cores', 'MiB', *NODE_STAGES)
 
 
 def machine_facts(threads: int) -> dict[str, Any]:
@@ -54,26 +56,45 @@ def to_text(report: dict[str, Any]) -> str:
         f'{width}x{height}\n{align([_HEAD, *_cells(rows)], left=2)}'
         for (width, height), rows in _by_size(report)
     ]
+    if report['node']:
+        blocks.append(f'{_node_title(report)}\n{align([_NODE_HEAD, *_node_cells(report)])}')
     notes = [_where(report), *(f'not measured: {error}' for error in report['errors'])]
     return '\n\n'.join([*blocks, '\n'.join(notes)])
 
 
-def to_markdown(report: dict[str, Any]) -> str:
-    """Write the page ``docs/performance.md``."""
+def to_markdown(report: dict[str, Any], picture: str = '') -> str:
+    """Write the page ``docs/performance.md``; ``picture`` is the plot's path seen from there."""
     parts = [
         '# Performance',
+        f'{_where(report)}. Made, this page too, by:',
+        f'```sh\n{report["command"]}\n```',
+        'Accuracy is on the [results](results.md) page.',
+        '## Library',
         'Milliseconds per frame of the library alone, without ROS: median and 95th percentile of '
         f'{report["repeats"]} rounds in which all methods took turns on the same simulated '
         'frames. *ratio* is the median over the rounds of the time divided by that of the first '
         'row. The stages add up to *ms*, but for *cloud*, which comes on top where somebody '
-        'subscribes to it. Classical methods have no stages; what takes longer than half a '
-        'second was measured in three rounds.',
-        f'{_where(report)}. Made by:',
-        f'```sh\n{report["command"]}\n```',
+        'subscribes to it. Classical methods have no stages; slow ones were measured in as many '
+        f'rounds as {BUDGET_MS / 1e3:g} seconds allow.',
     ]
+    if picture:
+        parts.append(f'![Milliseconds per frame of each method]({picture})')
     for (width, height), rows in _by_size(report):
         table = markdown_table([_HEAD, *_cells(rows)], left=2)
-        parts += [f'## {width} x {height}', table]
+        parts += [f'### {width} x {height}', table]
+    if report['node']:
+        parts += [
+            '## Node',
+            f'{_node_title(report)}: simulated cameras of '
+            f'{report["node"][0]["camera_hz"]:g} Hz, `completion_node` and a subscriber to '
+            'depth, confidence and cloud of each camera, all on this machine, in processes of '
+            'their own, over DDS. *Hz each* is the rate of completed depth of one camera. '
+            '*Latency* runs from the stamp of the picture to the arrival at the subscriber [ms]. '
+            '*Cores* and *MiB* are what the node takes of processor and memory; the stages are '
+            'medians [ms]. *wait* is the time a pair waits for the frame before it; *infer* is '
+            'that of the batch of all cameras.',
+            markdown_table([_NODE_HEAD, *_node_cells(report)]),
+        ]
     return '\n\n'.join(parts) + '\n'
 
 
@@ -100,13 +121,28 @@ def write_plot(path: Path, report: dict[str, Any]) -> None:
         axis.set_title(f'{width} x {height}')
         axis.set_xlabel('ms per frame')
         # One slow method would press all others to the axis: it runs out of the picture.
-        axis.set_xlim(0, min(1.1 * max(left), 3.0 * sorted(left)[len(left) // 2]))
+        limit = min(1.15 * max(left), 3.0 * sorted(left)[len(left) // 2])
+        axis.set_xlim(0, limit)
+        for place, total in enumerate(left):
+            inside = total > 0.9 * limit
+            axis.text(
+                limit if inside else total,
+                place,
+                f' {total:.0f} ',
+                va='center',
+                ha='right' if inside else 'left',
+                fontsize='small',
+            )
         axis.invert_yaxis()
     axes[0, 0].legend(ncols=4, fontsize='small')
     figure.tight_layout()
     picture = io.BytesIO()
+    form = path.suffix.lstrip('.') or 'png'
+    # The same figures give the same file: neither the time nor chance is in it.
+    metadata = {'Date': None} if form == 'svg' else None
     try:
-        figure.savefig(picture, format=path.suffix.lstrip('.') or 'png')
+        with matplotlib.rc_context({'svg.hashsalt': 'magadepth'}):
+            figure.savefig(picture, format=form, metadata=metadata)
     except ValueError as error:
         raise DataError(f'{path}: {error}') from None
     finally:
@@ -138,6 +174,27 @@ def _cells(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
             *(f'{row["stages"][s]:.1f}' if s in row['stages'] else '' for s in STAGES),
         )
         for row in rows
+    ]
+
+
+def _node_title(report: dict[str, Any]) -> str:
+    runtimes = dict.fromkeys(row['runtime'] for row in report['node'])
+    return f'{report["rows"][0]["name"]} ({", ".join(runtimes)})'
+
+
+def _node_cells(report: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            '{}x{}'.format(*row['size']),
+            str(row['cameras']),
+            f'{row["rate_hz"]:.1f}',
+            f'{row["latency_ms_p50"]:.0f}',
+            f'{row["latency_ms_p95"]:.0f}',
+            f'{row["busy_cores"]:.2f}',
+            str(row['memory_mib']),
+            *(f'{row["stages"][s]:.1f}' if s in row['stages'] else '' for s in NODE_STAGES),
+        )
+        for row in report['node']
     ]
 
 

@@ -15,8 +15,8 @@ from magadepth_ros.completion import Completer
 from magadepth_ros.completion.project import CloudProjector
 
 STAGES = ('fit', 'infer', 'restore', 'confidence', 'merge', 'cloud')
-SLOW_MS = 500.0
-SLOW_ROUNDS = 3
+BUDGET_MS = 5000.0
+"""What a method may take of each size: a slow one takes part in fewer rounds."""
 
 Frame = tuple[np.ndarray, np.ndarray]
 
@@ -82,7 +82,8 @@ def measure(
     frames:
         (rgb, depth) of one size, gone through in a circle.
     repeats:
-        rounds that count, after one that does not; slow ones take part in the first three.
+        rounds that count, after one that does not; a method takes part in as many as
+        `BUDGET_MS` allows, and of one that takes longer than that the first one counts.
     advance:
         called after every round.
 
@@ -93,12 +94,13 @@ def measure(
         the median of each [ms], and ``ratio``.
 
     """
-    taken: list[list[dict[str, float]]] = [[] for _ in candidates]
-    slow = [candidate.run(*frames[0])['complete'] > SLOW_MS for candidate in candidates]
+    warm_up = [candidate.run(*frames[0]) for candidate in candidates]
+    rounds = [min(repeats, int(BUDGET_MS / times['complete'])) for times in warm_up]
+    taken = [[] if allowed else [times] for times, allowed in zip(warm_up, rounds)]
     for count in range(repeats):
         frame = frames[count % len(frames)]
-        for candidate, times, is_slow in zip(candidates, taken, slow):
-            if not is_slow or count < SLOW_ROUNDS:
+        for candidate, times, allowed in zip(candidates, taken, rounds):
+            if count < allowed:
                 times.append(candidate.run(*frame))
         advance()
     height, width = frames[0][1].shape

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.models import write_tiny_model
 
-from magadepth_ros.commands.benchmark_timing import Candidate, measure
+from magadepth_ros.commands.benchmark_timing import BUDGET_MS, Candidate, measure
 from magadepth_ros.commands.main import main
 
 pytest.importorskip('openvino', reason='models are measured on OpenVINO')
@@ -82,9 +82,9 @@ def test_wrong_arguments_are_one_line(given, says, capsys):
     assert says in capsys.readouterr().err
 
 
-def test_slow_methods_take_part_in_three_rounds_and_ratios_are_of_the_same_round():
-    calls = {'quick': 0, 'slow': 0}
-    # The machine becomes ten times slower at some point: it does for both.
+def test_slow_methods_take_part_in_fewer_rounds_and_ratios_are_of_the_same_round():
+    calls = {'quick': 0, 'slow': 0, 'endless': 0}
+    # The machine becomes ten times slower at some point: it does for all.
     factor = [1.0, 1.0, 10.0, 10.0, 10.0, 10.0]
 
     def method(name: str, base: float) -> Candidate:
@@ -95,8 +95,11 @@ def test_slow_methods_take_part_in_three_rounds_and_ratios_are_of_the_same_round
         return Candidate(name, 'peer', 'CPU', run)
 
     frame = (np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.float32))
-    quick, slow = measure([method('quick', 2.0), method('slow', 600.0)], [frame], 5)
-    assert (quick['rounds'], slow['rounds']) == (5, 3)
-    assert slow['ratio'] == 300.0
+    methods = [method('quick', 2.0), method('slow', 0.3 * BUDGET_MS), method('endless', 1e5)]
+    quick, slow, endless = measure(methods, [frame], 5)
+    assert (quick['rounds'], slow['rounds'], endless['rounds']) == (5, 3, 1)
+    assert calls == {'quick': 6, 'slow': 4, 'endless': 1}
+    assert slow['ratio'] == 0.3 * BUDGET_MS / 2.0
     assert quick['ms'] == 20.0
+    assert endless['ms'] == 1e5
     assert quick['size'] == [6, 4]

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure completion_node live: simulated cameras, the node and a subscriber over DDS."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from magadepth_ros.commands.children import Child, Children
+from magadepth_ros.commands.ros_processes import node_command, prepare_environment
+from magadepth_ros.errors import EngineError
+
+PATIENCE = 60.0
+"""Seconds that the first completed frame may take."""
+WARM_UP = 2.0
+TICK = 0.2
+
+
+@dataclass(frozen=True)
+class NodeRun:
+    """What is started: ``threads`` 0 = all cores, ``rate`` [Hz] of each camera."""
+
+    model: str
+    backend: str = 'auto'
+    precision: str = 'auto'
+    threads: int = 0
+    rate: float = 30.0
+    seconds: float = 6.0
+
+
+def measure_node(
+    run: NodeRun,
+    sizes: Sequence[tuple[int, int]],
+    cameras: Sequence[int],
+    advance: Callable[[], None] = lambda: None,
+) -> list[dict[str, Any]]:
+    """
+    Run the node for every size and number of cameras, with all of its outputs subscribed to.
+
+    To be called while this process has no threads yet, as others are started from it.
+
+    Returns
+    -------
+    list of dict
+        size [px], cameras, runtime, ``camera_hz`` (set), ``rate_hz`` (completed depth of each
+        camera), ``latency_ms_p50`` and ``latency_ms_p95`` (from the stamp to the arrival in this
+        process), ``busy_cores`` and ``memory_mib`` of the node, ``stages`` with the median of
+        each [ms].
+
+    Raises
+    ------
+    ChildError
+        the camera or the node has ended.
+    EngineError
+        no completed frame came.
+
+    """
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        prepare_environment(Path(folder))
+        for width, height in sizes:
+            for count in cameras:
+                rows.append(_measure(run, width, height, count, Path(folder)))
+                advance()
+    return rows
+
+
+def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> dict[str, Any]:
+    names = [f'camera{i + 1}' for i in range(count)]
+    with Children() as children:
+        for name in names:
+            parameters = {
+                'camera_name': name,
+                'camera_namespace': '',
+                'width': width,
+                'height': height,
+                'rate': run.rate,
+            }
+            command = node_command('simulated_camera', parameters)
+            children.start(name, command, logs / f'{name}.log')
+        node = children.start(
+            'completion_node', _completion(run, names), logs / 'completion_node.log'
+        )
+        # Imported here: it needs ROS, which the rest of the benchmark does without.
+        from magadepth_ros.nodes.node_watcher import NodeWatcher
+
+        watcher = NodeWatcher(names)
+        try:
+            start = monotonic()
+            while not all(stream.stamps for stream in watcher.depth.values()):
+                watcher.spin(TICK)
+                children.check()
+                if monotonic() - start > PATIENCE:
+                    raise EngineError(
+                        f'no completed frame came within {PATIENCE:g} s; the end of the log:\n'
+                        f'{node.tail()}'
+                    )
+            watcher.spin(WARM_UP)
+            watcher.forget()
+            busy, began = _busy_seconds(node), monotonic()
+            watcher.spin(run.seconds)
+            children.check()
+            streams = list(watcher.depth.values())
+            latencies = sorted(ms for stream in streams for ms in stream.latencies)
+            return {
+                'size': [width, height],
+                'cameras': count,
+                'runtime': watcher.engine(),
+                'camera_hz': run.rate,
+                'rate_hz': round(sum(stream.rate for stream in streams) / count, 2),
+                'latency_ms_p50': _percentile(latencies, 0.50),
+                'latency_ms_p95': _percentile(latencies, 0.95),
+                'busy_cores': round((_busy_seconds(node) - busy) / (monotonic() - began), 2),
+                'memory_mib': _memory_mib(node),
+                'stages': watcher.stages(),
+            }
+        finally:
+            children.stop()
+            watcher.close()
+
+
+def _completion(run: NodeRun, names: Sequence[str]) -> list[str]:
+    remappings: dict[str, str] = {}
+    for name in names:
+        remappings |= {
+            f'{name}/rgb/image': f'/{name}/color/image_raw',
+            f'{name}/rgb/camera_info': f'/{name}/color/camera_info',
+            f'{name}/depth/image': f'/{name}/aligned_depth_to_color/image_raw',
+        }
+    parameters = {
+        'model': run.model,
+        'backend': run.backend,
+        'precision': run.precision,
+        'threads': run.threads,
+        'cameras': list(names),
+    }
+    return node_command('completion_node', parameters, remappings)
+
+
+def _percentile(values: Sequence[float], share: float) -> float | None:
+    return round(values[int(share * (len(values) - 1))], 2) if values else None
+
+
+def _busy_seconds(child: Child) -> float:
+    """Processor time of all of its threads so far [s]; Linux."""
+    text = Path(f'/proc/{child.process.pid}/stat').read_text(encoding='utf-8')
+    user, system = text.rpartition(')')[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf('SC_CLK_TCK')
+
+
+def _memory_mib(child: Child) -> int:
+    """Resident memory [MiB]; Linux."""
+    pages = Path(f'/proc/{child.process.pid}/statm').read_text(encoding='utf-8').split()[1]
+    return round(int(pages) * os.sysconf('SC_PAGE_SIZE') / 2**20)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A subscriber to everything that completion_node says about some cameras, for the benchmark."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image, PointCloud2
+
+from magadepth_ros.nodes.demo_watcher import Stream, stamp_of
+from magadepth_ros.nodes.statistics import STAGES
+
+
+class NodeWatcher:
+    """
+    Subscribes to depth, confidence and cloud of each camera and to the node's diagnostics.
+
+    Messages stay serialised, so that the one who measures takes little of the processor.
+    ``depth`` has the arrivals of each camera's completed depth since the last `forget`.
+    """
+
+    def __init__(self, cameras: Sequence[str]) -> None:
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        self._node = Node('magadepth_benchmark', enable_rosout=False)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self.depth = {camera: Stream() for camera in cameras}
+        self._said: dict[str, dict[str, str]] = {}
+        for camera in cameras:
+            for kind, name in (
+                (Image, 'completed'),
+                (Image, 'confidence'),
+                (PointCloud2, 'points'),
+            ):
+                wanted = camera if name == 'completed' else ''
+                self._subscribe(kind, f'/{camera}/depth/{name}', wanted)
+        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 5)
+
+    def spin(self, seconds: float) -> None:
+        """Take messages for so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def forget(self) -> None:
+        """Begin to count anew."""
+        for camera in self.depth:
+            self.depth[camera] = Stream()
+
+    def stages(self) -> dict[str, float]:
+        """Return the median of each stage of the node [ms], over its cameras."""
+        found: dict[str, list[float]] = {}
+        for camera in self.depth:
+            said = self._said.get(camera, {})
+            for stage in STAGES:
+                if f'{stage} p50 [ms]' in said:
+                    found.setdefault(stage, []).append(float(said[f'{stage} p50 [ms]']))
+        return {stage: round(statistics.median(times), 3) for stage, times in found.items()}
+
+    def engine(self) -> str:
+        """Return runtime and precision as the node names them; '' before it has."""
+        return ' '.join(self._said.get('engine', {}).get('engine', '').split(' ', 2)[:2])
+
+    def close(self) -> None:
+        """End the node."""
+        self._executor.shutdown(timeout_sec=1.0)
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def _subscribe(self, kind: type, topic: str, camera: str) -> None:
+        def on_bytes(data: bytes) -> None:
+            if camera:
+                self.depth[camera].add(stamp_of(data))
+
+        self._node.create_subscription(kind, topic, on_bytes, 2, raw=True)
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            name = status.name.rpartition(': ')[2]
+            self._said[name] = {value.key: value.value for value in status.values}
