@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
-from magadepth_ros.errors import EncodingError
+from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.camera_info import Intrinsics, intrinsics
+from magadepth_ros.messages.registration import View
 from magadepth_ros.nodes.checks import InputChecks
 from magadepth_ros.nodes.inputs import Inputs
 from magadepth_ros.nodes.outputs import Outputs
@@ -82,6 +85,32 @@ class Camera:
             return None
         self.checks.camera_info('')
         return msg, camera
+
+    def registered(self, pair: Pair, depth: np.ndarray) -> np.ndarray | None:
+        """
+        Give (H, W) ``depth`` [m] in the RGB's frame: as it is where it is there already.
+
+        None, and a warning with the remedy, where it is elsewhere and cannot be registered.
+        """
+        inputs, registration = self.inputs, self.inputs.registration
+        frames = pair.rgb.header.frame_id, pair.depth.header.frame_id
+        rgb = View(inputs.rgb_topic, frames[0], inputs.camera_info, inputs.info_topic)
+        other = View(inputs.depth_topic, frames[1], inputs.depth_info, inputs.depth_info_topic)
+        if registration is None:
+            self.checks.frames(*frames)
+            return depth
+        if not registration.needed(rgb, other):
+            self.checks.registration('')
+            return depth
+        start = perf_counter()
+        try:
+            depth = registration.register(depth, rgb, other)
+        except DataError as error:
+            self.checks.registration(str(error))
+            return None
+        self.checks.registration('')
+        self.statistics.stages({'register': (perf_counter() - start) * 1e3})
+        return depth
 
     def _on_pair(self, pair: Pair) -> None:
         if self.slot is not None:

@@ -65,11 +65,21 @@ class InputChecks:
         self._set(
             'unaligned',
             bool(rgb_frame and depth_frame and rgb_frame != depth_frame),
-            f'{self.depth_topic} is in frame {depth_frame!r}, {self.rgb_topic} in {rgb_frame!r}: '
-            'the depth is not aligned to the colour image and edges will be wrong; switch depth '
-            'alignment on in the driver (align_depth.enable, depth_registration) and remap '
-            'depth/image to the aligned topic',
+            f'{self.depth_topic} is in frame {depth_frame!r}, {self.rgb_topic} in {rgb_frame!r}, '
+            'and register_depth is false: where the depth is not aligned all the same, edges will '
+            'be wrong; set register_depth to true',
             period=ONCE,
+        )
+
+    def registration(self, error: str) -> None:
+        """Report why depth in another frame cannot be registered, '' when it can."""
+        self._set(
+            'unregistered',
+            bool(error),
+            f'pairs of {self.rgb_topic} and {self.depth_topic} dropped: {error}; switch depth '
+            'alignment on in the driver (align_depth.enable, depth_registration) and remap '
+            'depth/image to the aligned topic, or give what is missing, or set register_depth to '
+            'false where the depth is aligned',
         )
 
     def camera_info(self, error: str, missing: bool = False) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -18,6 +19,11 @@ from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.nodes.synchroniser import stamp_ns
 from magadepth_ros.pairing import DEPTH, RGB, Pairer
+
+try:
+    from tf2_msgs.msg import TFMessage
+except ImportError:  # ROS 2 as wheels has none: extrinsics come by the parameter depth_to_rgb.
+    TFMessage = None
 
 
 def read_rgb(msg: Any) -> np.ndarray:
@@ -31,7 +37,7 @@ def read_depth(msg: Any) -> np.ndarray:
 
 
 class Inputs:
-    """The three subscriptions of one camera; they exist only while the node listens."""
+    """The subscriptions of one camera; they exist only while the node listens."""
 
     def __init__(
         self, node: Node, prefix: str, parameters: NodeParameters, reporter: Reporter
@@ -51,6 +57,8 @@ class Inputs:
         self._rgb = f'{prefix}rgb/image'
         self._depth = f'{prefix}depth/image'
         self._info = f'{prefix}rgb/camera_info'
+        # Below the image, as depth/camera_info is the name of an output.
+        self._depth_info = f'{prefix}depth/image/camera_info'
         if parameters.transport == 'compressed':
             self.rgb_type = CompressedImage
             self._rgb = f'{resolve(self._rgb)}/compressed'
@@ -60,7 +68,10 @@ class Inputs:
         self.rgb_topic = resolve(self._rgb)
         self.depth_topic = resolve(self._depth)
         self.info_topic = resolve(self._info)
+        self.depth_info_topic = resolve(self._depth_info)
         self.camera_info: CameraInfo | None = None
+        self.depth_info: CameraInfo | None = None
+        self.registration = parameters.registration()
         self._subscriptions: list[Subscription] = []
 
     def subscribe(self, pairer: Pairer) -> None:
@@ -77,6 +88,15 @@ class Inputs:
         self._add(self.rgb_type, self._rgb, self.rgb_topic, on_rgb)
         self._add(self.depth_type, self._depth, self.depth_topic, on_depth)
         self._add(CameraInfo, self._info, self.info_topic, self._on_info)
+        if self.registration is None:
+            return
+        self._add(CameraInfo, self._depth_info, self.depth_info_topic, self._on_depth_info)
+        if TFMessage is not None:
+            latched = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+            add = self.registration.add_transforms
+            self._subscriptions.append(
+                self._node.create_subscription(TFMessage, '/tf_static', add, latched)
+            )
 
     def unsubscribe(self) -> None:
         """Stop to listen; the last camera_info is kept."""
@@ -86,6 +106,9 @@ class Inputs:
 
     def _on_info(self, msg: CameraInfo) -> None:
         self.camera_info = msg
+
+    def _on_depth_info(self, msg: CameraInfo) -> None:
+        self.depth_info = msg
 
     def _add(self, kind: type, name: str, topic: str, callback: Callable[[Any], None]) -> None:
         self._subscriptions.append(

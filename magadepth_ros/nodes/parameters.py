@@ -14,6 +14,7 @@ from rclpy.parameter import Parameter
 
 from magadepth_ros.completion.completer import CompletionSettings
 from magadepth_ros.errors import DataError
+from magadepth_ros.messages.registration import DepthRegistration
 
 LIVE = 'Takes effect at once.'
 ON_RELOAD = 'Takes effect at ~/reload_model or configure.'
@@ -85,6 +86,17 @@ class NodeParameters:
         'When the engine fails: publish the measured depth alone, or nothing.',
         choices=('passthrough', 'silent'),
     )
+    register_depth: bool = _p(
+        True,
+        'Depth in another frame than the RGB is registered to it; false takes it as aligned.',
+        ON_CONFIGURE,
+    )
+    depth_to_rgb: tuple[float, ...] = _p(
+        (0.0,) * 7,
+        'x, y, z [m] and quaternion x, y, z, w of the depth frame in the RGB frame; zeros = from '
+        '/tf_static.',
+        ON_CONFIGURE,
+    )
     queue_size: int = _p(
         10, 'Messages of a stream that wait for their partner.', ON_CONFIGURE, (1, 100)
     )
@@ -138,6 +150,18 @@ class NodeParameters:
             confidence_threshold=self.confidence_threshold,
         )
 
+    def registration(self) -> DepthRegistration | None:
+        """
+        Return what registers depth, knowing no frames yet; None where depth counts as aligned.
+
+        Raises
+        ------
+        DataError
+            depth_to_rgb is no transform.
+
+        """
+        return DepthRegistration(self.depth_to_rgb) if self.register_depth else None
+
     def camera_names(self) -> tuple[str, ...]:
         """Names of the cameras; ``('',)`` for one camera in the node's namespace."""
         return tuple(name for name in self.cameras if name) or ('',)
@@ -183,6 +207,7 @@ class NodeParameters:
             changes[item.name] = value
         result = replace(self, **changes)
         result.completion()
+        result.registration()
         if -1.0 < result.slop < 0.0:
             raise DataError(f'slop: expected -1, 0 or a time above 0 s, got {result.slop}')
         names = result.camera_names()

@@ -11,7 +11,10 @@ from time import monotonic
 
 import numpy as np
 
-STAGES = ('wait', 'decode', 'fit', 'infer', 'restore', 'confidence', 'merge', 'publish', 'cloud')
+STAGES = (
+    *('wait', 'decode', 'register', 'fit', 'infer', 'restore', 'confidence', 'merge'),
+    *('publish', 'cloud'),
+)
 _KEPT = 300
 
 

@@ -155,6 +155,12 @@ class Worker:
         taken = perf_counter()
         try:
             rgb, depth = read_rgb(pair.rgb), read_depth(pair.depth)
+            decoded = perf_counter()
+            registered = camera.registered(pair, depth)
+            if registered is None:
+                camera.counters.refused += 1
+                return None
+            depth = registered
             rgb = at_size_of(rgb, depth)
         except (DataError, EncodingError) as error:
             camera.counters.refused += 1
@@ -164,11 +170,10 @@ class Worker:
                 f'{error}',
             )
             return None
-        camera.checks.frames(pair.rgb.header.frame_id, pair.depth.header.frame_id)
         camera.statistics.stages(
             {
                 'wait': (taken - pair.arrived) * 1e3,
-                'decode': (perf_counter() - taken) * 1e3,
+                'decode': (decoded - taken) * 1e3,
             }
         )
         return Frame(camera, pair.rgb.header, pair.stamp_ns, rgb, depth, taken)

@@ -182,17 +182,20 @@ def test_a_black_picture_and_depth_without_measurement_are_reported(live):
     camera.settle()
 
 
-def test_depth_in_another_frame_is_reported_with_the_remedy(live):
+def test_depth_in_another_frame_that_cannot_be_registered_is_dropped_with_the_remedy(live):
     process, graph, camera = live
+    before = len(camera.settle())
     header = camera.header()
     camera.rgb.publish(rgb_image(header, camera.picture))
     stamp_ns = header.stamp.sec * NANO + header.stamp.nanosec
     camera.depth.publish(
         depth_image(header_at(stamp_ns, 'camera_depth_optical_frame'), camera.metres)
     )
-    graph.until(lambda: 'not aligned' in process.log, 'the warning')
-    assert 'align_depth' in process.log
-    camera.settle()
+    graph.until(lambda: 'cannot be registered' in process.log, 'the warning')
+    assert 'no camera_info on /depth/image/camera_info' in process.log
+    assert 'align_depth' in process.log and 'register_depth' in process.log
+    assert 'unregistered' in graph.status('camera')[1]
+    assert len(camera.settle()) == before + 1
 
 
 def test_camera_info_of_another_image_is_reported_and_depth_goes_on(live):

@@ -11,8 +11,14 @@ import pytest
 from magadepth_ros.nodes.parameters import LIVE, ON_CONFIGURE, ON_RELOAD, NodeParameters
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'nodes.md'
-TYPES = {bool: 'bool', int: 'int', float: 'double', str: 'string', tuple: 'string[]'}
+TYPES = {bool: 'bool', int: 'int', float: 'double', str: 'string'}
 WHEN = {LIVE: 'at once', ON_RELOAD: 'reload', ON_CONFIGURE: 'configure'}
+
+
+def type_of(default: object) -> str:
+    if isinstance(default, tuple):
+        return f'{TYPES[type(default[0])]}[]'
+    return TYPES[type(default)]
 
 
 def written(value: object) -> str:
@@ -32,7 +38,7 @@ def test_the_page_says_what_the_node_declares(item):
     if about['limits']:
         text += ' Range {:g} to {:g}.'.format(*about['limits'])
     row = (
-        f'| `{item.name}` | {TYPES[type(item.default)]} | `{written(item.default)}` '
+        f'| `{item.name}` | {type_of(item.default)} | `{written(item.default)}` '
         f'| {WHEN[about["when"]]} | {text} |'
     )
     assert row in PAGE.read_text(encoding='utf-8').splitlines(), f'expected: {row}'

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth in its own frame to the colour camera's, by camera_infos and tf or given extrinsics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from magadepth_ros.completion.register import CameraModel, Registrar
+from magadepth_ros.completion.static_frames import StaticFrames, rigid
+from magadepth_ros.errors import DataError
+
+
+@dataclass(frozen=True)
+class View:
+    """
+    One camera of a pair: its image topic, the frame_id of its image, its newest camera_info.
+
+    ``info`` may be of ROS or of rosbags, or None where none has come on ``info_topic``.
+    """
+
+    topic: str
+    frame: str
+    info: Any
+    info_topic: str = ''
+
+
+def camera_model(info: Any, topic: str = '') -> CameraModel:
+    """
+    Read what registration needs of a CameraInfo message.
+
+    K and D, unless ``topic`` is one of rectified images (image_proc's names: image_rect, .../rect/
+    ...), which P describes without distortion.
+
+    Raises
+    ------
+    DataError
+        not calibrated, or a distortion model that is not supported, with its name.
+
+    """
+    k, p = np.asarray(info.k, np.float64), np.asarray(info.p, np.float64)
+    size = int(info.width), int(info.height)
+    rectified = 'rect' in topic.rpartition('image')[2] or '/rect/' in topic
+    if rectified and p[0] > 0:
+        return CameraModel(*size, p[0], p[5], p[2], p[6])
+    coefficients = tuple(float(value) for value in info.d)
+    return CameraModel(*size, k[0], k[4], k[2], k[5], info.distortion_model, coefficients)
+
+
+class DepthRegistration:
+    """
+    Registers depth that is not in the frame of its colour image; knows what it has been told.
+
+    Depth in the frame of the colour image is left as it is: it is aligned already.
+    """
+
+    def __init__(self, depth_to_rgb: Sequence[float] = ()) -> None:
+        """
+        Take the extrinsics, if they are given.
+
+        Parameters
+        ----------
+        depth_to_rgb:
+            x, y, z [m] and quaternion x, y, z, w that map points of the depth optical frame to the
+            colour optical frame (``tf2_echo RGB_FRAME DEPTH_FRAME`` prints them). Given, depth is
+            registered whatever the frames are called; empty or all 0: by `add_transforms`.
+
+        Raises
+        ------
+        DataError
+            not seven numbers, or no rotation.
+
+        """
+        self._given: np.ndarray | None = None
+        if any(depth_to_rgb):
+            if len(depth_to_rgb) != 7:
+                raise DataError(
+                    f'depth_to_rgb: expected x y z qx qy qz qw, got {len(depth_to_rgb)} numbers'
+                )
+            self._given = rigid(tuple(depth_to_rgb[:3]), tuple(depth_to_rgb[3:]))
+        self._frames = StaticFrames()
+        self._key: tuple = ()
+        self._registrar: Registrar | None = None
+
+    def add_transforms(self, message: Any) -> None:
+        """Take a tf2_msgs/TFMessage of /tf_static; a broken transform in it is left out."""
+        for item in message.transforms:
+            t, q = item.transform.translation, item.transform.rotation
+            try:
+                step = rigid((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+            except DataError:
+                continue
+            self._frames.add(item.header.frame_id, item.child_frame_id, step)
+
+    def needed(self, rgb: View, depth: View) -> bool:
+        """Whether this depth is not in the frame of the colour image."""
+        if self._given is not None:
+            return True
+        return bool(rgb.frame and depth.frame and rgb.frame != depth.frame)
+
+    def register(self, image: np.ndarray, rgb: View, depth: View) -> np.ndarray:
+        """
+        Move a depth image to the colour camera.
+
+        Parameters
+        ----------
+        image:
+            (H, W) float32 metres; 0, NaN and inf = missing.
+        rgb, depth:
+            the two cameras.
+
+        Returns
+        -------
+        np.ndarray
+            (H, W) float32 metres of the size in the colour camera's camera_info, 0 = missing.
+
+        Raises
+        ------
+        DataError
+            what is missing, or cannot be handled, by name.
+
+        """
+        try:
+            return self._registrar_of(rgb, depth).register(image)
+        except DataError as error:
+            raise DataError(
+                f'depth in frame {depth.frame!r} cannot be registered to the colour image in '
+                f'frame {rgb.frame!r}: {error}'
+            ) from None
+
+    def _registrar_of(self, rgb: View, depth: View) -> Registrar:
+        for view in (rgb, depth):
+            if view.info is None:
+                where = f'on {view.info_topic}' if view.info_topic else f'beside {view.topic}'
+                raise DataError(f'no camera_info {where}')
+        extrinsics = self._given
+        if extrinsics is None:
+            extrinsics = self._frames.between(rgb.frame, depth.frame)
+        if extrinsics is None:
+            raise DataError('/tf_static does not join them, and depth_to_rgb is not given')
+        key = (_key(rgb), _key(depth), extrinsics.tobytes())
+        if self._registrar is None or key != self._key:
+            cameras = camera_model(depth.info, depth.topic), camera_model(rgb.info, rgb.topic)
+            self._registrar, self._key = Registrar(*cameras, extrinsics), key
+        return self._registrar
+
+
+def _key(view: View) -> tuple:
+    info = view.info
+    numbers = (np.asarray(part, np.float64).tobytes() for part in (info.k, info.d, info.p))
+    return (view.topic, info.width, info.height, info.distortion_model, *numbers)
