@@ -32,26 +32,47 @@ def read_config(name: str | Path) -> dict[str, Any]:
     """
     Read a configuration: a shipped name, or the path of a YAML file.
 
+    ``base`` in it names another one, of which it replaces or adds the fields that it has; a path
+    is seen from the file's folder.
+
     Raises
     ------
     DataError
-        there is no such file, or it is no mapping with a ``network`` section.
+        there is no such file, it is no mapping with a ``network`` section, or it is its own base.
 
     """
-    path = Path(name)
-    if path.suffix not in ('.yaml', '.yml'):
-        path = CONFIGS / f'{name}.yaml'
+    config = _merged(Path(name), [])
+    if not config.get('network'):
+        raise DataError(f'{name}: expected a mapping with a section `network`')
+    config['network'].setdefault('name', Path(name).stem)
+    return config
+
+
+def _merged(name: Path, seen: list[Path]) -> dict[str, dict[str, Any]]:
+    """Read a file over its base, section by section; ``seen`` are the files that lead to it."""
+    shipped = name.suffix not in ('.yaml', '.yml')
+    path = (CONFIGS / f'{name}.yaml' if shipped else name).resolve()
     if not path.is_file():
         raise DataError(
             f'no configuration {name}: expected a YAML file or one of {", ".join(network_names())}'
         )
+    if path in seen:
+        raise DataError(f'{path}: is its own base; name another one')
     try:
-        config = yaml.safe_load(path.read_text(encoding='utf-8'))
+        own = yaml.safe_load(path.read_text(encoding='utf-8'))
     except yaml.YAMLError as error:
         raise DataError(f'{path}: not a YAML file ({error})') from error
-    if not isinstance(config, dict) or not isinstance(config.get('network'), dict):
+    if not isinstance(own, dict):
         raise DataError(f'{path}: expected a mapping with a section `network`')
-    config['network'].setdefault('name', path.stem)
+    config: dict[str, dict[str, Any]] = {}
+    base = own.pop('base', None)
+    if base is not None:
+        config = _merged(path.parent / base if Path(base).suffix else Path(base), [*seen, path])
+        config.get('network', {}).pop('name', None)  # each file has its own
+    for section, values in own.items():
+        if not isinstance(values, (dict, type(None))):
+            raise DataError(f'{path}: {section}: expected a mapping, got {values!r}')
+        config[section] = {**config.get(section, {}), **(values or {})}
     return config
 
 

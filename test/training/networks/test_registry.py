@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip('torch')
@@ -90,6 +92,8 @@ def test_unknown_name_lists_the_known_ones(name):
         ('network:\n  family: resnet\n', 'unknown family resnet; known: magadepth, s2ml'),
         ('recipe:\n  steps: 3\n', 'section `network`'),
         ('- network\n', 'section `network`'),
+        ('network: [1, 2]\n', 'network: expected a mapping'),
+        ('base: magadepth_huge\n', 'no configuration magadepth_huge'),
         ('network: [unclosed\n', 'not a YAML file'),
     ],
 )
@@ -108,6 +112,28 @@ def test_unknown_field_of_the_recipe_lists_the_known_ones(tmp_path):
 def test_an_empty_section_is_told(tmp_path):
     with pytest.raises(DataError, match='section `network`'):
         network_config(written(tmp_path, 'network:\n'))
+
+
+def test_a_base_gives_what_a_file_leaves_out(tmp_path):
+    written(tmp_path, 'network:\n  name: first\n  height: 32\n  width: 48\nrecipe:\n  steps: 7\n')
+    path = tmp_path / 'second.yaml'
+    path.write_text('base: mine.yaml\nnetwork:\n  width: 64\nrecipe:\n  batch_size: 3\n')
+
+    config, recipe = network_config(path), read_recipe(path)
+
+    assert (config.name, config.height, config.width) == ('second', 32, 64)
+    assert (recipe.steps, recipe.batch_size) == (7, 3)
+
+
+def test_a_shipped_base(tmp_path):
+    config = network_config(written(tmp_path, 'base: magadepth_tiny\nnetwork:\n  hidden: 8\n'))
+
+    assert config == replace(network_config('magadepth_tiny'), name='mine', hidden=8)
+
+
+def test_a_file_that_is_its_own_base_is_told(tmp_path):
+    with pytest.raises(DataError, match='its own base'):
+        network_config(written(tmp_path, 'base: mine.yaml\n'))
 
 
 @pytest.mark.parametrize('recipe', ['loss: papr', 'optimizer: adam', 'learning_rate: fast'])
