@@ -22,7 +22,6 @@ from .augment import random_colours, random_view
 from .datasets.sample import Source
 from .recipe import Recipe
 
-MIXED = 'mixed'
 MAPS = tuple(field.name for field in fields(scenes.SceneBatch))
 CACHE_BYTES = 2 << 30
 """Frames are kept decoded, on the device, up to this much memory."""
@@ -199,7 +198,7 @@ class BatchMaker:
         """Return rgb, depth and target of generated scenes."""
         assert self.pool is not None
         scene = self.pool.draw(block, generator, device)
-        depth = sensors.simulate(scene, generator=generator, config=None, kind=MIXED)
+        depth = sensors.simulate(scene, generator=generator, config=None, kind='mixed')
         more, _ = sensors.hide_measured(depth, scene.rgb, generator=generator)
         again = torch.rand(depth.shape[0], 1, 1, 1, generator=generator, device=device) < 0.6
         # Not what is sparse already.
