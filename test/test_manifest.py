@@ -46,8 +46,9 @@ def test_frame_gives_rgb_order_and_metres(folder: Path) -> None:
 
 
 def test_optional_fields_and_depth_scale(folder: Path) -> None:
-    entry = {'rgb': '0007.rgb.png', 'depth': '0007.depth.png', 'target': '0007.target.png'}
-    entry |= {'score': '0007.score.png', 'K': [525, 526, 319.5, 239.5], 'sensor': 'ToF'}
+    entry: dict[str, object] = {'rgb': '0007.rgb.png', 'depth': '0007.depth.png'}
+    entry |= {'target': '0007.target.png', 'score': '0007.score.png'}
+    entry |= {'K': [525, 526, 319.5, 239.5], 'sensor': 'ToF'}
     write(folder, entry, depth_scale=0.0002)
     (frame,) = read_manifest(folder / 'manifest.json').frames
     data = frame.load()
