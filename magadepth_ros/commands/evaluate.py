@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magadepth_ros.errors import DataError
+from magadepth_ros.files import write_result
 
 if TYPE_CHECKING:
     from magadepth_training.evaluation.methods import Method
@@ -34,7 +35,12 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add('data', type=Path, help='manifest folder, nyu_depth_v2_labeled.mat, SUNRGBD, DIML or bag')
+    add(
+        'data',
+        type=Path,
+        nargs='?',
+        help='manifest folder, nyu_depth_v2_labeled.mat, SUNRGBD, DIML or bag',
+    )
     add(
         '--models', nargs='*', default=[], metavar='MODEL', help='names of shipped models or files'
     )
@@ -55,6 +61,8 @@ def add_parser(subparsers: Any) -> None:
     )
     add('--json', type=Path, metavar='FILE', help='write all figures')
     add('--csv', type=Path, metavar='FILE', help='write a line per method, sensor and scene')
+    add('--markdown', type=Path, metavar='FILE', help='write tables as a page; needs --csv')
+    add('--from-csv', type=Path, metavar='FILE', help='run nothing, make the page of this file')
     add('--sheet', type=Path, metavar='FILE', help='write side-by-side pictures (PNG)')
     add('--step', type=_positive, default=1, help='take every N-th frame')
     add('--limit', type=_positive, metavar='N', help='take at most N frames')
@@ -67,6 +75,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the files; raises MagadepthError."""
+    if args.from_csv:
+        args.csv = args.from_csv
+        _write_page(args)
+        return 0
+    if args.data is None or (args.markdown and not args.csv):
+        raise DataError('name the data to evaluate, and --csv with --markdown; or --from-csv')
     from magadepth_training.datasets.opening import open_source
     from magadepth_training.evaluation.evaluator import evaluate
     from magadepth_training.evaluation.report import table, write_csv, write_json
@@ -103,9 +117,21 @@ def run(args: argparse.Namespace) -> int:
         write_json(args.json, source.name, rows, source.target_made_by)
     if args.csv:
         write_csv(args.csv, rows)
+    if args.markdown:
+        _write_page(args)
     if args.sheet:
         sheet.write(args.sheet)
     return 0
+
+
+def _write_page(args: argparse.Namespace) -> None:
+    from magadepth_training.evaluation.page import read_lines, to_markdown
+
+    page = to_markdown(read_lines(args.csv), args.csv.as_posix())
+    if args.markdown:
+        write_result(args.markdown, page)
+    else:
+        print(page)
 
 
 def _methods(args: argparse.Namespace) -> list[Method]:

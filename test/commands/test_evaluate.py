@@ -120,6 +120,20 @@ def test_model_baselines_table_csv_and_sheet(
     assert sheet.shape[1] > 5 * 200 and sheet.max() > 200
 
 
+def test_the_page_is_made_of_the_csv(tmp_path: Path) -> None:
+    folder = write_frames(tmp_path)
+    table, page, again = (tmp_path / name for name in ('a.csv', 'a.md', 'b.md'))
+    flags = ('--baselines', 'nearest', 'telea', '--csv', table, '--markdown', page)
+    assert run(folder, *flags) == 0
+    nearest = next(csv.DictReader(table.open()))
+    text = page.read_text()
+    assert f'| nearest |  | {float(nearest["fill_rmse"]):.3f} |' in text
+    assert '## By sensor' in text and '| sensor 0 | sensor 1 |' in text
+    assert '## By scene' not in text  # there is one
+    assert run('--from-csv', table, '--markdown', again) == 0
+    assert again.read_text() == text
+
+
 def test_step_limit_and_frames_without_target(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,6 +154,9 @@ def test_step_limit_and_frames_without_target(
     ('arguments', 'message'),
     [
         (('absent',), 'no such file or folder'),
+        ((), 'name the data'),
+        (('.', '--markdown', 'page.md'), '--csv with --markdown'),
+        (('--from-csv', 'manifest.json'), 'expected a file that `magadepth evaluate --csv` wrote'),
         (('.', '--baselines', 'newest'), 'unknown baseline'),
         (('.', '--baselines', 'none'), 'nothing to evaluate'),
         (('.', '--baselines', 'none', '--predictions', 'absent'), 'folder of predictions'),
