@@ -31,6 +31,10 @@ CANDIDATES := python3 /usr/bin/python3 python3.12 python3.13 python3.14 python3.
 PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	if $$p -c '$(USABLE)' 2>/dev/null; then echo $$p; break; fi; done)
 
+# What this call needs beside the rest: rosbags for a bag as INPUT, rerun for the viewer.
+BAG := $(filter %.mcap %.db3,$(INPUT))$(if $(INPUT),$(wildcard $(INPUT)/metadata.yaml))
+EXTRAS := $(if $(BAG),bags) $(if $(findstring --viewer,$(ARGS)),viewer)
+
 MADE := $(VENV)/.made-$(MODE)
 METADATA := setup.py setup.cfg package.xml $(wildcard launch/* config/*.* models/*.onnx)
 
@@ -42,7 +46,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 help:
 	@echo 'make demo       set up, then live depth completion over ROS 2 for DURATION=$(DURATION) s'
-	@echo '                (INPUT=folder plays recorded frames; results in out/demo)'
+	@echo '                (INPUT=folder or bag plays recorded frames; results in out/demo)'
 	@echo 'make test       set up, then the fast tests with coverage'
 	@echo 'make test-slow  the slow tests'
 	@echo 'make lint       ruff and mypy'
@@ -50,7 +54,7 @@ help:
 	@echo 'make bench      speed of the shipped models on this machine'
 	@echo 'make clean      remove what these made'
 
-demo: $(VENV)/.demo
+demo: $(VENV)/.demo $(addprefix $(VENV)/.extra-,$(EXTRAS))
 	@$(BIN)/magadepth demo --duration '$(DURATION)' $(if $(INPUT),--input '$(INPUT)') $(ARGS)
 
 test: $(VENV)/.test
@@ -99,6 +103,10 @@ $(VENV)/.test: $(MADE) $(METADATA)
 	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url '$(TORCH_INDEX)') \
 		-e '.[test,train,rtx,$(RUNTIME)]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.extra-%: $(VENV)/.demo setup.py
+	@$(PIP) -e '.[$*]'
+	@touch $@
 
 $(VENV)/.lint: $(MADE) setup.py
 	@$(PIP) -e '.[lint]'

@@ -92,6 +92,7 @@ setup(
         'openvino': [openvino],  # where the distribution brings OpenCV
         'cpu': [openvino, opencv],
         'bags': ['rosbags>=0.10'],
+        'viewer': ['rerun-sdk>=0.23'],
         'train': [
             'torch==2.13.0',
             'lightning>=2.4',

@@ -5,7 +5,7 @@ Complete the depth of a simulated camera, under a RealSense's topic names.
 Requirements: none beside this package; for use_rviz:=true also ros-<distro>-rviz2.
 
     ros2 launch magadepth_ros demo.launch.py use_rviz:=true
-    ros2 launch magadepth_ros demo.launch.py input:=/data/frames     # a folder with manifest.json
+    ros2 launch magadepth_ros demo.launch.py input:=/data/frames     # with manifest.json; or a bag
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'input',
                 default_value='',
-                description='Folder with manifest.json to play in a loop; empty: made-up scenes.',
+                description='Folder with manifest.json, or bag, to play; empty: made-up scenes.',
             ),
             DeclareLaunchArgument('rate', default_value='30.0', description='Frames a second.'),
             DeclareLaunchArgument('width', default_value='640', description='Columns [px].'),

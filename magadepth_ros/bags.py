@@ -23,6 +23,7 @@ from magadepth_ros.messages.images import image_to_depth, image_to_rgb
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 
@@ -83,11 +84,16 @@ def _broken(path: Any, error: Exception) -> DataError:
 
 @dataclass(frozen=True)
 class Topics:
-    """The topics of one camera in a bag; ``info`` is None where there is no camera_info."""
+    """
+    The topics of one camera in a bag.
+
+    ``info`` and ``depth_info`` are the camera_infos beside the two, None where there is none.
+    """
 
     rgb: str
     depth: str
     info: str | None
+    depth_info: str | None = None
 
 
 def find_topics(reader: Reader, rgb: str | None = None, depth: str | None = None) -> Topics:
@@ -118,9 +124,13 @@ def find_topics(reader: Reader, rgb: str | None = None, depth: str | None = None
         types,
         f'{reader.path}: colour topic: found %s of: {listed}; name it with --rgb-topic',
     )
-    beside = [rgb.rsplit('/', n)[0] + '/camera_info' for n in (1, 2) if rgb.count('/') >= n]
-    info = next((t for t in beside if types.get(t) == CAMERA_INFO), None)
-    return Topics(rgb, depth, info)
+    return Topics(rgb, depth, _info_beside(rgb, types), _info_beside(depth, types))
+
+
+def _info_beside(topic: str, types: dict[str, str]) -> str | None:
+    # A transport's topic is one level below the image.
+    beside = [topic.rsplit('/', n)[0] + '/camera_info' for n in (1, 2) if topic.count('/') >= n]
+    return next((t for t in beside if types.get(t) == CAMERA_INFO), None)
 
 
 def _choose(topics: list[str], words: tuple[str, ...], types: dict[str, str], error: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write files that are there either whole or not at all."""
+"""Files that are there either whole or not at all, and what a path of an input names."""
 
 from __future__ import annotations
 
@@ -31,3 +31,9 @@ def write_result(path: str | Path, data: bytes | str) -> None:
         write_atomically(path, data.encode() if isinstance(data, str) else data, sync=False)
     except OSError as error:
         raise DataError(f'{path}: cannot be written: {error.strerror}') from None
+
+
+def is_bag_path(path: str | Path) -> bool:
+    """Whether an input is a ROS bag: one of its files, or a folder with a metadata.yaml."""
+    path = Path(path)
+    return path.suffix in ('.mcap', '.db3', '.bag') or (path / 'metadata.yaml').is_file()

@@ -22,6 +22,7 @@ LAYERS = [
     'magadepth_training',
     'magadepth_ros.messages',
     'magadepth_ros.bags',
+    'magadepth_ros.bag_frames',
     'magadepth_ros.nodes',
     'magadepth_ros.launching',
     'magadepth_ros.commands',

@@ -9,6 +9,7 @@ from pathlib import Path
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, CompletionSettings
 from magadepth_ros.errors import DataError
+from magadepth_ros.files import is_bag_path
 from magadepth_ros.manifest import read_depth, read_manifest, read_rgb, write_depth_png
 from magadepth_ros.resources import DEFAULT_MODEL
 
@@ -83,6 +84,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     bag.add_argument('--points', action='store_true', help='add coloured point clouds as well')
     bag.add_argument(
+        '--depth-to-rgb',
+        type=float,
+        nargs=7,
+        default=(),
+        metavar=('X', 'Y', 'Z', 'QX', 'QY', 'QZ', 'QW'),
+        help='the depth frame in the RGB frame, where depth is not aligned (default: /tf_static)',
+    )
+    bag.add_argument(
+        '--assume-aligned',
+        action='store_true',
+        help='the depth is aligned to the RGB though its frame_id is another',
+    )
+    bag.add_argument(
         '--batch', type=int, default=1, metavar='N', help='frames per inference (default 1)'
     )
 
@@ -102,11 +116,6 @@ def run(args: argparse.Namespace) -> int:
     if is_bag_path(Path(args.input)):
         return _run_bag(args, settings)
     return _run_manifest(args, settings)
-
-
-def is_bag_path(path: Path) -> bool:
-    """Whether INPUT is a bag: one of its files, or a folder with a metadata.yaml."""
-    return path.suffix in ('.mcap', '.db3', '.bag') or (path / 'metadata.yaml').is_file()
 
 
 def _open(args: argparse.Namespace, settings: CompletionSettings, batch: int = 1) -> Completer:
@@ -130,6 +139,8 @@ def _run_bag(args: argparse.Namespace, settings: CompletionSettings) -> int:
         args.output_encoding,
         args.points,
         args.batch,
+        args.depth_to_rgb,
+        args.assume_aligned,
     )
     report = complete_bag(
         lambda: _open(args, settings, args.batch), Path(args.input), Path(args.output), options

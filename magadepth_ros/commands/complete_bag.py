@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from magadepth_ros.bag_frames import BagFrame, FrameReader
 from magadepth_ros.bags import (
     CAMERA_INFO,
     BagWriter,
@@ -19,19 +20,11 @@ from magadepth_ros.bags import (
     messages,
     new_bag,
     open_bag,
-    read_depth,
-    read_message,
-    read_rgb,
-    stamp_ns,
 )
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, Completion
-from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import DataError, EncodingError
-from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, Pair, Pairer
-
-_QUEUE = 60
 
 
 @dataclass(frozen=True)
@@ -41,7 +34,7 @@ class BagOptions:
 
     ``rgb_topic`` and ``depth_topic``: None finds them. ``namespace``: where the new topics go.
     ``encoding``: 32FC1 or 16UC1 of the completed depth. ``points``: whether clouds are added.
-    ``batch``: frames in one inference.
+    ``batch``: frames in one inference. ``depth_to_rgb``, ``assume_aligned``: see `FrameReader`.
     """
 
     rgb_topic: str | None = None
@@ -50,6 +43,8 @@ class BagOptions:
     encoding: str = '32FC1'
     points: bool = False
     batch: int = 1
+    depth_to_rgb: Sequence[float] = ()
+    assume_aligned: bool = False
 
 
 @dataclass
@@ -61,12 +56,6 @@ class BagReport:
     broken: int = 0
     unmatched: int = 0
     first_fault: str = ''
-
-
-class _Message(NamedTuple):
-    connection: Any
-    logged_ns: int
-    data: bytes
 
 
 def complete_bag(
@@ -96,26 +85,25 @@ def complete_bag(
                 f'{source}: has {options.namespace}/completed already; choose another --namespace'
             )
         total = sum(c.msgcount for c in reader.connections if c.topic == topics.depth)
+        frames = FrameReader(reader, topics, options.depth_to_rgb, options.assume_aligned)
         with new_bag(target, reader) as writer, open_completer() as completer:
             with Progress(total, 'frames') as progress:
-                job = _Job(completer, writer, topics, options, progress)
-                job.camera_info = _first(reader, topics.info)
+                job = _Job(completer, writer, frames, options, progress)
                 for connection, logged_ns, data in messages(reader):
                     writer.copy(connection, logged_ns, data)
-                    job.take(_Message(connection, logged_ns, data))
-                job.finish()
+                    frames.take(connection, logged_ns, data)
+                    if len(frames.pairs) >= options.batch:
+                        job.complete()
+                job.complete()
+            job.report.unmatched = frames.unmatched
             if not job.report.completed:
                 fault = job.report.first_fault or (
                     f'{topics.rgb} and {topics.depth} have no stamps that match'
                 )
+                if 'registered' in fault:
+                    fault += '; give --depth-to-rgb or, where it is aligned, --assume-aligned'
                 raise DataError(f'{source}: no frame could be completed: {fault}')
     return job.report
-
-
-def _first(reader: Any, topic: str | None) -> Any:
-    for connection, _, data in messages(reader, [topic] if topic else []):
-        return read_message(connection, data)
-    return None
 
 
 class _Job:
@@ -124,74 +112,49 @@ class _Job:
         self,
         completer: Completer,
         writer: BagWriter,
-        topics: Topics,
+        frames: FrameReader,
         options: BagOptions,
         progress: Progress,
     ) -> None:
-        self.report = BagReport(topics)
-        self.camera_info: Any = None
+        self.report = BagReport(frames.topics)
         self._completer = completer
         self._writer = writer
+        self._frames = frames
         self._options = options
         self._progress = progress
         self._projector = CloudProjector()
-        self._pairs: list[Pair] = []
-        self._pairer = Pairer(self._pairs.append, HALF_FRAME, _QUEUE)
 
-    def take(self, message: _Message) -> None:
-        topic, topics = message.connection.topic, self.report.topics
-        if topic == topics.info:
-            self.camera_info = read_message(message.connection, message.data)
-        elif topic in (topics.rgb, topics.depth):
-            stream = RGB if topic == topics.rgb else DEPTH
-            self._pairer.add(stream, stamp_ns(message.data), message)
-            if len(self._pairs) >= self._options.batch:
-                self._complete()
-
-    def finish(self) -> None:
-        self._complete()
-        counters = self._pairer.counters
-        self.report.unmatched = counters.received_depth - counters.matched
-
-    def _complete(self) -> None:
-        headers, images, logged = [], [], []
-        for pair in self._pairs:
+    def complete(self) -> None:
+        frames = []
+        for pair in self._frames.pairs:
             try:
-                rgb_message = read_message(pair.rgb.connection, pair.rgb.data)
-                depth = read_depth(read_message(pair.depth.connection, pair.depth.data))
-                rgb = at_size_of(read_rgb(rgb_message), depth)
+                frames.append(self._frames.read(pair))
             except (DataError, EncodingError) as error:
                 self.report.broken += 1
                 self.report.first_fault = self.report.first_fault or str(error)
-                continue
-            headers.append(rgb_message.header)
-            images.append((rgb, depth))
-            logged.append(max(pair.rgb.logged_ns, pair.depth.logged_ns))
-        completions = self._completer.complete_batch(images)
-        for header, (rgb, _), completion, logged_ns in zip(
-            headers, images, completions, logged, strict=True
-        ):
-            self._write(header, rgb, completion, logged_ns)
+        completions = self._completer.complete_batch([(f.rgb, f.depth) for f in frames])
+        for frame, completion in zip(frames, completions, strict=True):
+            self._write(frame, completion)
         self.report.completed += len(completions)
-        self._progress.advance(len(self._pairs))
-        self._pairs.clear()
+        self._progress.advance(len(self._frames.pairs))
+        self._frames.pairs.clear()
 
-    def _write(self, header: Any, rgb: np.ndarray, completion: Completion, logged_ns: int) -> None:
+    def _write(self, frame: BagFrame, completion: Completion) -> None:
         space, writer = self._options.namespace, self._writer
-        depth = completion.depth
+        header, logged_ns, depth = frame.header, frame.logged_ns, completion.depth
         if self._options.encoding == '16UC1':
             from magadepth_ros.messages.images import to_millimetres
 
             depth = to_millimetres(depth)
         writer.add_image(f'{space}/completed', logged_ns, header, depth, self._options.encoding)
         writer.add_image(f'{space}/confidence', logged_ns, header, completion.confidence, '32FC1')
-        if self.camera_info is None:
+        if frame.info is None:
             return
-        info = _info_at_size(self.camera_info, header, *completion.depth.shape)
+        info = _info_at_size(frame.info, header, *completion.depth.shape)
         writer.add(f'{space}/camera_info', logged_ns, CAMERA_INFO, info)
         if self._options.points:
             k = [float(v) for v in info.k]
-            cloud = self._projector.project(completion.depth, rgb, (k[0], k[4], k[2], k[5]))
+            cloud = self._projector.project(completion.depth, frame.rgb, (k[0], k[4], k[2], k[5]))
             writer.add_cloud(f'{space}/points', logged_ns, header, cloud)
 
 

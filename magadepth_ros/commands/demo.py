@@ -15,6 +15,7 @@ from typing import Any
 from magadepth_ros.commands.children import ChildError, Children
 from magadepth_ros.commands.ros_processes import node_command, prepare_environment
 from magadepth_ros.errors import DataError, EngineError
+from magadepth_ros.files import is_bag_path
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.resources import DEFAULT_MODEL, find_config, find_model
 
@@ -32,7 +33,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         description='Start a simulated camera and the completion node, watch them, report.',
     )
     parser.add_argument(
-        '--input', default='', help='folder with manifest.json to play; default: made-up scenes'
+        '--input',
+        default='',
+        help='folder with manifest.json or ROS bag to play; default: made-up scenes',
     )
     parser.add_argument(
         '--duration', type=float, default=20.0, help='seconds from the first completed frame (20)'
@@ -67,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(f'duration: expected seconds above 0, got {args.duration:g}')
     model = find_model(args.model)
     if args.input:
-        read_manifest(Path(args.input))
+        _check_input(Path(args.input))
     args.output.mkdir(parents=True, exist_ok=True)
     for name in ('summary.json', 'preview.png'):
         (args.output / name).unlink(missing_ok=True)
@@ -90,6 +93,22 @@ def run(args: argparse.Namespace) -> int:
             # First the others: they must not wait for this process to say good-bye.
             children.stop()
             watcher.close()
+
+
+def _check_input(path: Path) -> None:
+    """Raise DataError where the camera could not play this: it would say so in its log only."""
+    if not is_bag_path(path):
+        read_manifest(path)
+        return
+    try:
+        from magadepth_ros.bags import find_topics, open_bag
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f'{path}: bags need the Python package {error.name!r}: '
+            'pip install "magadepth_ros[bags]"'
+        ) from None
+    with open_bag(path) as reader:
+        find_topics(reader)
 
 
 def _watch(

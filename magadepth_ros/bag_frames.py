@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The frames of a bag: colour and depth paired by stamp, decoded, depth registered to colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from magadepth_ros.bags import (
+    TRANSFORMS,
+    Topics,
+    find_topics,
+    messages,
+    open_bag,
+    read_depth,
+    read_message,
+    read_rgb,
+    stamp_ns,
+)
+from magadepth_ros.completion.fit import at_size_of
+from magadepth_ros.errors import DataError, EncodingError
+from magadepth_ros.messages.registration import DepthRegistration, View
+from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, Pair, Pairer
+
+_QUEUE = 60
+
+
+class _Message(NamedTuple):
+    connection: Any
+    logged_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class BagFrame:
+    """
+    One frame of a bag.
+
+    ``header`` is that of the colour message; ``rgb`` (H, W, 3) uint8 RGB; ``depth`` (H, W) float32
+    metres in the colour camera's frame, missing as the sensor has it (0, NaN, inf); ``info`` the
+    colour camera's CameraInfo or None; ``logged_ns`` when the later of the two was recorded.
+    """
+
+    header: Any
+    rgb: np.ndarray
+    depth: np.ndarray
+    info: Any
+    logged_ns: int
+
+
+class FrameReader:
+    """Takes the messages of an open bag in their order and makes frames of them."""
+
+    def __init__(
+        self,
+        reader: Any,
+        topics: Topics,
+        depth_to_rgb: Sequence[float] = (),
+        assume_aligned: bool = False,
+    ) -> None:
+        """
+        Read what frames need from the start: the first camera_infos and the fixed transforms.
+
+        Parameters
+        ----------
+        reader:
+            the open bag.
+        topics:
+            of the camera.
+        depth_to_rgb:
+            extrinsics for depth in its own frame, see `DepthRegistration`; empty: /tf_static.
+        assume_aligned:
+            take depth as aligned whatever its frame is called.
+
+        Raises
+        ------
+        DataError
+            a message is broken, or the extrinsics are no transform.
+
+        """
+        self.pairs: list[Pair] = []
+        """Pairs that have been found; whoever reads them takes them away."""
+        self.topics = topics
+        self._pairer = Pairer(self.pairs.append, HALF_FRAME, _QUEUE)
+        self._infos = {
+            topic: _first(reader, topic) for topic in (topics.info, topics.depth_info) if topic
+        }
+        self._registration = None if assume_aligned else DepthRegistration(depth_to_rgb)
+        if self._registration is not None:
+            for connection, _, data in messages(reader, ['/tf_static']):
+                if connection.msgtype == TRANSFORMS:
+                    self._registration.add_transforms(read_message(connection, data))
+
+    @property
+    def unmatched(self) -> int:
+        """Depth images that found no colour image so far."""
+        return self._pairer.counters.received_depth - self._pairer.counters.matched
+
+    def take(self, connection: Any, logged_ns: int, data: bytes) -> None:
+        """Look at the next message of the bag, of whatever topic."""
+        topic = connection.topic
+        if topic in self._infos:
+            self._infos[topic] = read_message(connection, data)
+        elif topic in (self.topics.rgb, self.topics.depth):
+            stream = RGB if topic == self.topics.rgb else DEPTH
+            self._pairer.add(stream, stamp_ns(data), _Message(connection, logged_ns, data))
+
+    def read(self, pair: Pair) -> BagFrame:
+        """
+        Decode a pair, and register its depth where that is in another frame.
+
+        Raises
+        ------
+        DataError, EncodingError
+            an image is broken, or the depth cannot be registered, and why.
+
+        """
+        rgb = read_message(pair.rgb.connection, pair.rgb.data)
+        other = read_message(pair.depth.connection, pair.depth.data)
+        info = self._infos.get(self.topics.info or '')
+        depth = read_depth(other)
+        if self._registration is not None:
+            colour = View(self.topics.rgb, rgb.header.frame_id, info)
+            own = self._infos.get(self.topics.depth_info or '')
+            sensor = View(self.topics.depth, other.header.frame_id, own)
+            if self._registration.needed(colour, sensor):
+                depth = self._registration.register(depth, colour, sensor)
+        logged_ns = max(pair.rgb.logged_ns, pair.depth.logged_ns)
+        return BagFrame(rgb.header, at_size_of(read_rgb(rgb), depth), depth, info, logged_ns)
+
+
+def bag_frames(
+    path: str | Path, rgb_topic: str | None = None, depth_topic: str | None = None
+) -> Iterator[BagFrame]:
+    """
+    Yield the frames of a bag one by one; those that cannot be read are left out.
+
+    Raises
+    ------
+    DataError
+        the bag or its topics cannot be used, or not one frame could be read, and why.
+
+    """
+    fault = 'no stamps of colour and depth match'
+    found = False
+    with open_bag(path) as reader:
+        frames = FrameReader(reader, find_topics(reader, rgb_topic, depth_topic))
+        for connection, logged_ns, data in messages(reader):
+            frames.take(connection, logged_ns, data)
+            while frames.pairs:
+                try:
+                    frame = frames.read(frames.pairs.pop(0))
+                except (DataError, EncodingError) as error:
+                    fault = str(error)
+                    continue
+                found = True
+                yield frame
+    if not found:
+        raise DataError(f'{path}: no frame could be read: {fault}')
+
+
+def _first(reader: Any, topic: str) -> Any:
+    for connection, _, data in messages(reader, [topic]):
+        return read_message(connection, data)
+    return None

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The film that the simulated camera plays in a loop: rendered, a folder of frames, or a bag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from magadepth_ros.errors import DataError
+from magadepth_ros.files import is_bag_path
+from magadepth_ros.manifest import read_manifest
+from magadepth_ros.messages.camera_info import Intrinsics, pinhole_info
+from magadepth_ros.messages.compressed import depth_to_compressed, rgb_to_compressed
+from magadepth_ros.messages.images import fill, to_millimetres
+from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
+
+_COLOUR: dict[str, int | None] = {
+    'rgb8': None,
+    'bgr8': cv2.COLOR_RGB2BGR,
+    'rgba8': cv2.COLOR_RGB2RGBA,
+    'bgra8': cv2.COLOR_RGB2BGRA,
+    'mono8': cv2.COLOR_RGB2GRAY,
+}
+RGB_ENCODINGS = tuple(_COLOUR)
+DEPTH_ENCODINGS = ('16UC1', '32FC1')
+
+
+@dataclass(frozen=True)
+class FilmSettings:
+    """
+    What a film looks like.
+
+    ``width``, ``height`` [px]; ``count`` frames at most, 0 = all, 30 of a rendered room; ``seed``
+    chooses the room; ``frame_id`` is the optical frame of all messages; encodings as in
+    sensor_msgs/Image, depth in 16UC1 mm with 0 or 32FC1 metres with NaN = missing.
+    """
+
+    width: int = 640
+    height: int = 480
+    count: int = 0
+    seed: int = 0
+    frame_id: str = 'camera_color_optical_frame'
+    rgb_encoding: str = 'rgb8'
+    depth_encoding: str = '16UC1'
+
+
+@dataclass
+class Shot:
+    """The messages of one frame; only their stamps change while the film plays."""
+
+    rgb: Image
+    depth: Image
+    info: CameraInfo
+    _compress: Callable[[], tuple[CompressedImage, CompressedImage]]
+    _compressed: list[CompressedImage] = field(default_factory=list)
+
+    def compressed(self) -> tuple[CompressedImage, CompressedImage]:
+        """Return RGB as JPEG and depth as compressedDepth; encoded once, at the first call."""
+        if not self._compressed:
+            self._compressed = list(self._compress())
+        rgb, depth = self._compressed
+        rgb.header, depth.header = self.rgb.header, self.depth.header
+        return rgb, depth
+
+
+def film(source: str, settings: FilmSettings) -> tuple[Iterator[Shot], str]:
+    """
+    Open an endless film.
+
+    Rendered frames and those of a folder are prepared beforehand, so that playing them costs
+    little; a bag, which may not fit into memory, is read while it plays.
+
+    Parameters
+    ----------
+    source:
+        '' renders a room; else a manifest folder or a bag, whose frames are fitted to the size.
+    settings:
+        size, length and encodings.
+
+    Returns
+    -------
+    (film, text)
+        the text says what is played.
+
+    Raises
+    ------
+    DataError
+        the folder or the bag cannot be read.
+
+    """
+    size = f'{settings.width}x{settings.height}'
+    if source and is_bag_path(source):
+        endless = _bag(source, settings)
+        first = next(endless)
+        return _then(first, endless), f'{source} in {size}'
+    shots = list(_prepared(source, settings))
+    return cycle(shots), f'{len(shots)} frames of {size}'
+
+
+def _prepared(source: str, settings: FilmSettings) -> Iterator[Shot]:
+    width, height = settings.width, settings.height
+    if not source:
+        camera = Intrinsics(*simulated_intrinsics(width, height), width, height, 'plumb_bob')
+        for rgb, depth in simulated_frames(width, height, settings.count or 30, settings.seed):
+            yield _shot(rgb, depth, camera, settings)
+        return
+    for frame in read_manifest(Path(source)).frames[: settings.count or None]:
+        data = frame.load()
+        yield _fitted_shot(data.rgb, data.depth, frame.K, settings)
+
+
+def _bag(source: str, settings: FilmSettings) -> Iterator[Shot]:
+    try:
+        from magadepth_ros.bag_frames import bag_frames
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f'{source}: bags need the Python package {error.name!r}: '
+            'pip install "magadepth_ros[bags]"'
+        ) from None
+    while True:
+        for frame in islice(bag_frames(source), settings.count or None):
+            known = None
+            if frame.info is not None and frame.info.k[0] > 0:
+                # Of the colour image; RGB was scaled to the depth's size, so its intrinsics too.
+                h, w = frame.depth.shape
+                k, info = frame.info.k, frame.info
+                values = (float(k[0]), float(k[4]), float(k[2]), float(k[5]))
+                camera = Intrinsics(*values, info.width or w, info.height or h).scaled(w, h)
+                known = (camera.fx, camera.fy, camera.cx, camera.cy)
+            yield _fitted_shot(frame.rgb, frame.depth, known, settings)
+
+
+def _then(first: Shot, rest: Iterator[Shot]) -> Iterator[Shot]:
+    yield first
+    yield from rest
+
+
+def _fitted_shot(
+    rgb: np.ndarray,
+    depth: np.ndarray,
+    known: tuple[float, float, float, float] | None,
+    settings: FilmSettings,
+) -> Shot:
+    height, width = depth.shape
+    camera = Intrinsics(*(known or simulated_intrinsics(width, height)), width, height)
+    return _shot(*_fitted(rgb, depth, camera, settings.width, settings.height), settings)
+
+
+def _shot(rgb: np.ndarray, depth: np.ndarray, camera: Intrinsics, settings: FilmSettings) -> Shot:
+    header = Header(frame_id=settings.frame_id)
+    millimetres = to_millimetres(depth)
+    encoding = settings.depth_encoding
+    metres = np.where(millimetres > 0, depth, np.float32(np.nan)).astype(np.float32)
+
+    def compress() -> tuple[CompressedImage, CompressedImage]:
+        return rgb_to_compressed(header, rgb), depth_to_compressed(header, metres, encoding)
+
+    info = pinhole_info(header, camera)
+    shot = Shot(Image(header=header), Image(header=header), info, compress)
+    code = _COLOUR[settings.rgb_encoding]
+    fill(shot.rgb, rgb if code is None else cv2.cvtColor(rgb, code), settings.rgb_encoding)
+    fill(shot.depth, millimetres if encoding == '16UC1' else metres, encoding)
+    return shot
+
+
+def _fitted(
+    rgb: np.ndarray, depth: np.ndarray, camera: Intrinsics, width: int, height: int
+) -> tuple[np.ndarray, np.ndarray, Intrinsics]:
+    """Crop the middle to the wanted shape, then scale: nearest for depth, so holes stay holes."""
+    h, w = depth.shape
+    scale = min(w / width, h / height)
+    cut_w, cut_h = min(w, round(width * scale)), min(h, round(height * scale))
+    left, top = (w - cut_w) // 2, (h - cut_h) // 2
+    part = (slice(top, top + cut_h), slice(left, left + cut_w))
+    rgb, depth = rgb[part], depth[part]
+    camera = Intrinsics(
+        camera.fx, camera.fy, camera.cx - left, camera.cy - top, cut_w, cut_h, camera.model
+    )
+    if (cut_w, cut_h) != (width, height):
+        smooth = cv2.INTER_AREA if cut_w > width else cv2.INTER_LINEAR
+        rgb = cv2.resize(rgb, (width, height), interpolation=smooth)
+        depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
+        camera = camera.scaled(width, height)
+    return rgb, depth, camera

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames of a bag: paired, decoded, and registered where the depth has a frame of its own."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from support.models import write_tiny_model
+from support.views import transform, two_views
+
+pytest.importorskip('rosbags', reason='reads bags')
+
+from support.bags import START, camera_info, fixed, image, read_bag, write_bag
+
+from magadepth_ros.bag_frames import bag_frames
+from magadepth_ros.commands.main import main
+from magadepth_ros.completion.register import CameraModel, Registrar
+from magadepth_ros.errors import DataError
+
+RGB, INFO = '/camera/color/image_raw', '/camera/color/camera_info'
+DEPTH, DEPTH_INFO = '/camera/depth/image_raw', '/camera/depth/camera_info'
+EXTRINSICS = transform(2.0, (0.05, -0.01, 0.004))
+COLOUR_FRAME, DEPTH_FRAME = 'camera_color_optical_frame', 'camera_depth_optical_frame'
+
+
+def quaternion(rotation: np.ndarray) -> list[float]:
+    vector = cv2.Rodrigues(rotation)[0].ravel()
+    angle = float(np.linalg.norm(vector))
+    return [*(np.sin(angle / 2) * vector / angle), np.cos(angle / 2)]
+
+
+def recording(tmp_path, tf: bool = True, model: str = '', count: int = 3):
+    """Write a bag of a camera whose depth is not aligned; give it and what registering gives."""
+    depth_camera, colour_camera, depth, _ = two_views((160, 90), EXTRINSICS)
+    picture = np.random.default_rng(0).integers(20, 255, (90, 160, 3)).astype(np.uint8)
+    written = CameraModel(160, 90, 136.0, 136.0, 79.5, 44.5)
+    shift, turn = EXTRINSICS[:3, 3], quaternion(EXTRINSICS[:3, :3])
+    messages = [('/tf_static', fixed(COLOUR_FRAME, DEPTH_FRAME, shift, turn))] if tf else []
+    for index in range(count):
+        stamp = START + index * 33_000_000
+        info = camera_info(stamp, DEPTH_FRAME, depth_camera)
+        if model:
+            info.distortion_model = model
+        messages += [
+            (RGB, image(stamp, COLOUR_FRAME, picture, 'rgb8')),
+            (DEPTH, image(stamp, DEPTH_FRAME, depth, '32FC1')),
+            (INFO, camera_info(stamp, COLOUR_FRAME, written)),
+            (DEPTH_INFO, info),
+        ]
+    expected = Registrar(depth_camera, colour_camera, EXTRINSICS).register(depth)
+    return write_bag(tmp_path / 'in', messages), expected
+
+
+def test_depth_in_its_own_frame_comes_out_registered(tmp_path):
+    bag, expected = recording(tmp_path)
+    frames = list(bag_frames(bag))
+    assert len(frames) == 3
+    for index, frame in enumerate(frames):
+        assert frame.header.frame_id == COLOUR_FRAME
+        assert frame.header.stamp.nanosec == index * 33_000_000
+        assert frame.rgb.shape == (90, 160, 3)
+        assert np.mean(frame.depth != expected) < 0.001
+
+
+def test_complete_registers_and_takes_extrinsics_by_hand(tmp_path):
+    bag, expected = recording(tmp_path, tf=False)
+    model = ['--model', str(write_tiny_model(tmp_path / 'tiny.onnx', 48, 64))]
+    given = [*EXTRINSICS[:3, 3], *quaternion(EXTRINSICS[:3, :3])]
+    call = ['complete', str(bag), str(tmp_path / 'out'), '--depth-to-rgb', *map(str, given)]
+    assert main([*call, *model]) == 0
+    completed = read_bag(tmp_path / 'out')['/depth/completed']
+    assert len(completed) == 3
+    for _, message in completed:
+        depth = message.data.view(np.float32).reshape(90, 160)
+        known = (expected > 0) & (np.abs(depth - expected) < 1e-4)
+        assert np.isfinite(depth).all() and known.sum() > 0.99 * (expected > 0).sum()
+
+
+@pytest.mark.parametrize(
+    ('made', 'says'),
+    [
+        ({'tf': False}, '/tf_static does not join'),
+        ({'model': 'thin_prism'}, "'thin_prism' is not supported"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused_by_name(tmp_path, capsys, made, says):
+    bag, _ = recording(tmp_path, **made)
+    with pytest.raises(DataError, match=says):
+        next(bag_frames(bag))
+    model = ['--model', str(write_tiny_model(tmp_path / 'tiny.onnx', 48, 64))]
+    assert main(['complete', str(bag), str(tmp_path / 'out'), *model]) == 2
+    error = capsys.readouterr().err
+    assert says in error and '--assume-aligned' in error
+    assert not (tmp_path / 'out').exists()
