@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-from support.live import NANO, Camera, depth_of, header_at, running
+from support.live import NANO, Camera, depth_of, header_at, newest_common, running
 from support.models import write_tiny_model
 
 from magadepth_ros.messages.compressed import (
@@ -33,7 +33,8 @@ def options(tmp_path):
 def test_the_simulated_camera_speaks_as_a_realsense(tmp_path, reliability):
     # Full size, so that best effort shows whether the shared-memory profile is in force.
     given = ('-p', 'frames:=2', '-p', f'reliability:={reliability}')
-    qos = QoSProfile(depth=2, reliability=QoSReliabilityPolicy[reliability.upper()])
+    policy = getattr(QoSReliabilityPolicy, reliability.upper())
+    qos = QoSProfile(depth=2, reliability=policy)
     with running(CAMERA, tmp_path, *given) as (process, graph):
         base = '/camera/camera'
         topics = {
@@ -43,14 +44,11 @@ def test_the_simulated_camera_speaks_as_a_realsense(tmp_path, reliability):
             f'{base}/aligned_depth_to_color/camera_info': CameraInfo,
         }
         got = [graph.listen(kind, topic, qos) for topic, kind in topics.items()]
-        graph.until(lambda: all(len(messages) >= 3 for messages in got), 'frames on every topic')
-        rgb, depth, info, _ = (messages[-1] for messages in got)
+        rgb, depth, info, _ = graph.until(lambda: newest_common(got), 'a stamp on every topic')
         assert {m.header.frame_id for m in (rgb, depth, info)} == {'camera_color_optical_frame'}
         assert (rgb.encoding, rgb.width, rgb.height) == ('rgb8', 640, 480)
         assert (depth.encoding, depth.width, depth.height) == ('16UC1', 640, 480)
         assert (info.width, info.height) == (640, 480)
-        stamps = [{(m.header.stamp.sec, m.header.stamp.nanosec) for m in ms} for ms in got]
-        assert set.intersection(*stamps)
         assert process.end() == 0
 
 
@@ -61,15 +59,14 @@ def test_compressed_topics_in_and_out(tmp_path, options):
         camera.wait_until_heard()
         stamps = []
 
-        def shoot() -> bool:
+        def shoot() -> None:
             header = camera.header()
             stamps.append(header.stamp)
             camera.rgb.publish(rgb_to_compressed(header, camera.picture))
             kind = 'rvl' if len(stamps) % 2 else 'png'
             camera.depth.publish(depth_to_compressed(header, camera.metres, '16UC1', kind))
-            return len(small) >= 4
 
-        graph.until(shoot, 'compressed frames', every=0.1)
+        graph.repeat(shoot, lambda: len(small) >= 4, 'compressed frames')
         assert small[-1].header.stamp in stamps
         assert small[-1].format == '32FC1; compressedDepth png'
         metres = compressed_to_depth(small[-1])
@@ -88,12 +85,11 @@ def test_several_cameras_share_one_node(tmp_path, options):
         for camera in cameras:
             camera.wait_until_heard()
 
-        def both() -> bool:
-            for camera in cameras:
-                camera.shoot()
-            return all(len(messages) >= 5 for messages in depth) and bool(clouds)
-
-        graph.until(both, 'frames of both cameras', every=0.05)
+        graph.repeat(
+            lambda: [camera.shoot() for camera in cameras],
+            lambda: all(len(messages) >= 5 for messages in depth) and clouds,
+            'frames of both cameras',
+        )
         assert np.median(depth_of(depth[0][-1])) == pytest.approx(2.0, abs=0.01)
         assert np.median(depth_of(depth[1][-1])) == pytest.approx(3.0, abs=0.01)
         # One falls silent: the other goes on.
@@ -136,15 +132,19 @@ def test_simulated_time_that_starts_anew_costs_no_restart(tmp_path, options):
             now = start
             depth.clear()
 
-            def played() -> bool:
+            def play() -> None:
                 nonlocal now
                 now += NANO // 30
                 header = header_at(now)
                 clock.publish(Clock(clock=header.stamp))
                 camera.shoot(header)
-                return bool(depth) and abs(depth[-1].header.stamp.sec - now // NANO) < 2
 
-            graph.until(played, f'frames of a clock from {start // NANO} s', every=0.05)
+            graph.repeat(
+                play,
+                lambda: depth and abs(depth[-1].header.stamp.sec - now // NANO) < 2,
+                f'frames of a clock from {start // NANO} s',
+                rate=30,
+            )
         assert process.alive()
 
 
@@ -168,12 +168,15 @@ def test_two_topics_that_never_meet_are_named_with_their_gap(tmp_path, options):
         camera = Camera(graph)
         camera.wait_until_heard()
 
-        def shoot() -> bool:
+        def shoot() -> None:
             header = camera.header()
             camera.rgb.publish(Image(header=header))
             camera.depth.publish(Image(header=header_at(camera.stamp_ns + 100 * NANO)))
-            return '+100.' in process.log and 'nothing paired' in process.log
 
-        graph.until(shoot, 'the warning', every=0.1)
+        graph.repeat(
+            shoot,
+            lambda: '+100.' in process.log and 'nothing paired' in process.log,
+            'the warning',
+        )
         assert '/rgb/image' in process.log
         assert '/depth/image' in process.log

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from magadepth_ros.messages.images import depth_image, rgb_image
 
 ROOT = Path(__file__).resolve().parents[2]
 NANO = 1_000_000_000
-DEADLINE = 30.0
+DEADLINE = 90.0
 """Seconds after which a condition has failed; generous, as machines are busy."""
 
 _domains = itertools.count(os.getpid())
@@ -43,7 +43,7 @@ def free_domain() -> int:
 
 
 class Process:
-    """One node as a process of its own, with its log; killed at the end whatever happened."""
+    """One node as a process of its own, with its log; ended whatever happened."""
 
     def __init__(self, module: str, domain: int, log: Path, *args: str, **env: str) -> None:
         """Start ``python -m module --ros-args args``; ``env`` is added to the environment."""
@@ -76,16 +76,24 @@ class Process:
         """Whether it still runs."""
         return self.process.poll() is None
 
-    def end(self, number: signal.Signals = signal.SIGINT, timeout: float = DEADLINE) -> int:
+    def wait(self) -> int:
+        """Return the exit code; a process that does not end fails the test."""
+        return self.process.wait(DEADLINE)
+
+    def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send a signal and return the exit code; a process that does not end fails the test."""
         if self.alive():
             self.process.send_signal(number)
-        return self.process.wait(timeout)
+        return self.wait()
 
     def close(self) -> None:
-        """Make sure that nothing stays behind."""
+        """Make sure that nothing stays behind; by SIGINT, as a killed one leaves its memory."""
         if self.alive():
-            self.process.kill()
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
         self.process.wait()
         self._log.close()
 
@@ -93,8 +101,9 @@ class Process:
 class Graph:
     """This test's own node: plays the camera, listens, calls services."""
 
-    def __init__(self, domain: int) -> None:
-        """Join ``domain``."""
+    def __init__(self, domain: int, log: Callable[[], str] = str) -> None:
+        """Join ``domain``; ``log`` gives what the node under test says, for failures."""
+        self._log = log
         self.context = Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node('tester', context=self.context)
@@ -122,8 +131,34 @@ class Graph:
             if found:
                 return found
             if time.monotonic() > end:
-                raise AssertionError(f'not within {timeout:g} s: {what}')
+                said = f'; the end of the log:\n{self._log()[-3000:]}' if self._log() else ''
+                raise AssertionError(f'not within {timeout:g} s: {what}{said}')
             self.executor.spin_once(timeout_sec=every)
+
+    def repeat(
+        self,
+        send: Callable[[], Any],
+        condition: Callable[[], Any],
+        what: str,
+        rate: float = 15.0,
+        timeout: float = DEADLINE,
+    ) -> Any:
+        """
+        Call ``send`` at ``rate`` [Hz] until ``condition`` is true and return that.
+
+        As a camera does: of best-effort messages each single one may be lost.
+        """
+        upcoming = 0.0
+
+        def step() -> Any:
+            nonlocal upcoming
+            found = condition()
+            if not found and time.monotonic() >= upcoming:
+                upcoming = time.monotonic() + 1.0 / rate
+                send()
+            return found
+
+        return self.until(step, what, timeout)
 
     def listen(self, kind: type, topic: str, qos: QoSProfile | int = 10, key: str = '') -> list:
         """Subscribe and wait for the publisher; return the list that fills with messages."""
@@ -201,27 +236,35 @@ class Camera:
         self.rgb.publish(rgb_image(header, self.picture))
         return header
 
-    def settle(self) -> list:
-        """Wait until a frame that is shot now is the newest completed; return all completed."""
+    def settle(self, send: Callable[[], Header] | None = None) -> list:
+        """
+        Send frames until the newest completed one is among them; return all completed.
+
+        ``send`` publishes a frame and returns its header; without it, good ones are shot. In no
+        haste, so that each is alone in the node: frames within a millisecond would be paired
+        across where one of their messages is lost.
+        """
         depth = self.graph.got['/depth/completed']
-        header = self.shoot()
-        self.graph.until(
-            lambda: depth and depth[-1].header.stamp == header.stamp, 'the frame just shot'
+        send = send or self.shoot
+        sent: list[Time] = []
+        self.graph.repeat(
+            lambda: sent.append(send().stamp),
+            lambda: depth and depth[-1].header.stamp in sent,
+            'a frame that was sent just now',
+            rate=4.0,
         )
         return depth
 
     def shoot_until(self, condition: Callable[[], Any], what: str, rate: float = 15.0) -> Any:
         """Publish good frames at ``rate`` [Hz] until ``condition`` is true."""
-        upcoming = 0.0
+        return self.graph.repeat(self.shoot, condition, what, rate)
 
-        def step() -> Any:
-            nonlocal upcoming
-            if time.monotonic() >= upcoming:
-                upcoming = time.monotonic() + 1.0 / rate
-                self.shoot()
-            return condition()
 
-        return self.graph.until(step, what)
+def newest_common(topics: Iterable[list]) -> list:
+    """Give of each list the message of the newest stamp that all have; empty without one."""
+    stamped = [{(m.header.stamp.sec, m.header.stamp.nanosec): m for m in ms} for ms in topics]
+    common = set(stamped[0]).intersection(*stamped)
+    return [messages[max(common)] for messages in stamped] if common else []
 
 
 def header_at(stamp_ns: int, frame: str = 'camera_color_optical_frame') -> Header:
@@ -244,7 +287,7 @@ def running(
     domain = free_domain() if domain is None else domain
     log = folder / f'{module.rpartition(".")[2]}.log'
     process = Process(module, domain, log, *args, **env)
-    graph = Graph(domain)
+    graph = Graph(domain, lambda: process.log)
     try:
         yield process, graph
     except BaseException:
