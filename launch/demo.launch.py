@@ -22,6 +22,7 @@ from magadepth_ros.launching import (
     completion_node,
     configuration,
     dds_profile,
+    inputs,
     rviz,
 )
 
@@ -59,7 +60,6 @@ def start(context: LaunchContext) -> list[Node]:
         ],
         output='screen',
     )
-    inputs = (RVIZ_RGB, RVIZ_RGB_INFO, RVIZ_DEPTH)
-    names = ('rgb/image', 'rgb/camera_info', 'depth/image')
-    completion = completion_node(context, list(zip(names, inputs, strict=True)))
-    return [camera, completion, *rviz(context, *inputs, 'camera_color_optical_frame')]
+    topics = (RVIZ_RGB, RVIZ_RGB_INFO, RVIZ_DEPTH)
+    completion = completion_node(context, inputs(*topics))
+    return [camera, completion, *rviz(context, *topics, 'camera_color_optical_frame')]

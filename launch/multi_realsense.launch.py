@@ -2,13 +2,14 @@
 """
 Complete the depth of several RealSense cameras in one node: one model, one batch.
 
-Requirements: the driver (sudo apt install ros-<distro>-realsense2-camera). Outputs are
-/front/depth/completed, /front/depth/points, /rear/depth/completed and so on.
+Requirements: the driver (sudo apt install ros-<distro>-realsense2-camera); for use_rviz:=true also
+ros-<distro>-rviz2, which shows the first camera. Outputs are /front/depth/completed,
+/front/depth/points, /rear/depth/completed and so on.
 
     ros2 launch magadepth_ros multi_realsense.launch.py cameras:=front,rear \
         serials:=832112070255,832112070256
 
-An example to copy for other cameras: one remapping per camera and input is all it takes.
+An example to copy for other cameras: the remappings of its inputs are all it takes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from magadepth_ros.launching import (
     configuration,
     dds_profile,
     driver_actions,
+    inputs,
+    rviz,
 )
 
 
@@ -58,14 +61,19 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         raise RuntimeError(
             f'serials: expected one for each of {", ".join(names)}, got {len(serials)}'
         )
-    remappings = []
+    remappings: list[tuple[str, str]] = []
     actions: list[LaunchDescriptionEntity] = []
     for index, name in enumerate(names):
-        remappings += [
-            (f'{name}/rgb/image', f'/{name}/{name}/color/image_raw'),
-            (f'{name}/rgb/camera_info', f'/{name}/{name}/color/camera_info'),
-            (f'{name}/depth/image', f'/{name}/{name}/aligned_depth_to_color/image_raw'),
-        ]
+        base = f'/{name}/{name}'
+        topics = (
+            f'{base}/color/image_raw',
+            f'{base}/color/camera_info',
+            f'{base}/aligned_depth_to_color/image_raw',
+        )
+        prefix = f'{name}/'
+        remappings += inputs(*topics, prefix)
+        if index == 0:
+            actions += rviz(context, *topics, f'{name}_color_optical_frame', prefix)
         if configuration(context, 'start_camera') == 'true':
             actions += driver_actions(context, driver(name, serials[index] if serials else ''))
     return [*actions, completion_node(context, remappings, {'cameras': names})]

@@ -28,6 +28,7 @@ from magadepth_ros.launching import (
     configuration,
     dds_profile,
     distro,
+    inputs,
     rviz,
     warn,
 )
@@ -63,7 +64,7 @@ def generate_launch_description() -> LaunchDescription:
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     names = ('rgb', 'rgb_info', 'depth')
     rgb, rgb_info, depth = (configuration(context, name) for name in names)
-    remappings = [('rgb/image', rgb), ('rgb/camera_info', rgb_info), ('depth/image', depth)]
+    remappings = inputs(rgb, rgb_info, depth)
     actions: list[LaunchDescriptionEntity] = [completion_node(context, remappings)]
     actions += rviz(context, rgb, rgb_info, depth, configuration(context, 'frame'))
     if configuration(context, 'bag'):

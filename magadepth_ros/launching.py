@@ -196,8 +196,20 @@ def completion_node(
     )
 
 
-def rviz(context: LaunchContext, rgb: str, rgb_info: str, depth: str, frame: str) -> list[Node]:
-    """Return RViz on these topics where it is wanted and installed."""
+def inputs(rgb: str, rgb_info: str, depth: str, prefix: str = '') -> list[tuple[str, str]]:
+    """Return the remappings of one camera's inputs; ``prefix`` is its name and a slash, or ''."""
+    return [
+        (f'{prefix}rgb/image', rgb),
+        (f'{prefix}rgb/camera_info', rgb_info),
+        (f'{prefix}depth/image', depth),
+        (f'{prefix}depth/image/camera_info', sibling(depth)),
+    ]
+
+
+def rviz(
+    context: LaunchContext, rgb: str, rgb_info: str, depth: str, frame: str, prefix: str = ''
+) -> list[Node]:
+    """Return RViz on these topics where it is wanted and installed; ``prefix`` as in `inputs`."""
     if configuration(context, 'use_rviz') != 'true':
         return []
     try:
@@ -205,8 +217,8 @@ def rviz(context: LaunchContext, rgb: str, rgb_info: str, depth: str, frame: str
     except PackageNotFoundError:
         warn(f'RViz is not installed: sudo apt install ros-{distro()}-rviz2')
         return []
-    namespace = topic('/{namespace}', context)
-    outputs = [(f'/depth/{name}', f'{namespace}/depth/{name}') for name in OUTPUTS]
+    base = f'{topic("/{namespace}", context)}/{prefix}depth'
+    outputs = [(f'/depth/{name}', f'{base}/{name}') for name in OUTPUTS]
     return [
         Node(
             package='rviz2',
@@ -219,7 +231,7 @@ def rviz(context: LaunchContext, rgb: str, rgb_info: str, depth: str, frame: str
                 (RVIZ_RGB_INFO, rgb_info),
                 (RVIZ_DEPTH, depth),
                 (RVIZ_DEPTH_INFO, sibling(depth)),
-                *(outputs if namespace else []),
+                *(outputs if base != '/depth' else []),
             ],
             output='log',
         )
@@ -291,7 +303,6 @@ def _start_camera(context: LaunchContext, camera: Camera) -> list[LaunchDescript
     actions: list[LaunchDescriptionEntity] = []
     if configuration(context, 'start_camera') == 'true':
         actions += driver_actions(context, camera.driver)
-    remappings = [('rgb/image', rgb), ('rgb/camera_info', rgb_info), ('depth/image', depth)]
-    actions.append(completion_node(context, remappings))
+    actions.append(completion_node(context, inputs(rgb, rgb_info, depth)))
     actions += rviz(context, rgb, rgb_info, depth, fill(camera.frame, context))
     return actions

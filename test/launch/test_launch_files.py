@@ -169,9 +169,10 @@ def test_arguments_are_declared_with_descriptions(ros, name):
 @pytest.mark.parametrize('name', sorted(CAMERAS))
 def test_inputs_are_remapped_to_the_topics_of_the_camera(ros, name):
     context, nodes, others = perform(name, start_camera='false')
-    assert remappings_of(nodes['completion_node'], context) == dict(
-        zip(('rgb/image', 'rgb/camera_info', 'depth/image'), TOPICS[name])
-    )
+    remapped = remappings_of(nodes['completion_node'], context)
+    beside = TOPICS[name][2].rpartition('/')[0] + '/camera_info'
+    assert remapped.pop('depth/image/camera_info') == beside
+    assert remapped == dict(zip(('rgb/image', 'rgb/camera_info', 'depth/image'), TOPICS[name]))
     assert others == []
 
 
@@ -232,12 +233,19 @@ def test_rviz_sees_the_topics_of_the_camera_and_of_the_namespace(ros):
 
 
 def test_several_cameras_are_remapped_each_and_checked(ros):
+    install(ros, 'rviz2')
     context, nodes, _ = perform(
-        'multi_realsense', start_camera='false', cameras='left,right', serials='1,2'
+        'multi_realsense',
+        start_camera='false',
+        cameras='left,right',
+        serials='1,2',
+        use_rviz='true',
     )
+    shown = remappings_of(nodes['rviz2'], context)
+    assert shown['/depth/points'] == '/left/depth/points'
     remapped = remappings_of(nodes['completion_node'], context)
     assert remapped['right/depth/image'] == '/right/right/aligned_depth_to_color/image_raw'
-    assert len(remapped) == 6
+    assert len(remapped) == 8
     with pytest.raises(RuntimeError, match='serials'):
         perform('multi_realsense', cameras='left,right', serials='1')
 
