@@ -28,11 +28,12 @@ http://packages.ros.org/ros2/ubuntu jammy main" > /etc/apt/sources.list.d/ros2.l
         ros-humble-std-srvs \
     && rm -rf /var/lib/apt/lists/*
 
+# What names no version is the newest; setup.py has the oldest that will do.
 RUN pip3 install --no-cache-dir \
         "cuda-python>=12.6,<13" \
         "numpy<2" \
-        "onnx>=1.16" \
-        "openvino>=2024.4"
+        onnx \
+        openvino
 
 WORKDIR /ws
 COPY . src/magadepth_ros

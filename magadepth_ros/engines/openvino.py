@@ -157,7 +157,7 @@ def _import() -> Any:
     except ImportError as error:
         raise EngineError(
             f'backend openvino needs the openvino package ({error}); '
-            'install it with: pip install "openvino>=2024.4"'
+            'install it with: pip install openvino'
         ) from error
     return openvino
 
