@@ -150,7 +150,7 @@ def test_weights_are_1_where_missing_and_keep_weight_where_measured(source):
 class Nothing:
     """A source whose sensor saw nothing."""
 
-    name, has_target, target_made_by = 'nothing', False, ''
+    name, target_made_by = 'nothing', ''
 
     def __len__(self):
         return 1

@@ -56,7 +56,6 @@ class BagSource:
 
     """
 
-    has_target = False
     target_made_by = ''
 
     def __init__(

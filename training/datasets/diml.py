@@ -90,7 +90,6 @@ class DimlSource:
                 f'{gap.colour}: has no raw depth, while {with_raw} of {len(self.entries)} frames '
                 'have; unpack the raw depth of all scenes, or move those without elsewhere'
             )
-        self.has_target = with_raw > 0
 
     def __len__(self) -> int:
         return len(self.entries)

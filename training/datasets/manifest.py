@@ -18,7 +18,6 @@ class ManifestSource:
         manifest = read_manifest(folder)
         self.name = manifest.name
         self.frames = manifest.frames
-        self.has_target = all(frame.target_path is not None for frame in manifest.frames)
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -49,8 +49,6 @@ class NyuSource:
 
     """
 
-    has_target = True
-
     def __init__(self, path: str | Path, split: str = 'test', task: str = 'raw') -> None:
         path = Path(path)
         self.path = path / LABELED if path.is_dir() else path

@@ -10,9 +10,6 @@ from magadepth_ros.manifest import MANIFEST_NAME
 from magadepth_training.datasets.manifest import ManifestSource
 from magadepth_training.datasets.sample import Source
 
-TASKS = ('raw', 'sparse500')
-"""Input of the NYU tasks: the sensor's raw depth, or 500 points of the ground truth."""
-
 
 def open_source(path: str | Path, split: str = 'test', task: str = 'raw') -> Source:
     """
@@ -26,7 +23,7 @@ def open_source(path: str | Path, split: str = 'test', task: str = 'raw') -> Sou
     split:
         ``train``, ``test`` or ``all``, for the data sets that have one.
     task:
-        one of :data:`TASKS`, for NYU-Depth V2.
+        for NYU-Depth V2: ``raw`` depth as input, or ``sparse500`` points of the target.
 
     Raises
     ------

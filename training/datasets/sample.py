@@ -33,8 +33,6 @@ class Source(Protocol):
     """A data set that was found and understood; samples are read when asked for."""
 
     name: str
-    has_target: bool
-    """Whether samples come with a true depth; else training hides measured pixels."""
     target_made_by: str
     """Name of the baseline that filled the holes of the target, '' where none did."""
 

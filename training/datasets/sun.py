@@ -47,7 +47,6 @@ class SunSource:
 
     """
 
-    has_target = True
     target_made_by = ''
 
     def __init__(self, root: str | Path, split: str = 'test') -> None:

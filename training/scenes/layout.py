@@ -43,10 +43,6 @@ class Layout:
     """(B, COUNT, 3) half sizes; of a frustum: both radii and half its height."""
     room_half: torch.Tensor
     """(B, 3) half sizes of the room; its centre is at half its height."""
-    desk: torch.Tensor
-    """(B, 3) middle of the desk's top."""
-    desk_size: torch.Tensor
-    """(B, 3) the desk's width, depth and height."""
     focus: torch.Tensor
     """(B, 3) where on the desk most things lie."""
 
@@ -135,4 +131,4 @@ def make_layout(dice: Dice, config: SceneConfig) -> Layout:
     movable[FIRST_POLE + 1 : FIRST_POLE + 3] = False
     movable[OPAQUE] = False
     centre[..., 2] = torch.where(movable & ~keep, -100.0, centre[..., 2])
-    return Layout(centre, rotation, half.clamp(min=1e-3), room_half, desk, size, on_desk.focus)
+    return Layout(centre, rotation, half.clamp(min=1e-3), room_half, on_desk.focus)

@@ -11,7 +11,6 @@ import numpy as np
 
 DEPTH_BINS = np.array([0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0])
 """Edges of the bins of noise over depth [m]."""
-SHARE_BINS = np.linspace(0.0, 1.0, 21)
 SIZE_BINS = np.geomspace(1.0, 20000.0, 18)
 """Edges of the bins of hole size [px at 320 x 240]."""
 DISTANCE_BINS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 400], dtype=float)

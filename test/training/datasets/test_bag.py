@@ -101,7 +101,7 @@ def raw_topics(height: int = HEIGHT) -> dict[str, list[tuple[int, object]]]:
 def test_pairs_by_stamp_from_registered_depth(tmp_path: Path, mcap: bool) -> None:
     path = record(tmp_path / 'walk', raw_topics(), mcap)
     source = open_source(next(path.glob('*.mcap')) if mcap else path)
-    assert isinstance(source, BagSource) and not source.has_target
+    assert isinstance(source, BagSource) and source[0].target is None
     assert (source.rgb_topic, source.depth_topic) == (RGB, DEPTH)
     assert len(source) == 3
     sample = source[1]

@@ -44,7 +44,7 @@ def sample_set(root: Path, split: str) -> Path:
 def test_whole_set_gives_registered_raw_depth_and_filled_target(tmp_path: Path) -> None:
     whole_set(tmp_path)
     source = open_source(tmp_path)
-    assert len(source) == 2 and source.has_target
+    assert len(source) == 2
     sample = source[1]
     assert sample.target is not None
     np.testing.assert_allclose(sample.depth, RAW / 1000, atol=1e-6)
@@ -57,7 +57,7 @@ def test_sample_set_has_splits_and_no_target(tmp_path: Path) -> None:
     sample_set(tmp_path, 'train')
     sample_set(tmp_path, 'test')
     source = open_source(tmp_path, 'train')
-    assert len(source) == 1 and not source.has_target
+    assert len(source) == 1 and source[0].target is None
     np.testing.assert_allclose(source[0].depth, FILLED / 1000, atol=1e-6)
     assert len(DimlSource(tmp_path, 'all')) == 2
 

@@ -29,15 +29,12 @@ def test_a_folder_has_a_target_when_each_of_its_frames_has_one(tmp_path: Path) -
         frames.append({'rgb': f'{i}.png', 'depth': f'{i}.depth.png', 'sensor': 'ToF'})
     write(tmp_path, frames)
     source = open_source(tmp_path)
-    assert (len(source), source.name, source.has_target) == (2, 'raw', False)
+    assert (len(source), source.name) == (2, 'raw')
     assert source[1].target is None
-    frames[0]['target'] = '0.target.png'
-    write(tmp_path, frames)
-    assert not open_source(tmp_path).has_target
     frames[1]['target'] = '1.target.png'
     write(tmp_path, frames)
     source = open_source(tmp_path)
-    assert source.has_target
+    assert source[0].target is None
     sample = source[1]
     assert (sample.name, sample.sensor) == ('1', 'ToF')
     assert (sample.depth[:10] == 0).all()
