@@ -121,6 +121,11 @@ class CompletionNode(LifecycleNode):
         self._cameras = []
         self._keeper.close()
 
+    def destroy_node(self) -> None:
+        """Destroy the state machine too: rclpy leaves it, and the context with it."""
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     def _configure(self) -> None:
         self.release()
         opened = self._keeper.open(self._settings, self.context.ok)

@@ -62,7 +62,10 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
             node.destroy_node()
         rclpy.try_shutdown()
     if any(thread.name.startswith(_STUCK) for thread in threading.enumerate()):
-        # A runtime that builds an engine, or hangs, cannot be interrupted: leave without it.
+        # A runtime that builds an engine, or hangs, cannot be interrupted: leave without it, but
+        # not without DDS giving back its shared memory, 68 MB.
+        executor = None
+        rclpy.get_default_context().destroy()
         sys.stderr.flush()
         os._exit(code)
     return code

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One running completion_node for all tests of a file."""
+"""Fixtures of live tests: one running completion_node for a file, room after a SIGKILL."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ import pytest
 from sensor_msgs.msg import Image
 from support.live import Camera, running
 from support.models import write_tiny_model
+from support.shared_memory import dead_segments_removed
+
+
+@pytest.fixture
+def kills():
+    """For tests that kill a process, which cannot clear up any more."""
+    with dead_segments_removed():
+        yield
 
 
 @pytest.fixture(scope='module')

@@ -21,7 +21,7 @@ SIZE = ('--width', '64', '--height', '48')
 
 @pytest.fixture
 def demo(tmp_path):
-    """Start the demo with the tiny model; what is still there at the end is killed."""
+    """Start the demo with the tiny model; what is still there at the end is ended."""
     model = write_tiny_model(tmp_path / 'tiny.onnx', 48, 64)
     started = []
 
@@ -45,8 +45,12 @@ def demo(tmp_path):
     yield start
     for process in started:
         if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
             process.kill()
-        process.communicate()
+            process.communicate()
 
 
 def nodes_of(folder: Path) -> list[int]:
@@ -84,6 +88,7 @@ def test_result_is_written_and_nothing_stays(demo, tmp_path):
     assert nodes_of(tmp_path) == []
 
 
+@pytest.mark.usefixtures('kills')
 @pytest.mark.parametrize(
     'number',
     [
@@ -101,6 +106,7 @@ def test_no_signal_leaves_a_process_behind(demo, tmp_path, number):
     until(lambda: not nodes_of(tmp_path), 'the end of the nodes')
 
 
+@pytest.mark.usefixtures('kills')
 def test_a_node_that_dies_fails_the_demo_and_shows_its_log(demo, tmp_path):
     process = demo('--duration', '60')
     log = tmp_path / 'out/simulated_camera.log'

@@ -118,6 +118,7 @@ def test_a_slow_engine_drops_the_old_and_shows_the_new(tmp_path, options):
         assert camera.shoot_until(stale, 'dropped pairs in the counters', rate=60)
 
 
+@pytest.mark.usefixtures('kills')
 def test_a_camera_that_dies_and_returns_is_taken_up_again(tmp_path, options):
     domain = free_domain()
     remaps = [
