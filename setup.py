@@ -112,7 +112,7 @@ setup(
         'gpu': ['tensorrt', 'cuda-python', *tensorrt_rtx, *building],
         'test': test,
         'lint': ['ruff', 'mypy'],
-        'docs': ['mkdocs'],
+        'docs': ['mkdocs-material>=9.5,<10'],
     },
     entry_points={
         'console_scripts': [

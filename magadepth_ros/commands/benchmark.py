@@ -33,7 +33,7 @@ from magadepth_ros.commands.benchmark_timing import (
 )
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer
-from magadepth_ros.errors import EngineError, ModelError
+from magadepth_ros.errors import EngineError, MagadepthError, ModelError
 from magadepth_ros.files import write_result
 from magadepth_ros.resources import find_model, model_names
 from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
@@ -87,18 +87,20 @@ def add_parser(subparsers: Any) -> None:
         metavar='CAMERAS',
         help='measure the node with so many cameras (without numbers: 1 2 4); needs ROS 2',
     )
-    add('--node-seconds', type=_positive, default=6, metavar='S', help='of each (default 6)')
+    add('--node-seconds', type=_positive, default=6, metavar='S', help='of each run (default 6)')
     add('--repeats', type=_positive, default=30, metavar='N', help='rounds (default 30)')
     add('--threads', type=int, default=0, metavar='N', help='CPU threads, 0 = all')
     add('--json', type=Path, metavar='FILE', help='write all figures, machine and versions')
     add('--plot', type=Path, metavar='FILE', help='write bars (PNG or SVG); needs matplotlib')
     add('--markdown', type=Path, metavar='FILE', help='write the tables as a page')
+    add('--note', default='', metavar='TEXT', help='to stand beside the machine: power mode, load')
     add('--from-json', type=Path, metavar='FILE', help='measure nothing, report on this file')
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the files; 2 where a model could not be opened."""
     report = read_report(args.from_json) if args.from_json else _measure(args)
+    report['note'] = args.note or report.get('note', '')
     print(to_text(report))
     if args.json:
         write_result(args.json, json.dumps(report, indent=1) + '\n')
@@ -168,7 +170,7 @@ def _open(
     for name, backend, precision in product(names, args.backends, args.precisions):
         try:
             completer = Completer.open(name, backend, precision, args.threads)
-        except EngineError as error:
+        except MagadepthError as error:
             errors.append(f'{name} {backend} {precision}: {error}')
             continue
         key = (Path(name).stem, completer.engine.backend, completer.engine.precision)

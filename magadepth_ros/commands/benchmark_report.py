@@ -21,7 +21,8 @@ from magadepth_ros.tables import align, markdown_table
 FORMAT = 2
 
 _HEAD = ('method', 'runtime', 'ms', 'p95', 'ratio', *STAGES)
-_NODE_HEAD = ('size', 'cameras', 'Hz each', 'latency', 'p95', 'cores', 'MiB', *NODE_STAGES)
+_NODE_HEAD = ('size', 'cameras', 'Hz each', 'latency', 'p95', 'cores', 'MiB')
+_NODE_STAGES_HEAD = (*_NODE_HEAD[:2], *NODE_STAGES)
 
 
 def machine_facts(threads: int) -> dict[str, Any]:
@@ -58,6 +59,7 @@ def to_text(report: dict[str, Any]) -> str:
     ]
     if report['node']:
         blocks.append(f'{_node_title(report)}\n{align([_NODE_HEAD, *_node_cells(report)])}')
+        blocks.append(align([_NODE_STAGES_HEAD, *_node_stages(report)]))
     notes = [_where(report), *(f'not measured: {error}' for error in report['errors'])]
     return '\n\n'.join([*blocks, '\n'.join(notes)])
 
@@ -90,10 +92,11 @@ def to_markdown(report: dict[str, Any], picture: str = '') -> str:
             'depth, confidence and cloud of each camera, all on this machine, in processes of '
             'their own, over DDS. *Hz each* is the rate of completed depth of one camera. '
             '*Latency* runs from the stamp of the picture to the arrival at the subscriber [ms]. '
-            '*Cores* and *MiB* are what the node takes of processor and memory; the stages are '
-            'medians [ms]. *wait* is the time a pair waits for the frame before it; *infer* is '
-            'that of the batch of all cameras.',
+            '*Cores* and *MiB* are what the node takes of processor and memory.',
             markdown_table([_NODE_HEAD, *_node_cells(report)]),
+            'Its stages, medians [ms]: *wait* is the time a pair waits for the frame before it; '
+            '*infer* is that of the batch of all cameras.',
+            markdown_table([_NODE_STAGES_HEAD, *_node_stages(report)]),
         ]
     return '\n\n'.join(parts) + '\n'
 
@@ -141,7 +144,7 @@ def write_plot(path: Path, report: dict[str, Any]) -> None:
     # The same figures give the same file: neither the time nor chance is in it.
     metadata = {'Date': None} if form == 'svg' else None
     try:
-        with matplotlib.rc_context({'svg.hashsalt': 'magadepth'}):
+        with matplotlib.rc_context({'svg.hashsalt': 'magadepth', 'svg.fonttype': 'none'}):
             figure.savefig(picture, format=form, metadata=metadata)
     except ValueError as error:
         raise DataError(f'{path}: {error}') from None
@@ -185,23 +188,37 @@ def _node_title(report: dict[str, Any]) -> str:
 def _node_cells(report: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         (
-            '{}x{}'.format(*row['size']),
-            str(row['cameras']),
+            *_node_run(row),
             f'{row["rate_hz"]:.1f}',
             f'{row["latency_ms_p50"]:.0f}',
             f'{row["latency_ms_p95"]:.0f}',
             f'{row["busy_cores"]:.2f}',
             str(row['memory_mib']),
+        )
+        for row in report['node']
+    ]
+
+
+def _node_stages(report: dict[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            *_node_run(row),
             *(f'{row["stages"][s]:.1f}' if s in row['stages'] else '' for s in NODE_STAGES),
         )
         for row in report['node']
     ]
 
 
+def _node_run(row: dict[str, Any]) -> tuple[str, str]:
+    width, height = row['size']
+    return f'{width}x{height}', str(row['cameras'])
+
+
 def _where(report: dict[str, Any]) -> str:
     machine = report['machine']
     software = ', '.join(f'{name} {value}' for name, value in report['versions'].items())
+    note = f' ({report["note"]})' if report['note'] else ''
     return (
         f'{machine["processor"]}, {machine["threads"]} of {machine["cores"]} cores, '
-        f'{machine["system"]}; {software}; {report["date"]}'
+        f'{machine["system"]}; {software}; {report["date"]}{note}'
     )

@@ -29,6 +29,7 @@ def test_models_and_peers_in_one_run(tmp_path, model, capsys):
     given = ['--models', model, '--backends', 'openvino', '--sizes', '64x48', '96x64']
     given += ['--precisions', 'fp32', '--peers', 'nearest', 'telea', '--repeats', '2']
     given += ['--threads', '1', '--json', str(out), '--markdown', str(page)]
+    given += ['--note', '15 W']
     assert main(['benchmark', *given]) == 0
     report = json.loads(out.read_text())
     rows = report['rows']
@@ -40,7 +41,7 @@ def test_models_and_peers_in_one_run(tmp_path, model, capsys):
     assert report['machine']['threads'] == 1
     assert {'numpy', 'openvino', 'magadepth_ros'} <= set(report['versions'])
     assert 'telea' in capsys.readouterr().out
-    assert '## 96 x 64' in page.read_text()
+    assert '## 96 x 64' in page.read_text() and '(15 W)' in page.read_text()
     # The page can be made of the file later, and is the same.
     again = tmp_path / 'again.md'
     assert main(['benchmark', '--from-json', str(out), '--markdown', str(again)]) == 0

@@ -127,7 +127,7 @@ def test_the_page_is_made_of_the_csv(tmp_path: Path) -> None:
     assert run(folder, *flags) == 0
     nearest = next(csv.DictReader(table.open()))
     text = page.read_text()
-    assert f'| nearest |  | {float(nearest["fill_rmse"]):.3f} |' in text
+    assert f'| nearest | {float(nearest["fill_rmse"]):.3f} |' in text
     assert '## By sensor' in text and '| sensor 0 | sensor 1 |' in text
     assert '## By scene' not in text  # there is one
     assert run('--from-csv', table, '--markdown', again) == 0

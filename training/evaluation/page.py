@@ -14,16 +14,16 @@ Lines = Sequence[dict[str, str]]
 
 _COLUMNS = (
     # heading, column of the CSV, digits behind the point
-    ('RMSE [m]', 'fill_rmse', 3),
-    ('MAE [m]', 'fill_mae', 3),
+    ('RMSE', 'fill_rmse', 3),
+    ('MAE', 'fill_mae', 3),
     ('REL', 'fill_rel', 4),
-    ('< 1.05 [%]', 'fill_d105', 1),
-    ('< 1.10 [%]', 'fill_d110', 1),
-    ('< 1.25 [%]', 'fill_d125', 1),
-    ('edge RMSE [m]', 'edge_rmse', 3),
-    ('keep RMSE [m]', 'keep_rmse', 3),
-    ('AUSE [m]', 'ause', 3),
-    ('flicker [m]', 'flicker', 3),
+    ('< 1.05', 'fill_d105', 1),
+    ('< 1.10', 'fill_d110', 1),
+    ('< 1.25', 'fill_d125', 1),
+    ('edge', 'edge_rmse', 3),
+    ('keep', 'keep_rmse', 3),
+    ('AUSE', 'ause', 3),
+    ('flicker', 'flicker', 3),
 )
 
 
@@ -42,20 +42,21 @@ def read_lines(path: Path) -> list[dict[str, str]]:
 def to_markdown(lines: Lines, source: str) -> str:
     """Write the page: all frames, then RMSE and REL for each sensor and scene."""
     whole = [line for line in lines if line['group'] == 'all']
-    head = ['method', 'runtime', *(heading for heading, _, _ in _COLUMNS)]
+    head = ['method', *(heading for heading, _, _ in _COLUMNS)]
     body = [
-        [line['name'], line['runtime'], *(_cell(line[c], d) for _, c, d in _COLUMNS)]
+        [_title(line), *(_cell(line[column], digits) for _, column, digits in _COLUMNS)]
         for line in whole
     ]
     parts = [
         '# Results',
         f'Errors of `magadepth evaluate` on {whole[0]["frames"]} frames, as '
-        f'[Evaluation](evaluation.md) explains them: at pixels that were missing in the input, '
-        'unless a heading says *edge* (the same, near depth edges) or *keep* (at pixels that were '
-        f'measured). Made of `{source}`, where every figure is, by `magadepth evaluate --from-csv '
-        f'{source} --markdown docs/results.md`. Speed is on the [performance](performance.md) '
-        'page.',
-        markdown_table([head, *body], left=2),
+        '[Evaluation](evaluation.md) explains them, at pixels that were missing in the input: '
+        'RMSE and MAE [m], REL, and the share within a ratio of 1.05, 1.10 and 1.25 of the truth '
+        '[%]. *edge* is the RMSE near depth edges [m], *keep* that at pixels that were measured '
+        '[m]; AUSE and flicker are in metres.',
+        f'Made of `{source}`, where every figure is, by `magadepth evaluate --from-csv {source} '
+        '--markdown docs/results.md`. Speed is on the [performance](performance.md) page.',
+        markdown_table([head, *body]),
     ]
     for kind in ('sensor', 'scene'):
         groups = list(
@@ -81,6 +82,10 @@ def _by(lines: Lines, groups: Sequence[str]) -> str:
             ]
         )
     return markdown_table(rows)
+
+
+def _title(line: dict[str, str]) -> str:
+    return f'{line["name"]}, {line["runtime"]}' if line['runtime'] else line['name']
 
 
 def _cell(text: str, digits: int) -> str:

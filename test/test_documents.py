@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents say is so: generated pages, figures of results, links, launch files."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from magadepth_ros.commands.benchmark_report import read_report, to_markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / 'docs'
+PAGES = [*ROOT.glob('*.md'), *DOCS.glob('*.md'), *ROOT.glob('models/*.md')]
+SCORES = DOCS / 'results' / 'rgbd_dev.csv'
+
+# Rows of hand-written tables -> names in the CSV.
+METHODS = {
+    'Levin colorization': 'levin',
+    'joint bilateral filter': 'joint_bilateral',
+    'joint bilateral': 'joint_bilateral',
+    'OpenCV inpainting (Navier-Stokes)': 'navier_stokes',
+    'OpenCV Navier-Stokes': 'navier_stokes',
+    'OpenCV Telea': 'telea',
+    'nearest measured pixel': 'nearest',
+    'IP-Basic': 'ip_basic',
+    'RealSense hole filling, mode 0': 'realsense_left',
+}
+FIGURES = {'RMSE': 'fill_rmse', 'MAE': 'fill_mae', 'REL': 'fill_rel', 'within 5 %': 'fill_d105'}
+
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason='installed without its documentation')
+
+
+def tables(page: Path) -> list[list[list[str]]]:
+    """Rows of cells of every table of a page, without marks of emphasis."""
+    found: list[list[list[str]]] = [[]]
+    for line in page.read_text(encoding='utf-8').splitlines():
+        if line.startswith('|'):
+            found[-1].append([re.sub(r'[*`]', '', cell).strip() for cell in line.split('|')[1:-1]])
+        elif found[-1]:
+            found.append([])
+    return [rows for rows in found if rows]
+
+
+def score_tables() -> list[tuple[Path, list[list[str]]]]:
+    return [
+        (page, rows)
+        for page in [ROOT / 'README.md', *ROOT.glob('models/*.md')]
+        for rows in tables(page)
+        if any(cell.startswith('RMSE') for cell in rows[0]) and 'REL' in rows[0]
+    ]
+
+
+def test_performance_is_made_of_the_committed_measurement():
+    report = read_report(DOCS / 'results' / 'benchmark.json')
+    page = to_markdown(report, 'images/performance.svg')
+    assert page == (DOCS / 'performance.md').read_text(encoding='utf-8')
+    assert (DOCS / 'images' / 'performance.svg').is_file()
+
+
+def test_results_are_made_of_the_committed_scores():
+    page = pytest.importorskip('magadepth_training.evaluation.page')
+    made = page.to_markdown(page.read_lines(SCORES), 'docs/results/rgbd_dev.csv')
+    assert made == (DOCS / 'results.md').read_text(encoding='utf-8')
+
+
+def test_figures_in_hand_written_tables_are_those_of_the_scores():
+    with SCORES.open(encoding='utf-8', newline='') as file:
+        scores = {line['name']: line for line in csv.DictReader(file) if line['group'] == 'all'}
+    assert score_tables()
+    for page, (head, _, *rows) in score_tables():
+        columns = {FIGURES[h.replace(' [m]', '').removesuffix(' m')]: i for i, h in enumerate(head)
+                   if h.replace(' [m]', '').removesuffix(' m') in FIGURES}  # fmt: skip
+        for row in rows:
+            name = row[0].partition(',')[0] if row[0] not in METHODS else row[0]
+            line = scores[METHODS.get(name, name)]
+            for column, place in columns.items():
+                said = row[place].removesuffix(' %')
+                digits = len(said.partition('.')[2])
+                assert said == f'{float(line[column]):.{digits}f}', f'{page.name}: {row}, {column}'
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_within_the_repository_lead_somewhere(page):
+    text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)
+    for target in re.findall(r'\]\(([^)\s]+)\)', text):
+        if not re.match(r'[a-z]+:', target) and not target.startswith('#'):
+            assert (page.parent / target.partition('#')[0]).exists(), target
+
+
+@pytest.mark.parametrize('page', ['README.md', 'docs/quickstart_ros2.md'])
+def test_every_launch_file_is_listed(page):
+    text = (ROOT / page).read_text(encoding='utf-8')
+    for path in ROOT.glob('launch/*.launch.py'):
+        assert path.name in text, path.name
+    for name in re.findall(r'\w+\.launch\.py', text):
+        assert (ROOT / 'launch' / name).is_file(), name
+
+
+def test_every_page_is_in_the_navigation():
+    listed = re.findall(r': (\w+\.md)$', (ROOT / 'mkdocs.yml').read_text(), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in DOCS.glob('*.md'))
