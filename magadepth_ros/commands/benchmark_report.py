@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from magadepth_ros.tables import align, markdown_table
 FORMAT = 2
 
 _HEAD = ('method', 'runtime', 'ms', 'p95', 'ratio', *STAGES)
+_TOTALS = len(_HEAD) - len(STAGES)
 _NODE_HEAD = ('size', 'cameras', 'Hz each', 'latency', 'p95', 'cores', 'MiB')
 _NODE_STAGES_HEAD = (*_NODE_HEAD[:2], *NODE_STAGES)
 
@@ -75,15 +76,20 @@ def to_markdown(report: dict[str, Any], picture: str = '') -> str:
         'Milliseconds per frame of the library alone, without ROS: median and 95th percentile of '
         f'{report["repeats"]} rounds in which all methods took turns on the same simulated '
         'frames. *ratio* is the median over the rounds of the time divided by that of the first '
-        'row. The stages add up to *ms*, but for *cloud*, which comes on top where somebody '
-        'subscribes to it. Classical methods have no stages; slow ones were measured in as many '
-        f'rounds as {BUDGET_MS / 1e3:g} seconds allow.',
+        'row. Slow methods were measured in as many rounds as '
+        f'{BUDGET_MS / 1e3:g} seconds allow. Below, the stages of the models, medians [ms]; they '
+        'add up to *ms*, but for *cloud*, which comes on top where somebody subscribes to it.',
     ]
     if picture:
         parts.append(f'![Milliseconds per frame of each method]({picture})')
     for (width, height), rows in _by_size(report):
-        table = markdown_table([_HEAD, *_cells(rows)], left=2)
-        parts += [f'### {width} x {height}', table]
+        cells = [_HEAD, *_cells(rows)]
+        stages = [(*c[:2], *c[_TOTALS:]) for c in [_HEAD, *_cells(r for r in rows if r['stages'])]]
+        parts += [
+            f'### {width} x {height}',
+            markdown_table([c[:_TOTALS] for c in cells], left=2),
+            markdown_table(stages, left=2),
+        ]
     if report['node']:
         parts += [
             '## Node',
@@ -137,8 +143,9 @@ def write_plot(path: Path, report: dict[str, Any]) -> None:
                 fontsize='small',
             )
         axis.invert_yaxis()
-    axes[0, 0].legend(ncols=4, fontsize='small')
-    figure.tight_layout()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=len(labels), fontsize='small', loc='lower center')
+    figure.tight_layout(rect=(0, 0.03, 1, 1))
     picture = io.BytesIO()
     form = path.suffix.lstrip('.') or 'png'
     # The same figures give the same file: neither the time nor chance is in it.
@@ -166,7 +173,7 @@ def _by_size(
     return [(size, [r for r in report['rows'] if tuple(r['size']) == size]) for size in sizes]
 
 
-def _cells(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+def _cells(rows: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
     return [
         (
             row['name'],
