@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
@@ -19,7 +21,7 @@ from .networks.output import Network
 
 OPSET = 17
 LARGE = 1024
-"""Constants of more elements are stored in float16, as they are in the safetensors file."""
+"""Weights of more elements are stored in float16 where that is exact (from a safetensors file)."""
 
 
 class _Outputs(nn.Module):
@@ -50,8 +52,8 @@ def export_onnx(
 
     Inputs ``rgb`` (N, 3, H, W) in 0..1 and ``depth`` (N, 1, H, W) in metres, 0 = missing; outputs
     ``completed`` (N, 1, H, W) in metres and, where the network has it, ``log_variance``. N is
-    free, arithmetic is float32; large weights are stored as float16 and cast, as in the
-    safetensors file. Everything a runtime needs to know is in the file's metadata.
+    free, arithmetic is float32; large weights that came from a safetensors file are stored as they
+    are there, in float16, and cast. Everything a runtime needs to know is in the file's metadata.
     """
     config = network.config
     example = (
@@ -75,10 +77,14 @@ def export_onnx(
             output_names=outputs,
             dynamic_axes={name: {0: 'batch'} for name in ('rgb', 'depth', *outputs)},
             dynamo=False,
+            # As it is, in evaluation mode, but with the batch norms: see `_fold_norms`.
+            training=torch.onnx.TrainingMode.PRESERVE,
         )
         model = onnx.load(traced)
     _share_equal_constants(model)
-    _store_large_constants_in_half(model)
+    _name_weights_once(model)
+    _fold_norms(model)
+    _store_large_weights_in_half(model)
     helper.set_model_props(
         model,
         {
@@ -119,15 +125,73 @@ def _share_equal_constants(model: onnx.ModelProto) -> None:
             node.input[i] = instead.get(name, name)
 
 
-def _store_large_constants_in_half(model: onnx.ModelProto) -> None:
+def _name_weights_once(model: onnx.ModelProto) -> None:
+    """Use weights under their own name: the exporter gives equal ones, of fresh norms, others."""
+    graph = model.graph
+    weights = {tensor.name for tensor in graph.initializer}
+    instead: dict[str, str] = {}
+    for node in list(graph.node):
+        for i, name in enumerate(node.input):
+            node.input[i] = instead.get(name, name)
+        if node.op_type == 'Identity' and node.input[0] in weights:
+            instead[node.output[0]] = node.input[0]
+            graph.node.remove(node)
+
+
+def _fold_norms(model: onnx.ModelProto) -> None:
+    """
+    Make a batch norm behind a convolution its bias and a factor per channel of its weights.
+
+    The factor stays a node of its own, which every runtime multiplies out as it loads the file:
+    the product would not be exact in float16 any more, the weights are.
+    """
+    graph = model.graph
+    values = {tensor.name: tensor for tensor in graph.initializer}
+    made_by = {name: node for node in graph.node for name in node.output}
+    uses = Counter(name for node in graph.node for name in node.input)
+    factors = []
+    for norm in [node for node in graph.node if node.op_type == 'BatchNormalization']:
+        conv = made_by.get(norm.input[0])
+        if conv is None or conv.op_type != 'Conv' or uses[norm.input[0]] > 1:
+            continue
+        name, out = conv.input[1], norm.output[0]
+        scale, shift, mean, variance, *bias = (
+            numpy_helper.to_array(values[i]).astype('float64')
+            for i in (*norm.input[1:], *conv.input[2:])
+        )
+        epsilon = next(a.f for a in norm.attribute if a.name == 'epsilon')
+        factor = scale / (variance + epsilon) ** 0.5
+        for key, array in (
+            ('factor', factor.reshape(-1, 1, 1, 1)),
+            ('bias', shift + (sum(bias) - mean) * factor),
+        ):
+            tensor = numpy_helper.from_array(array.astype('float32'), f'{out}_{key}')
+            graph.initializer.append(tensor)
+        folded = f'{out}_weight'
+        factors.append(helper.make_node('Mul', [name, f'{out}_factor'], [folded], folded))
+        conv.input[1:] = [folded, f'{out}_bias']
+        conv.output[0] = out
+        graph.node.remove(norm)
+    for factor_node in reversed(factors):
+        graph.node.insert(0, factor_node)
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [tensor for tensor in graph.initializer if tensor.name not in used]:
+        graph.initializer.remove(tensor)
+
+
+def _store_large_weights_in_half(model: onnx.ModelProto) -> None:
     graph = model.graph
     casts = []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
         if values.dtype != 'float32' or values.size <= LARGE:
             continue
+        with np.errstate(over='ignore'):
+            half = values.astype('float16')
+        if not np.array_equal(half, values):
+            continue
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype('float16'), f'{name}_half'))
+        tensor.CopyFrom(numpy_helper.from_array(half, f'{name}_half'))
         casts.append(helper.make_node('Cast', [f'{name}_half'], [name], to=onnx.TensorProto.FLOAT))
     for cast in reversed(casts):
         graph.node.insert(0, cast)

@@ -263,10 +263,11 @@ class _Halver:
 
 def fold_weights(onnx: Any, graph: Any) -> list[Any]:
     """
-    Return copies of the graph's nodes, with constants and casts of weights made initialisers.
+    Return copies of the graph's nodes, with constants, casts and products of weights made weights.
 
-    Shipped models store large weights as float16 with a Cast behind: half the file. TensorRT
-    wants weights to be weights, or it takes such a convolution for one with dynamic weights.
+    Shipped models store large weights as float16 with a Cast behind, half the file, and with a
+    factor per channel behind that. TensorRT wants weights to be weights, or it takes such a
+    convolution for one with dynamic weights.
     """
     nodes = []
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -280,6 +281,9 @@ def fold_weights(onnx: Any, graph: Any) -> list[Any]:
             dtype = onnx.helper.tensor_dtype_to_np_dtype(node.attribute[0].i)
             values = onnx.numpy_helper.to_array(weights[node.input[0]])
             tensor = onnx.numpy_helper.from_array(values.astype(dtype))
+        elif node.op_type == 'Mul' and all(name in weights for name in node.input):
+            factors = [onnx.numpy_helper.to_array(weights[name]) for name in node.input]
+            tensor = onnx.numpy_helper.from_array(factors[0] * factors[1])
         if tensor is None:
             copy = onnx.NodeProto()
             copy.CopyFrom(node)

@@ -124,6 +124,31 @@ def test_it_is_one_file_that_older_tensorrt_takes(exported):
     assert shapes == [[3, HEIGHT, WIDTH], [1, HEIGHT, WIDTH]]
 
 
+def test_large_weights_are_stored_as_in_the_weights_file_and_rounded_no_further(tmp_path):
+    network = create_network(tiny(channels=(12, 24, 24)))
+    save_weights(shaken(network), tmp_path / 'net.safetensors')
+    network = load_network(tmp_path / 'net.safetensors')
+    export_onnx(network, tmp_path / 'net.onnx', training_data='none')
+
+    graph = onnx.load(tmp_path / 'net.onnx').graph
+    stored = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    halves = {name: array for name, array in stored.items() if array.dtype == np.float16}
+    # The batch norms are folded away, all but those that follow no convolution.
+    norms = [node for node in graph.node if node.op_type == 'BatchNormalization']
+    weights = network.state_dict()
+    named = 0
+    for name, array in halves.items():
+        name = name.removeprefix('network.').removesuffix('_half')
+        if name in weights:
+            named += 1
+            np.testing.assert_array_equal(array, weights[name].numpy())
+
+    assert named > 10
+    assert len(norms) == len(network.decoder.stages)
+    large = [n for n, a in stored.items() if a.dtype == np.float32 and a.size > 1024]
+    assert not [name for name in large if name.removeprefix('network.') in weights]
+
+
 def test_a_network_in_training_is_exported_as_it_works(tmp_path):
     network = create_network(tiny()).train()
 
