@@ -24,7 +24,7 @@ from magadepth_ros.bags import (
 from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.registration import DepthRegistration, View
-from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, Pair, Pairer
+from magadepth_ros.pairing import DEPTH, HALF_FRAME, NANO, RGB, Pair, Pairer
 
 _QUEUE = 60
 
@@ -50,6 +50,23 @@ class BagFrame:
     depth: np.ndarray
     info: Any
     logged_ns: int
+
+    @property
+    def stamp_ns(self) -> int:
+        """The colour message's stamp [ns]."""
+        return int(self.header.stamp.sec) * NANO + int(self.header.stamp.nanosec)
+
+    @property
+    def intrinsics(self) -> tuple[float, float, float, float] | None:
+        """Return fx, fy, cx, cy [px] at the size of ``depth``; None where they are not known."""
+        if self.info is None or not self.info.k[0] > 0:
+            return None
+        height, width = self.depth.shape
+        sx = width / (self.info.width or width)
+        sy = height / (self.info.height or height)
+        fx, fy, cx, cy = (float(self.info.k[place]) for place in (0, 4, 2, 5))
+        # Pixel centres are at whole numbers: u' + 0.5 = (u + 0.5) * scale.
+        return fx * sx, fy * sy, (cx + 0.5) * sx - 0.5, (cy + 0.5) * sy - 0.5
 
 
 class FrameReader:
@@ -161,6 +178,58 @@ def bag_frames(
                 yield frame
     if not found:
         raise DataError(f'{path}: no frame could be read: {fault}')
+
+
+def completed_frames(
+    path: str | Path,
+    namespace: str = '/depth',
+    rgb_topic: str | None = None,
+    depth_topic: str | None = None,
+) -> Iterator[tuple[BagFrame, np.ndarray, np.ndarray]] | None:
+    """
+    Give the frames of a bag with the completed depth and the confidence recorded for them.
+
+    Returns
+    -------
+    iterator of (frame, depth, confidence), or None
+        depth (H, W) float32 metres, NaN or 0 = unknown; confidence (H, W) float32 0..1. None where
+        the bag has no such topics below ``namespace``.
+
+    Raises
+    ------
+    DataError
+        the bag or its topics cannot be used.
+
+    """
+    made = [f'{namespace}/completed', f'{namespace}/confidence']
+    with open_bag(path) as reader:
+        if not set(made) <= {c.topic for c in reader.connections if c.msgcount}:
+            return None
+    return _completed_frames(path, made, rgb_topic, depth_topic)
+
+
+def _completed_frames(
+    path: str | Path, made: list[str], rgb_topic: str | None, depth_topic: str | None
+) -> Iterator[tuple[BagFrame, np.ndarray, np.ndarray]]:
+    waiting: dict[int, dict[str, Any]] = {}
+    with open_bag(path) as reader:
+        frames = FrameReader(reader, find_topics(reader, rgb_topic, depth_topic))
+        for connection, logged_ns, data in messages(reader):
+            if connection.topic in made:
+                waiting.setdefault(stamp_ns(data), {})[connection.topic] = (connection, data)
+            frames.take(connection, logged_ns, data)
+            while frames.pairs:
+                pair = frames.pairs.pop(0)
+                waiting.setdefault(pair.stamp_ns, {})['pair'] = pair
+            for stamp in [stamp for stamp, parts in waiting.items() if len(parts) == 3]:
+                parts = waiting.pop(stamp)
+                try:
+                    depth, confidence = (read_depth(read_message(*parts[t])) for t in made)
+                    yield frames.read(parts['pair']), depth, confidence
+                except (DataError, EncodingError):
+                    continue
+            while len(waiting) > _QUEUE:
+                del waiting[min(waiting)]
 
 
 def _first(reader: Any, topic: str) -> Any:

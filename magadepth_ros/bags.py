@@ -27,6 +27,8 @@ TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 
+# What completion_node and `magadepth complete` make is no input.
+_COMPLETED = ('/completed', '/confidence', '/colorized')
 _FLOAT32 = 7
 _NO_HASH = 'RIHS01_' + '0' * 64
 # These messages are the same in every distribution; bags up to Humble do not define their types.
@@ -107,7 +109,11 @@ def find_topics(reader: Reader, rgb: str | None = None, depth: str | None = None
 
     """
     types = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
-    images = {t for t, kind in types.items() if kind in (IMAGE, COMPRESSED)}
+    images = {
+        topic
+        for topic, kind in types.items()
+        if kind in (IMAGE, COMPRESSED) and not any(word in topic for word in _COMPLETED)
+    }
     listed = ', '.join(sorted(images)) or 'none'
     for topic in (rgb, depth):
         if topic is not None and topic not in images:

@@ -23,6 +23,7 @@ LAYERS = [
     'magadepth_ros.messages',
     'magadepth_ros.bags',
     'magadepth_ros.bag_frames',
+    'magadepth_ros.viewer',
     'magadepth_ros.nodes',
     'magadepth_ros.launching',
     'magadepth_ros.commands',

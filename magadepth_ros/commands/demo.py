@@ -5,20 +5,21 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from pathlib import Path
 from time import monotonic
-from types import FrameType
 from typing import Any
 
 from magadepth_ros.commands.children import ChildError, Children
 from magadepth_ros.commands.ros_processes import node_command, prepare_environment
+from magadepth_ros.commands.stopping import Stop
 from magadepth_ros.errors import DataError, EngineError
 from magadepth_ros.files import is_bag_path
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.resources import DEFAULT_MODEL, find_config, find_model
+from magadepth_ros.viewer import require_rerun
 
+CAMERA = '/camera/camera'
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 TICK = 0.1
@@ -48,6 +49,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument('--width', type=int, default=640, help='columns (640)')
     parser.add_argument('--height', type=int, default=480, help='rows (480)')
     parser.add_argument(
+        '--viewer', action='store_true', help='show picture, depth, confidence and cloud by rerun'
+    )
+    parser.add_argument(
+        '--save', type=Path, metavar='FILE', help='write that to FILE.rrd instead of a window'
+    )
+    parser.add_argument(
         '--patience',
         type=float,
         default=120.0,
@@ -71,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     model = find_model(args.model)
     if args.input:
         _check_input(Path(args.input))
+    if args.viewer or args.save:
+        require_rerun()
     args.output.mkdir(parents=True, exist_ok=True)
     for name in ('summary.json', 'preview.png'):
         (args.output / name).unlink(missing_ok=True)
@@ -78,13 +87,15 @@ def run(args: argparse.Namespace) -> int:
     # Imported here: it needs ROS, and whoever mistypes a folder need not wait for it.
     from magadepth_ros.nodes.demo_watcher import Watcher
 
-    stop = _Stop()
+    stop = Stop()
     with stop, Children() as children:
         start = monotonic()
         children.start('simulated_camera', _camera(args), args.output / 'simulated_camera.log')
         children.start(
             'completion_node', _completion(args, model), args.output / 'completion_node.log'
         )
+        if args.viewer or args.save:
+            children.start('viewer', _viewer(args), args.output / 'viewer.log')
         print(f'starting; to watch it in RViz:\n  {_rviz()}', flush=True)
         watcher = Watcher()
         try:
@@ -112,7 +123,7 @@ def _check_input(path: Path) -> None:
 
 
 def _watch(
-    args: argparse.Namespace, children: Children, watcher: Any, stop: _Stop, start: float
+    args: argparse.Namespace, children: Children, watcher: Any, stop: Stop, start: float
 ) -> int:
     from magadepth_ros.commands.demo_report import (
         summarise,
@@ -170,7 +181,7 @@ def _watch(
     return EXIT_INTERRUPTED if stop else 0
 
 
-def _snapshot(watcher: Any, children: Children, stop: _Stop) -> Any:
+def _snapshot(watcher: Any, children: Children, stop: Stop) -> Any:
     watcher.start_keeping()
     end = monotonic() + SNAPSHOT_LIMIT
     while monotonic() < end and not stop:
@@ -194,13 +205,20 @@ def _camera(args: argparse.Namespace) -> list[str]:
 
 def _completion(args: argparse.Namespace, model: Path) -> list[str]:
     parameters = {'model': str(model), 'backend': args.backend, 'precision': args.precision}
-    base = '/camera/camera'
     remappings = {
-        'rgb/image': f'{base}/color/image_raw',
-        'rgb/camera_info': f'{base}/color/camera_info',
-        'depth/image': f'{base}/aligned_depth_to_color/image_raw',
+        'rgb/image': f'{CAMERA}/color/image_raw',
+        'rgb/camera_info': f'{CAMERA}/color/camera_info',
+        'depth/image': f'{CAMERA}/aligned_depth_to_color/image_raw',
     }
     return node_command('completion_node', parameters, remappings)
+
+
+def _viewer(args: argparse.Namespace) -> list[str]:
+    command = [sys.executable, '-m', 'magadepth_ros.commands.main', 'view', '/depth/completed']
+    command += ['--rgb-topic', f'{CAMERA}/color/image_raw']
+    command += ['--depth-topic', f'{CAMERA}/aligned_depth_to_color/image_raw']
+    command += ['--patience', f'{args.patience + args.duration}']
+    return command + (['--save', str(args.save.resolve())] if args.save else [])
 
 
 def _rviz() -> str:
@@ -240,26 +258,3 @@ class _Progress:
     def end(self) -> None:
         if self._live:
             print(file=sys.stderr)
-
-
-class _Stop:
-    """True from the first SIGINT or SIGTERM on; the handlers from before come back at the end."""
-
-    def __init__(self) -> None:
-        self._set = False
-        self._before: dict[int, Any] = {}
-
-    def __bool__(self) -> bool:
-        return self._set
-
-    def __enter__(self) -> _Stop:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._on_signal)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._set = True

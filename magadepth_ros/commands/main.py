@@ -16,6 +16,7 @@ from magadepth_ros.errors import MagadepthError
 SUBCOMMANDS = {
     'demo': 'show live depth completion: a simulated camera and the node over ROS 2',
     'complete': 'complete a folder of frames, a bag, or one RGB and depth pair',
+    'view': 'show a bag or a running node on a timeline, by rerun',
     'evaluate': 'score models and classical methods on frames with known depth',
     'benchmark': 'measure the speed of models on this machine',
     'train': 'train a network',
@@ -74,6 +75,8 @@ def _missing(command: str, error: ModuleNotFoundError) -> str:
 def _extra_of(name: str) -> str:
     if name in {'rosbags', 'mcap'}:
         return 'bags'
+    if name == 'rerun':
+        return 'viewer'
     if name in {'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs', 'diagnostic_msgs'}:
         return 'ros'
     return 'cpu' if name in {'cv2', 'openvino', 'numpy'} else 'train'

@@ -126,15 +126,7 @@ def _bag(source: str, settings: FilmSettings) -> Iterator[Shot]:
         ) from None
     while True:
         for frame in islice(bag_frames(source), settings.count or None):
-            known = None
-            if frame.info is not None and frame.info.k[0] > 0:
-                # Of the colour image; RGB was scaled to the depth's size, so its intrinsics too.
-                h, w = frame.depth.shape
-                k, info = frame.info.k, frame.info
-                values = (float(k[0]), float(k[4]), float(k[2]), float(k[5]))
-                camera = Intrinsics(*values, info.width or w, info.height or h).scaled(w, h)
-                known = (camera.fx, camera.fy, camera.cx, camera.cy)
-            yield _fitted_shot(frame.rgb, frame.depth, known, settings)
+            yield _fitted_shot(frame.rgb, frame.depth, frame.intrinsics, settings)
 
 
 def _then(first: Shot, rest: Iterator[Shot]) -> Iterator[Shot]:

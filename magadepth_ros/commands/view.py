@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``magadepth view``: a bag or a running node on a timeline, on machines without RViz."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+from magadepth_ros.commands.stopping import Stop
+from magadepth_ros.errors import DataError
+from magadepth_ros.files import is_bag_path
+from magadepth_ros.resources import DEFAULT_MODEL
+from magadepth_ros.viewer import ViewedFrame, Viewer, require_rerun
+
+if TYPE_CHECKING:
+    from magadepth_ros.bag_frames import BagFrame
+
+_EXAMPLES = """
+examples:
+  magadepth view                         what completion_node publishes on /depth/completed
+  magadepth view /arm/depth/completed
+  magadepth view BAG                     a bag; completed here, unless it was by `complete`
+  magadepth view BAG --save view.rrd     without a screen; later, elsewhere: rerun view.rrd
+"""
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add ``view`` and its options."""
+    parser = subparsers.add_parser(
+        'view',
+        help='show a bag or a running node on a timeline',
+        description='Show picture, depth, confidence and cloud on a timeline, by rerun.',
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'source',
+        nargs='?',
+        default='/depth/completed',
+        metavar='BAG|TOPIC',
+        help='bag, or topic of completed depth (default %(default)s)',
+    )
+    parser.add_argument(
+        '--save', type=Path, metavar='FILE', help='write FILE.rrd instead of opening a window'
+    )
+    parser.add_argument('--rgb-topic', default='', metavar='TOPIC', help='default: found')
+    parser.add_argument('--depth-topic', default='', metavar='TOPIC', help='default: found')
+    parser.add_argument('--frames', type=int, default=0, help='frames at most, 0 = all')
+    live = parser.add_argument_group('topics')
+    live.add_argument('--rate', type=float, default=10.0, help='most frames a second (10)')
+    live.add_argument(
+        '--patience',
+        type=float,
+        default=30.0,
+        help='seconds without a frame to give up after (30)',
+    )
+    bag = parser.add_argument_group('bags')
+    bag.add_argument('--namespace', default='/depth', help='of completed topics (/depth)')
+    bag.add_argument('--model', default=DEFAULT_MODEL, help=f'name or ONNX ({DEFAULT_MODEL})')
+    bag.add_argument('--backend', default='auto', help='runtime of the model (auto)')
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show until the end of the bag, or until Ctrl-C; raises MagadepthError on bad input."""
+    require_rerun()
+    source = Path(args.source)
+    if args.frames < 0 or not args.rate > 0:
+        raise DataError('--frames: expected 0 or more, --rate: a number above 0')
+    if not is_bag_path(source) and source.exists():
+        raise DataError(f'{source}: is neither a bag nor a topic; a bag has a metadata.yaml')
+    with Stop() as stop:
+        frames = _of_bag(args) if is_bag_path(source) else _of_topic(args, stop)
+        first = next(frames, None)
+        if first is None:
+            return 0
+        shown = 0
+        with Viewer(args.save) as viewer:
+            for frame in _then(first, frames):
+                viewer.show(frame)
+                shown += 1
+                if stop or shown == args.frames:
+                    break
+        frames.close()
+    print(f'{shown} frames shown' if args.save is None else f'{args.save}: {shown} frames')
+    return 0
+
+
+def _then(first: ViewedFrame, rest: Iterator[ViewedFrame]) -> Iterator[ViewedFrame]:
+    yield first
+    yield from rest
+
+
+def _of_topic(args: argparse.Namespace, stop: Stop) -> Any:
+    # Imported here: a bag needs no ROS.
+    from magadepth_ros.nodes.dds import use_shipped_profile
+    from magadepth_ros.nodes.frame_listener import FrameListener
+
+    use_shipped_profile()
+    listener = FrameListener(args.source, args.rgb_topic, args.depth_topic)
+    found = False
+    try:
+        while not stop:
+            began = monotonic()
+            frame = listener.wait(args.patience, lambda: bool(stop))
+            if frame is None:
+                if stop or found:
+                    return
+                raise DataError(
+                    f'{args.source}: within {args.patience:g} s nothing came: '
+                    f'{listener.missing()}; is completion_node active, in this ROS_DOMAIN_ID?'
+                )
+            found = True
+            yield ViewedFrame(
+                frame.stamp_ns,
+                frame.rgb,
+                frame.completed,
+                frame.depth,
+                frame.confidence,
+                frame.intrinsics,
+            )
+            sleep(max(0.0, 1.0 / args.rate - (monotonic() - began)))
+    finally:
+        listener.close()
+
+
+def _of_bag(args: argparse.Namespace) -> Any:
+    try:
+        from magadepth_ros.bag_frames import bag_frames, completed_frames
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f'{args.source}: bags need the Python package {error.name!r}: '
+            'pip install "magadepth_ros[bags]"'
+        ) from None
+    from magadepth_ros.completion import Completer
+
+    topics = args.rgb_topic or None, args.depth_topic or None
+    recorded = completed_frames(args.source, f'/{args.namespace.strip("/")}', *topics)
+    if recorded is not None:
+        for frame, depth, confidence in recorded:
+            yield _viewed(frame, depth, confidence)
+        return
+    with Completer.open(args.model, args.backend) as completer:
+        for frame in bag_frames(args.source, *topics):
+            completion = completer.complete(frame.rgb, frame.depth)
+            yield _viewed(frame, completion.depth, completion.confidence)
+
+
+def _viewed(frame: BagFrame, depth: Any, confidence: Any) -> ViewedFrame:
+    return ViewedFrame(frame.stamp_ns, frame.rgb, depth, frame.depth, confidence, frame.intrinsics)

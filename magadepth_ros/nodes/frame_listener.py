@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A subscriber that puts the topics of a running completion_node together again, for viewers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node, NodeNameNonExistentError
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from magadepth_ros.completion.fit import at_size_of
+from magadepth_ros.errors import DataError, EncodingError
+from magadepth_ros.messages.camera_info import intrinsics
+from magadepth_ros.nodes.demo_watcher import stamp_of
+from magadepth_ros.nodes.inputs import read_depth, read_rgb
+
+_KEPT = 20
+_IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+_NEAR_NS = 50_000_000
+"""How far the stamp of the measured depth may be from the RGB's [ns]."""
+
+
+@dataclass(frozen=True)
+class LiveFrame:
+    """
+    What belongs to one completed depth image.
+
+    ``rgb`` (H, W, 3) uint8; ``depth``, None where it is another size or did not come, and
+    ``completed`` (H, W) float32 metres; ``confidence`` (H, W) float32 0..1; ``intrinsics``
+    fx, fy, cx, cy [px] or None.
+    """
+
+    stamp_ns: int
+    rgb: np.ndarray
+    depth: np.ndarray | None
+    completed: np.ndarray
+    confidence: np.ndarray
+    intrinsics: tuple[float, float, float, float] | None
+
+
+class FrameListener:
+    """Listens to a completed depth topic, to the topics beside it and to the camera's."""
+
+    def __init__(self, completed: str, rgb: str = '', depth: str = '') -> None:
+        """
+        Join the graph.
+
+        Parameters
+        ----------
+        completed:
+            the topic of the completed depth; confidence and camera_info are beside it.
+        rgb, depth:
+            the camera's image topics; '' finds them as the inputs of the node that completes.
+
+        """
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        self._node = Node('magadepth_view', enable_rosout=False)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._completed, self._rgb, self._depth = completed, rgb, depth
+        base = completed.rpartition('/')[0]
+        self._confidence = f'{base}/confidence'
+        self._kept: dict[str, dict[int, bytes]] = {}
+        self._kinds: dict[str, type] = {}
+        self._info: CameraInfo | None = None
+        self._shown = 0
+        self._listen(completed, Image)
+        self._listen(self._confidence, Image)
+        self._node.create_subscription(CameraInfo, f'{base}/camera_info', self._on_info, 1)
+        for topic in (rgb, depth):
+            if topic:
+                self._listen(topic)
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown(timeout_sec=1.0)
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def wait(self, seconds: float, stop: Callable[[], bool]) -> LiveFrame | None:
+        """Return the newest whole frame that has not been returned yet; None: none in time."""
+        end = time.monotonic() + seconds
+        while not stop() and (left := end - time.monotonic()) > 0:
+            if not (self._rgb and self._depth):
+                self._find_inputs()
+            self._executor.spin_once(timeout_sec=min(left, 0.1))
+            frame = self._newest()
+            if frame is not None:
+                return frame
+        return None
+
+    def missing(self) -> str:
+        """Say which topic has brought nothing, for people who wait."""
+        wanted = {'the RGB': self._rgb, 'confidence': self._confidence}
+        wanted = {'completed depth': self._completed, **wanted}
+        silent = [
+            f'{name} on {topic}' if topic else f'{name} (its topic is not known)'
+            for name, topic in wanted.items()
+            if not self._kept.get(topic)
+        ]
+        return ', '.join(silent) or 'frames with equal stamps'
+
+    def _newest(self) -> LiveFrame | None:
+        topics = (self._completed, self._confidence, self._rgb)
+        kept = [self._kept.get(topic, {}) for topic in topics]
+        stamps = {s for s in kept[0] if s > self._shown}.intersection(*kept[1:])
+        if not stamps:
+            return None
+        stamp = self._shown = max(stamps)
+        try:
+            completed, confidence, rgb = (self._message(topic, stamp) for topic in topics)
+            depth = read_depth(completed)
+            known = None
+            if self._info is not None and self._info.width == depth.shape[1]:
+                camera = intrinsics(self._info)
+                known = (camera.fx, camera.fy, camera.cx, camera.cy)
+            return LiveFrame(
+                stamp,
+                at_size_of(read_rgb(rgb), depth),
+                self._measured(stamp, depth.shape),
+                depth,
+                read_depth(confidence),
+                known,
+            )
+        except (DataError, EncodingError) as error:
+            self._node.get_logger().warning(f'frame left out: {error}', throttle_duration_sec=5.0)
+            return None
+
+    def _measured(self, stamp: int, shape: tuple[int, ...]) -> np.ndarray | None:
+        stamps = self._kept.get(self._depth, {})
+        nearest = min(stamps, key=lambda other: abs(other - stamp), default=None)
+        if nearest is None or abs(nearest - stamp) > _NEAR_NS:
+            return None
+        depth = read_depth(self._message(self._depth, nearest))
+        return depth if depth.shape == shape else None
+
+    def _message(self, topic: str, stamp: int) -> Any:
+        return deserialize_message(self._kept[topic][stamp], self._kinds[topic])
+
+    def _listen(self, topic: str, kind: type | None = None) -> None:
+        if kind is None:
+            last = topic.rpartition('/')[2]
+            kind = CompressedImage if last in ('compressed', 'compressedDepth') else Image
+        kept = self._kept.setdefault(topic, {})
+        self._kinds[topic] = kind
+
+        def on_bytes(data: bytes) -> None:
+            # Stays serialised: of thirty frames a second few are shown.
+            kept[stamp_of(data)] = data
+            while len(kept) > _KEPT:
+                del kept[min(kept)]
+
+        profile = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+        self._node.create_subscription(kind, topic, on_bytes, profile, raw=True)
+
+    def _find_inputs(self) -> None:
+        # The images that the publisher of the completed depth subscribes to.
+        for publisher in self._node.get_publishers_info_by_topic(self._completed):
+            if not publisher.node_namespace.startswith('/'):
+                # Its topics are known before its name is.
+                continue
+            try:
+                found = self._node.get_subscriber_names_and_types_by_node(
+                    publisher.node_name, publisher.node_namespace
+                )
+            except NodeNameNonExistentError:
+                # It left just now.
+                continue
+            images = [name for name, kinds in found if set(kinds) & set(_IMAGES)]
+            depths = [name for name in images if 'depth' in name]
+            colours = [name for name in images if name not in depths]
+            if not self._depth and len(depths) == 1:
+                self._depth = depths[0]
+                self._listen(self._depth)
+            if not self._rgb and len(colours) == 1:
+                self._rgb = colours[0]
+                self._listen(self._rgb)
+
+    def _on_info(self, msg: CameraInfo) -> None:
+        self._info = msg
