@@ -16,6 +16,7 @@ from typing import Any
 
 import cv2
 
+from magadepth_ros.commands.arguments import count
 from magadepth_ros.commands.benchmark_node import NodeRun, measure_node
 from magadepth_ros.commands.benchmark_report import (
     machine_facts,
@@ -82,13 +83,13 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--node',
         nargs='*',
-        type=_positive,
+        type=count,
         default=None,
         metavar='CAMERAS',
         help='measure the node with so many cameras (without numbers: 1 2 4); needs ROS 2',
     )
-    add('--node-seconds', type=_positive, default=6, metavar='S', help='of each run (default 6)')
-    add('--repeats', type=_positive, default=30, metavar='N', help='rounds (default 30)')
+    add('--node-seconds', type=count, default=6, metavar='S', help='of each run (default 6)')
+    add('--repeats', type=count, default=30, metavar='N', help='rounds (default 30)')
     add('--threads', type=int, default=0, metavar='N', help='CPU threads, 0 = all')
     add('--json', type=Path, metavar='FILE', help='write all figures, machine and versions')
     add('--plot', type=Path, metavar='FILE', help='write bars (PNG or SVG); needs matplotlib')
@@ -195,13 +196,3 @@ def _size(text: str) -> tuple[int, int]:
     if match is None or min(map(int, match.groups())) < 16:
         raise argparse.ArgumentTypeError(f'{text!r}: expected WIDTHxHEIGHT, such as 640x480')
     return int(match[1]), int(match[2])
-
-
-def _positive(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text!r}: expected a number from 1 on')
-    return value

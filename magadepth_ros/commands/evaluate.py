@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from magadepth_ros.commands.arguments import count
+from magadepth_ros.commands.progress import Progress
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_result
 
@@ -64,8 +65,8 @@ def add_parser(subparsers: Any) -> None:
     add('--markdown', type=Path, metavar='FILE', help='write tables as a page; needs --csv')
     add('--from-csv', type=Path, metavar='FILE', help='run nothing, make the page of this file')
     add('--sheet', type=Path, metavar='FILE', help='write side-by-side pictures (PNG)')
-    add('--step', type=_positive, default=1, help='take every N-th frame')
-    add('--limit', type=_positive, metavar='N', help='take at most N frames')
+    add('--step', type=count, default=1, help='take every N-th frame')
+    add('--limit', type=count, metavar='N', help='take at most N frames')
     add('--split', default='test', choices=('train', 'test', 'all'), help='default: test')
     add('--task', default='raw', choices=('raw', 'sparse500'), help='input of NYU-Depth V2')
     add('--backend', default='auto', help='runtime of the models: auto, openvino, tensorrt, torch')
@@ -96,14 +97,14 @@ def run(args: argparse.Namespace) -> int:
     # The sheet has room for a few: models first, then the stronger baselines (last in the list).
     order = [method.name for method in methods if method.kind != 'baseline']
     order += [method.name for method in reversed(methods) if method.kind == 'baseline']
-    progress = _progress(len(indices))
+    with Progress(len(indices), 'frames') as progress:
 
-    def watch(index: int, sample: Any, predictions: dict[str, Any]) -> None:
-        progress()
-        if index in drawn:
-            sheet.add(sample, {name: predictions[name] for name in order})
+        def watch(index: int, sample: Any, predictions: dict[str, Any]) -> None:
+            progress.advance()
+            if index in drawn:
+                sheet.add(sample, {name: predictions[name] for name in order})
 
-    results = evaluate(source, methods, indices, watch)
+        results = evaluate(source, methods, indices, watch)
     rows = [row.as_dict() for row in results]
     if not any(row['frames_scored'] for row in rows):
         print(
@@ -153,24 +154,3 @@ def _methods(args: argparse.Namespace) -> list[Method]:
         if names.count(name) > 1:
             raise DataError(f'two methods are called {name!r}; rename one of the files or folders')
     return methods
-
-
-def _progress(count: int) -> Callable[[], None]:
-    done = 0
-    shown = sys.stderr.isatty()
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if shown:
-            end = '\n' if done == count else ''
-            print(f'\r{done}/{count} frames', end=end, file=sys.stderr, flush=True)
-
-    return step
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{value} is not a positive whole number')
-    return value
