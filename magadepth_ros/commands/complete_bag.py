@@ -125,6 +125,8 @@ class _Job:
         self._projector = CloudProjector()
 
     def complete(self) -> None:
+        if not self._frames.pairs:
+            return
         frames = []
         for pair in self._frames.pairs:
             try:
