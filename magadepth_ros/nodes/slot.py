@@ -45,12 +45,6 @@ class LatestSlot:
             self._waiting.clear()
             return taken
 
-    def clear(self) -> None:
-        """Drop what waits, as after a jump of the clock."""
-        with self._ready:
-            self._waiting.clear()
-            self._last.clear()
-
     def close(self) -> None:
         """Wake the worker for the last time; nothing is taken in any more."""
         with self._ready:
