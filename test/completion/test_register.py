@@ -35,6 +35,12 @@ def test_registered_depth_is_what_the_colour_camera_would_measure(size, move):
     assert known.mean() > 0.75
     assert np.quantile(error, 0.97) < 0.005
     flat = known & (high - low < 0.004)
+    off = np.abs(registered - truth)
+    print(
+        f'{size} {move}: {known.mean():.1%} covered; error {np.median(off[flat]) * 1e3:.2f} mm '
+        f'median, {np.quantile(off[flat], 0.99) * 1e3:.2f} mm p99 on flat parts; '
+        f'{(error < 0.005).mean():.2%} within 5 mm of the truth less than a pixel away'
+    )
     assert np.median(np.abs(registered - truth)[flat]) < 0.002
     assert np.quantile(np.abs(registered - truth)[flat], 0.99) < 0.005
 
@@ -70,6 +76,36 @@ def test_projection_agrees_with_opencv(model):
         expected = project(points, zero, zero, camera.matrix, np.array(camera.distortion))[0]
     u, v = camera.project(points[:, 0], points[:, 1])
     assert np.stack([u, v], axis=1) == pytest.approx(expected.reshape(-1, 2), abs=0.01)
+
+
+@pytest.mark.parametrize('size', [(160, 120), (320, 240)])
+@pytest.mark.parametrize('model', list(RADIAL))
+def test_a_point_lands_within_half_a_pixel_of_where_opencv_projects_it(model, size):
+    scale = size[0] / 160
+    depth_camera = CameraModel(160, 120, 130.0, 130.0, 79.5, 59.5, model, RADIAL[model])
+    focal, centre = 140.0 * scale, ((size[0] - 1) / 2, (size[1] - 1) / 2)
+    colour_camera = CameraModel(*size, focal, focal, *centre, model, RADIAL[model])
+    extrinsics = transform(1.5, (0.05, -0.01, 0.004))
+    registrar = Registrar(depth_camera, colour_camera, extrinsics)
+    zero, rng = np.zeros(3), np.random.default_rng(1)
+    project = cv2.fisheye.projectPoints if model == 'equidistant' else cv2.projectPoints
+    coefficients = np.array(RADIAL[model] or (0.0,) * 4)
+    rays = depth_camera.rays()
+    errors = []
+    for row, column, z in zip(
+        rng.integers(30, 90, 40), rng.integers(40, 120, 40), rng.uniform(0.8, 5, 40), strict=True
+    ):
+        depth = np.zeros((120, 160), np.float32)
+        depth[row, column] = z
+        point = np.array([rays[0][row, column], rays[1][row, column], 1.0, 1 / z]) * z
+        seen = (extrinsics @ point)[None, None, :3]
+        expected = project(seen, zero, zero, colour_camera.matrix, coefficients)[0].ravel()
+        registered = registrar.register(depth)
+        rows, columns = np.nonzero(registered)
+        errors.append(np.abs([columns.mean() - expected[0], rows.mean() - expected[1]]).max())
+        assert registered.max() == pytest.approx(seen[0, 0, 2], abs=1e-4)
+    print(f'{model or "pinhole"} {size}: {np.median(errors):.2f} px median, {max(errors):.2f} max')
+    assert max(errors) < 0.5
 
 
 @pytest.mark.parametrize('model', ['plumb_bob', 'rational_polynomial', 'equidistant'])
