@@ -83,7 +83,7 @@ def test_killing_the_parent_ends_them(tmp_path):
 
 
 def test_a_dead_process_is_reported_with_the_end_of_its_log(tmp_path):
-    code = 'print("first"); [print(i) for i in range(50)]; raise SystemExit("no such camera")'
+    code = 'import sys; print("first", *range(50), sep="\n", flush=True); sys.exit("no such camera")'
     with Children() as children:
         child = children.start('camera', [sys.executable, '-c', code], tmp_path / 'camera.log')
         child.process.wait()
