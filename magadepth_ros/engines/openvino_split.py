@@ -3,8 +3,8 @@
 Splits a network into its part on metres and its part with weights, for OpenVINO in bf16.
 
 OpenVINO's bf16 covers all from the input to the last layer with weights, the filling of holes
-included, and a depth of 10 m in bf16 is off by up to 4 cm. So what is computed from the depth
-alone before any weight or picture comes in runs as a network of its own, in fp32.
+included, and a depth of 10 m in bf16 is off by up to 4 cm. So what is computed before any weight
+comes in runs as a network of its own, in fp32.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def split(network: Any) -> tuple[Any, Any] | None:
     Returns
     -------
     tuple
-        the front, depth -> what is handed over, and the rest, rgb and what is handed over (its
+        the front, rgb and depth -> what is handed over, and the rest, what is handed over (its
         inputs ``handed_0``, ``handed_1``, ...) -> the outputs; None where there is no front.
 
     """
@@ -40,8 +40,7 @@ def split(network: Any) -> tuple[Any, Any] | None:
         sources = [
             port.get_source_output().get_node().get_friendly_name() for port in operator.inputs()
         ]
-        is_rgb = kind == 'Parameter' and 'rgb' in operator.output(0).get_names()
-        if is_rgb or kind in _HEAVY or behind.intersection(sources):
+        if kind in _HEAVY or behind.intersection(sources):
             behind.add(name)
         elif kind == 'Constant' or (sources and constant.issuperset(sources)):
             constant.add(name)
@@ -60,18 +59,15 @@ def split(network: Any) -> tuple[Any, Any] | None:
                 handed.append((output, users))
     if not handed:
         return None
-    depth, rgb = (
-        next(p for p in network.get_parameters() if name in p.output(0).get_names())
-        for name in ('depth', 'rgb')
-    )
-    # Where the rest also reads the depth itself, it is handed over like all else.
-    users = [
-        port
-        for port in depth.output(0).get_target_inputs()
-        if port.get_node().get_friendly_name() in behind
-    ]
-    if users:
-        handed.append((depth.output(0), users))
+    # Where the rest also reads an input itself, it is handed over like all else.
+    for parameter in network.get_parameters():
+        users = [
+            port
+            for port in parameter.output(0).get_target_inputs()
+            if port.get_node().get_friendly_name() in behind
+        ]
+        if users:
+            handed.append((parameter.output(0), users))
     entries = []
     for number, (output, users) in enumerate(handed):
         entry = opset8.parameter(output.get_partial_shape(), output.get_element_type())
@@ -81,8 +77,8 @@ def split(network: Any) -> tuple[Any, Any] | None:
             port.replace_source_output(entry.output(0))
     results = network.get_results()
     front_results = [opset8.result(output) for output, _ in handed]
-    front = openvino.Model(front_results, [depth], 'front')
-    rest = openvino.Model(results, [rgb, *entries], 'rest')
+    front = openvino.Model(front_results, network.get_parameters(), 'front')
+    rest = openvino.Model(results, entries, 'rest')
     return front, rest
 
 
@@ -101,5 +97,5 @@ class SplitRequest:
 
     def infer(self, inputs: dict[str, Any], **options: Any) -> Any:
         """Do what openvino.InferRequest.infer does."""
-        self._front.infer({'depth': inputs['depth']}, share_inputs=True, share_outputs=True)
-        return self._rest.infer({'rgb': inputs['rgb']}, **options)
+        self._front.infer(inputs, share_inputs=True, share_outputs=True)
+        return self._rest.infer({}, **options)

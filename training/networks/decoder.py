@@ -60,7 +60,6 @@ class DepthDecoder(nn.Module):
         skip_channels: Sequence[int],
         channels: Sequence[int],
         extra_channels: int,
-        outputs: int,
         log_variance: bool = False,
         reduce: bool = False,
     ):
@@ -68,7 +67,7 @@ class DepthDecoder(nn.Module):
         Build the stages.
 
         ``skip_channels`` are fine to coarse, ``channels`` coarse to fine, 3 each;
-        ``extra_channels`` join at full size before the head, which gives ``outputs`` channels.
+        ``extra_channels`` join at full size before the head.
         """
         super().__init__()
         fine, middle, coarse = skip_channels
@@ -81,7 +80,7 @@ class DepthDecoder(nn.Module):
         )
         width = channels[2]
         self.head = conv_bn(width + extra_channels, width, nn.LeakyReLU(SLOPE, inplace=True))
-        self.answer = nn.Conv2d(width, outputs, 3, padding=1)
+        self.answer = nn.Conv2d(width, 1, 3, padding=1)
         self.log_variance = (
             nn.Sequential(
                 nn.Conv2d(width, width, 3, padding=1),
@@ -94,21 +93,20 @@ class DepthDecoder(nn.Module):
 
     def forward(
         self, fused: Tensor, skips: Sequence[Tensor], extra: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
+    ) -> tuple[Tensor, Tensor | None]:
         """
         Decode.
 
         ``fused`` is (B, C, H/8, W/8); ``skips`` the features at 1/2, 1/4 and 1/8; ``extra``
-        (B, extra_channels, H, W) or None. Returns the answer (B, outputs, H, W), the
-        log-variance (B, 1, H, W) or None, and the features at 1/8, 1/4 and 1/2.
+        (B, extra_channels, H, W) or None. Returns the answer (B, 1, H, W) and the log-variance
+        (B, 1, H, W) or None.
         """
-        features, coarse = fused, [fused]
+        features = fused
         for stage, skip in zip(self.stages, reversed(skips)):
             features = stage(torch.cat([features, skip], dim=1))
-            coarse.append(features)
         if extra is not None:
             features = torch.cat([features, extra], dim=1)
         features = self.head(features)
         # Detached: what tells the error must not bend the features that make the depth.
         doubt = None if self.log_variance is None else self.log_variance(features.detach())
-        return self.answer(features), doubt, coarse[:-1]
+        return self.answer(features), doubt

@@ -1,34 +1,79 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Spreading measured depth into holes along surfaces that a network and the picture outline.
+Settling missing pixels between their four neighbours, along surfaces that the colours outline.
 
-The missing pixels settle between their four neighbours, coarse to fine: a learned, in-graph
-relative of colorization (Levin et al., SIGGRAPH 2004), with as few steps a level as a cascadic
-multigrid needs. A plane that surrounds a hole fills it exactly; weights near 0 keep it from
-crossing an edge. Only padding, slicing, resizing and arithmetic, so every runtime takes it.
+The equation is that of colorization (Levin et al., Colorization using Optimization, SIGGRAPH
+2004), with sources as in Poisson editing (Perez et al., SIGGRAPH 2003); it is solved by a fixed
+number of Chebyshev steps (Golub and Varga 1961), which reach as far as the square of as many plain
+ones. Only padding, slices, pooling and arithmetic, so every runtime takes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from .fill import halve_valid, push_pull
-from .residual import RelativeDepth
+COLOUR_SCALE = 0.03
+"""Colour difference (root of the squares' sum, 0..1) over which a link falls to 1/e."""
 
-NEIGHBOURS = 4
-STEPS = (2, 4, 16, 32)
-"""Steps at full size, 1/2, 1/4 and 1/8; a step reaches one pixel, coarse ones are cheap."""
-COLOUR_SIGMA = 0.05
-"""Colour difference (root of the squares' sum, 0..1) across which little is spread at first."""
+_LEAK = 1e-4
+"""Share of an open link that every link keeps: what no path reaches still gets a value."""
+
+_SMALL = 1e-6
+
+
+class Links(NamedTuple):
+    """
+    How freely depth spreads between two neighbours, 0 = not at all, 1 = freely.
+
+    ``right`` (B, 1, H, W - 1) from each pixel to the one on its right, ``down`` (B, 1, H - 1, W).
+    """
+
+    right: Tensor
+    down: Tensor
+
+
+def steps_between(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, C, H, W) -> what x grows by to the right (B, C, H, W - 1) and down (B, C, H - 1, W)."""
+    return x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+
+
+def colour_links(rgb: Tensor) -> Links:
+    """Link the neighbours of a (B, 3, H, W) picture in 0..1 by their colours."""
+
+    def link(difference: Tensor) -> Tensor:
+        squares = (difference**2).sum(dim=1, keepdim=True)
+        return torch.exp(torch.sqrt(squares + _SMALL) / -COLOUR_SCALE)
+
+    right, down = steps_between(rgb)
+    return Links(link(right), link(down))
+
+
+def coarser_links(links: Links, rgb: Tensor) -> Links:
+    """
+    Link the 2x2 cells of a picture, whose colours are ``rgb`` (B, 3, H / 2, W / 2).
+
+    From centre to centre two paths lead side by side, each through three links, of which the
+    outer ones count half, as resistors would; so an edge that is one pixel wide stays shut at
+    every size. Where the colours of the cells differ more, they shut the link.
+    """
+    right, down = (1 / (link + _SMALL) for link in links)
+    right = right[..., 1::2] + 0.5 * (right[..., :-2:2] + right[..., 2::2])
+    down = down[..., 1::2, :] + 0.5 * (down[..., :-2:2, :] + down[..., 2::2, :])
+    paths = 1 / right, 1 / down
+    by_colour = colour_links(rgb)
+    return Links(
+        torch.minimum(paths[0][..., ::2, :] + paths[0][..., 1::2, :], by_colour.right),
+        torch.minimum(paths[1][..., ::2] + paths[1][..., 1::2], by_colour.down),
+    )
 
 
 def neighbours(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return what lies above, below, left and right of each pixel of (B, C, H, W)."""
-    wide = F.pad(x, (1, 1, 1, 1), mode='replicate')
+    """Return what lies above, below, left and right of (B, C, H, W); 0 beyond the border."""
+    wide = F.pad(x, (1, 1, 1, 1))
     return (
         wide[..., :-2, 1:-1],
         wide[..., 2:, 1:-1],
@@ -37,76 +82,77 @@ def neighbours(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     )
 
 
-def diffuse(x: Tensor, weights: Tensor, missing: Tensor, steps: int) -> Tensor:
+def shares(links: Links) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return what the neighbours above, below, left and right count for a pixel; sum 1."""
+    right, down = links.right + _LEAK, links.down + _LEAK
+    each = (
+        F.pad(down, (0, 0, 1, 0)),
+        F.pad(down, (0, 0, 0, 1)),
+        F.pad(right, (1, 0)),
+        F.pad(right, (0, 1)),
+    )
+    total = each[0] + each[1] + each[2] + each[3]
+    return each[0] / total, each[1] / total, each[2] / total, each[3] / total
+
+
+def slope_source(links: Links, slopes: Tensor) -> Tensor:
+    """
+    Return what a pixel's balance gains over its neighbours' mean on a sloping surface.
+
+    ``slopes`` is (B, 2, H, W), what the surface grows by from a pixel to the one on its right and
+    below it. Returns (B, 1, H, W).
+    """
+    across, along = slopes[:, :1], slopes[:, 1:]
+    above, below, left, right = shares(links)
+    vertical, horizontal = neighbours(along), neighbours(across)
+    from_rows = above * (along + vertical[0]) - below * (along + vertical[1])
+    from_columns = left * (across + horizontal[2]) - right * (across + horizontal[3])
+    return 0.5 * (from_rows + from_columns)
+
+
+def settle(
+    x: Tensor,
+    links: Links,
+    valid: Tensor,
+    steps: int,
+    radius: float,
+    source: Tensor | None = None,
+) -> Tensor:
     """
     Let the missing pixels settle between their neighbours.
 
-    ``x`` (B, 1, H, W); ``weights`` (B, 4, H, W), a pixel's sum 1; ``missing`` (B, 1, H, W), 1
-    where x may change. Returns (B, 1, H, W).
+    Parameters
+    ----------
+    x:
+        (B, C, H, W), the measurement or the first guess of each pixel.
+    links:
+        between its pixels.
+    valid:
+        (B, 1, H, W), 1 where x is measured and stays, 0 elsewhere.
+    steps, radius:
+        how many Chebyshev steps, and how far they are to reach: the spectral radius of the plain
+        step that they assume, 0 (a pixel) to below 1 (the whole image).
+    source:
+        (B, C, H, W), what a missing pixel is above the mean of its neighbours; None for nothing.
+
+    Returns
+    -------
+    Tensor
+        (B, C, H, W).
+
     """
-    open_weights = weights * missing
-    kept = x * (1 - missing)
-    shares = open_weights.chunk(NEIGHBOURS, dim=1)
-    for _ in range(steps):
-        above, below, left, right = neighbours(x)
-        x = kept + shares[0] * above + shares[1] * below
-        x = x + shares[2] * left + shares[3] * right
+    missing = 1 - valid
+    above, below, left, right = (share * missing for share in shares(links))
+    kept = x * valid if source is None else x * valid + source * missing
+
+    def step(x: Tensor) -> Tensor:
+        around = neighbours(x)
+        x = kept + above * around[0] + below * around[1]
+        return x + left * around[2] + right * around[3]
+
+    before, factor = x, 2.0
+    x = step(x)
+    for _ in range(steps - 1):
+        factor = 1 / (1 - 0.25 * radius**2 * factor)
+        before, x = x, before + factor * (step(x) - before)
     return x
-
-
-def colour_affinity(rgb: Tensor) -> Tensor:
-    """(B, 3, H, W) in 0..1 -> (B, 4, H, W), 0 for neighbours of one colour, negative else."""
-    differences = [((n - rgb) ** 2).sum(dim=1, keepdim=True) for n in neighbours(rgb)]
-    return torch.cat(differences, dim=1) / (-2 * COLOUR_SIGMA**2)
-
-
-class GuidedDiffusion(nn.Module):
-    """
-    Fills a depth by diffusion at four sizes, each corrected and outlined by the network.
-
-    At 1/8, 1/4 and 1/2 of the size a 1x1 convolution of the decoder's features gives a residual,
-    added in the holes before they settle, and the affinities of the four neighbours beside those
-    of the colours; at the full size the decoder's head gives the affinities. Untrained, all of
-    them are 0: diffusion along colours.
-    """
-
-    def __init__(self, channels: Sequence[int]):
-        """``channels`` of the features at 1/8, 1/4 and 1/2."""
-        super().__init__()
-        self.guides = nn.ModuleList(nn.Conv2d(c, 1 + NEIGHBOURS, 1) for c in channels)
-        for parameter in self.guides.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(
-        self, frame: RelativeDepth, rgb: Tensor, features: Sequence[Tensor], affinity: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """
-        Fill.
-
-        ``frame`` as `relative_to_fill` makes it; ``rgb`` (B, 3, H, W) in 0..1; ``features`` at
-        1/8, 1/4 and 1/2; ``affinity`` (B, 4, H, W) at the full size. Returns (B, 1, H, W) [m],
-        the input where it was measured, and the coarser levels enlarged to that size.
-        """
-        guides = [conv(f) for conv, f in zip(self.guides, features)]
-        with torch.autocast(rgb.device.type, enabled=False):
-            levels = [(frame.fill * (1 - frame.missing), 1 - frame.missing, rgb)]
-            for _ in STEPS[1:]:
-                value, valid, picture = levels[-1]
-                levels.append((*halve_valid(value, valid), F.avg_pool2d(picture, 2)))
-            x = push_pull(levels[-1][0], levels[-1][1])
-            coarser = []
-            for level, guide in zip((3, 2, 1), guides):
-                value, valid, picture = levels[level]
-                guide = guide.float()
-                x = value + (1 - valid) * (x + frame.scale * guide[:, :1])
-                weights = torch.softmax(guide[:, 1:] + colour_affinity(picture), dim=1)
-                x = diffuse(x, weights, 1 - valid, STEPS[level])
-                coarser.append(x)
-                x = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
-            value, valid, picture = levels[0]
-            weights = torch.softmax(affinity.float() + colour_affinity(picture), dim=1)
-            x = diffuse(value + (1 - valid) * x, weights, 1 - valid, STEPS[0])
-            if not self.training:
-                return x, ()
-            size = (x.shape[-2], x.shape[-1])
-            return x, tuple(F.interpolate(c, size=size, mode='bilinear') for c in coarser)

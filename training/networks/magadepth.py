@@ -10,13 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from .decoder import DepthDecoder
-from .diffusion import NEIGHBOURS, GuidedDiffusion
 from .encoders import ColourEncoder, DepthEncoder, MaskedConv
 from .fusion import BPFusion, ConcatFusion
 from .magaconv import MagaConv
 from .output import Network, NetworkOutput, check_input, normalised_picture
 from .partial_conv import PartialConv, VanillaConv
-from .residual import depth_from_residual, log_variance_in_metres, relative_to_fill
+from .residual import (
+    depth_from_residual,
+    log_variance_in_metres,
+    missing_mask,
+    relative_to_fill,
+    start_at_zero,
+)
 
 MASKED_CONVS: dict[str, MaskedConv] = {
     'magaconv': MagaConv,
@@ -34,11 +39,11 @@ class MagaDepthConfig:
     encoders' blocks, fine to coarse; ``decoder_channels`` coarse to fine; ``conv`` and
     ``kernels`` make the depth encoder's layers; ``fusion`` is ``bp`` or ``concat``, the four
     fields after it shape BP-Fusion. The last block are the named deviations from the paper:
-    ``residual`` predicts a residual on a push-pull fill relative to the mean depth instead of
-    metres, ``full_size_skip`` gives the head the picture and the fill at the input's size,
-    ``guided`` shows the colour encoder the fill and the mask beside the picture and gives its
-    features to the decoder too, ``reduce`` narrows the decoder's tensors before enlarging them,
-    ``log_variance`` adds the output the confidence comes from.
+    ``residual`` predicts a residual on a guided fill relative to the mean depth instead of
+    metres; where it is set, ``full_size_skip`` gives the head the picture and the fill at the
+    input's size, and ``guided`` shows the colour encoder the fill and the mask beside the picture
+    and gives its features to the decoder too. ``reduce`` narrows the decoder's tensors before
+    enlarging them, ``log_variance`` adds the output the confidence comes from.
     """
 
     name: str
@@ -57,7 +62,6 @@ class MagaDepthConfig:
     full_size_skip: bool = False
     guided: bool = False
     reduce: bool = False
-    diffusion: bool = False
     log_variance: bool = False
     min_depth: float = 0.1
     max_depth: float = 10.0
@@ -70,13 +74,17 @@ class MagaDepth(Network):
         super().__init__()
         if config.height % 8 or config.width % 8:
             raise ValueError(f'input size {config.height}x{config.width}: expected multiples of 8')
+        if not config.residual and (config.full_size_skip or config.guided or config.log_variance):
+            raise ValueError(
+                f'{config.name}: full_size_skip, guided and log_variance need residual: true'
+            )
         self.config = config
         self.height, self.width = config.height, config.width
         coarse = config.channels[-1]
         self.depth_encoder = DepthEncoder(
             1, config.channels, config.kernels, MASKED_CONVS[config.conv]
         )
-        self.colour_encoder = ColourEncoder(5 if config.guided else 3, config.channels)
+        self.colour_encoder = ColourEncoder(6 if config.guided else 3, config.channels)
         if config.fusion == 'bp':
             self.fusion: nn.Module = BPFusion(
                 coarse,
@@ -93,19 +101,15 @@ class MagaDepth(Network):
             coarse,
             [skips * channels for channels in config.channels],
             config.decoder_channels,
-            extra_channels=5 if config.full_size_skip else 0,
-            outputs=1 + (NEIGHBOURS if config.diffusion else 0),
+            extra_channels=6 if config.full_size_skip else 0,
             log_variance=config.log_variance,
             reduce=config.reduce,
         )
-        self.diffusion = (
-            GuidedDiffusion((coarse, *config.decoder_channels[:2])) if config.diffusion else None
-        )
         if config.residual:
-            # The untrained network is the fill itself.
-            nn.init.zeros_(self.decoder.answer.weight)
-            assert self.decoder.answer.bias is not None
-            nn.init.zeros_(self.decoder.answer.bias)
+            # The untrained network is the fill itself, with its doubt.
+            start_at_zero(self.decoder.answer)
+            if self.decoder.log_variance is not None:
+                start_at_zero(self.decoder.log_variance[-1])
 
     def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
         """
@@ -131,26 +135,20 @@ class MagaDepth(Network):
         """
         check_input(rgb, depth, self.height, self.width)
         config = self.config
-        frame = relative_to_fill(depth)
         picture = normalised_picture(rgb)
-        measured = frame.relative if config.residual else depth
-        whole = torch.cat([picture, frame.relative, frame.missing], dim=1)
-        skips = self.depth_encoder(measured, frame.missing)
+        if not config.residual:
+            colours = self.colour_encoder(picture)
+            skips = self.depth_encoder(depth, missing_mask(depth))
+            answer, _ = self.decoder(self.fusion(skips[-1], colours[-1]), skips, None)
+            return NetworkOutput(config.max_depth * torch.sigmoid(answer.float()))
+        frame = relative_to_fill(rgb, depth)
+        whole = torch.cat([picture, frame.shown()], dim=1)
+        skips = self.depth_encoder(frame.relative, frame.missing)
         colours = self.colour_encoder(whole if config.guided else picture)
         fused = self.fusion(skips[-1], colours[-1])
         if config.guided:
             skips = [torch.cat(pair, dim=1) for pair in zip(skips, colours)]
-        answer, doubt, features = self.decoder(
-            fused, skips, whole if config.full_size_skip else None
-        )
-        stages: tuple[Tensor, ...] = ()
-        if self.diffusion is not None:
-            fill, stages = self.diffusion(frame, rgb, features, answer[:, 1:])
-            frame = frame._replace(fill=fill)
-        if config.residual:
-            residual = answer[:, :1]
-            completed = depth_from_residual(frame, residual, config.min_depth, config.max_depth)
-        else:
-            completed = config.max_depth * torch.sigmoid(answer.float())
-        log_variance = None if doubt is None else log_variance_in_metres(frame, doubt)
-        return NetworkOutput(completed, log_variance, stages)
+        answer, correction = self.decoder(fused, skips, whole if config.full_size_skip else None)
+        completed = depth_from_residual(frame, answer, config.min_depth, config.max_depth)
+        log_variance = None if correction is None else log_variance_in_metres(frame, correction)
+        return NetworkOutput(completed, log_variance)

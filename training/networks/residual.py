@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Networks that predict a residual on a cheap fill, relative to the frame's mean depth.
+Networks that predict a residual on a guided fill, relative to the frame's mean depth.
 
 A named deviation from the paper, which regresses metres: the network starts from a plausible
 depth and is invariant to the scale of the scene, so a table top at 0.5 m and a room of 5 m look
@@ -13,9 +13,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .fill import mean_valid, push_pull
+from .fill import mean_valid
+from .guided_fill import guided_fill
 
 LOG_VARIANCE_RANGE = (-12.0, 4.0)
 """Bounds of the relative log-variance: errors of 0.25 % to 7 times the mean depth."""
@@ -26,23 +27,40 @@ class RelativeDepth(NamedTuple):
     A frame relative to its mean depth; all (B, 1, H, W) but ``scale`` (B, 1, 1, 1) [m].
 
     ``fill`` [m] is complete; ``relative`` is fill / scale - 1; ``missing`` is the paper's mask
-    (Eq. 2), 1 = missing.
+    (`missing_mask`); ``doubt`` the natural log of the fill's expected squared error / scale^2.
     """
 
     fill: Tensor
     relative: Tensor
     missing: Tensor
     scale: Tensor
+    doubt: Tensor
+
+    def shown(self) -> Tensor:
+        """(B, 3, H, W) of fill, mask and doubt as networks take them, each of order 1."""
+        low, high = LOG_VARIANCE_RANGE
+        doubt = (self.doubt - low) / (high - low)
+        return torch.cat([self.relative, self.missing, doubt], dim=1)
 
 
-def relative_to_fill(depth: Tensor) -> RelativeDepth:
-    """Fill and normalise a (B, 1, H, W) depth in metres, 0 = missing."""
-    with torch.autocast(depth.device.type, enabled=False):
-        depth = depth.float()
-        valid = (depth > 0).to(depth.dtype)
+def missing_mask(depth: Tensor) -> Tensor:
+    """(B, 1, H, W) metres, 0 = missing -> the paper's mask (Eq. 2), 1 = missing."""
+    return (depth <= 0).to(depth.dtype)
+
+
+def relative_to_fill(rgb: Tensor, depth: Tensor) -> RelativeDepth:
+    """Fill a (B, 1, H, W) depth [m], 0 = missing, along (B, 3, H, W) in 0..1, and normalise."""
+    # Nothing of it is learned; half precision would cost centimetres.
+    with torch.no_grad(), torch.autocast(depth.device.type, enabled=False):
+        depth, missing = depth.float(), missing_mask(depth.float())
+        valid = 1 - missing
         scale = mean_valid(depth, valid, otherwise=1.0)
-        fill = push_pull(depth, valid)
-        return RelativeDepth(fill, fill / scale - 1, 1 - valid, scale)
+        # In units of the mean depth: a scene of twice the size is filled in the same way.
+        relative, deviation = guided_fill(rgb.float(), depth / scale, valid)
+        fill = torch.where(valid > 0, depth, relative * scale)
+        doubt = 2 * torch.log(deviation + 1e-6)
+        doubt = doubt.clamp(*LOG_VARIANCE_RANGE)
+        return RelativeDepth(fill, relative - 1, missing, scale, doubt)
 
 
 def depth_from_residual(
@@ -54,8 +72,15 @@ def depth_from_residual(
         return depth.clamp(min_depth, max_depth)
 
 
-def log_variance_in_metres(frame: RelativeDepth, relative: Tensor) -> Tensor:
-    """Turn a relative (B, 1, H, W) log-variance into [ln m^2]."""
-    with torch.autocast(relative.device.type, enabled=False):
-        bounded = relative.float().clamp(*LOG_VARIANCE_RANGE)
+def log_variance_in_metres(frame: RelativeDepth, correction: Tensor) -> Tensor:
+    """Add a (B, 1, H, W) correction to the fill's doubt: log-variance [ln m^2]."""
+    with torch.autocast(correction.device.type, enabled=False):
+        bounded = (frame.doubt + correction.float()).clamp(*LOG_VARIANCE_RANGE)
         return bounded + 2 * torch.log(frame.scale)
+
+
+def start_at_zero(conv: nn.Conv2d) -> None:
+    """Empty a last convolution: the untrained network adds nothing to the fill."""
+    nn.init.zeros_(conv.weight)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)

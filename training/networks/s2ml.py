@@ -52,7 +52,7 @@ class S2MLConfig:
     ``channels`` of the cascade, ``fine_channels`` at 1/2 of the size; ``pairs`` of spectral and
     spatial fusion; ``blocks`` Swin-Convolution blocks in each; ``window`` [cells of 4x4 px];
     ``head_channels`` of an attention head, dividing ``channels / 2``. ``residual`` predicts a
-    residual on a push-pull fill relative to the mean depth instead of metres; ``log_variance``
+    residual on a guided fill relative to the mean depth instead of metres; ``log_variance``
     adds the output the confidence comes from.
     """
 
@@ -183,7 +183,7 @@ class S2ML(Network):
         """
         check_input(rgb, depth, self.height, self.width)
         config = self.config
-        frame = relative_to_fill(depth)
+        frame = relative_to_fill(rgb, depth)
         measured = frame.relative if config.residual else depth / config.max_depth
         depth_fine, features = self.depth_stem(torch.cat([measured, frame.missing], dim=1))
         rgb_fine, guide = self.rgb_stem(normalised_picture(rgb))

@@ -46,7 +46,7 @@ def test_a_shut_gate_lets_nothing_through():
 @pytest.mark.parametrize('reduce', [False, True])
 def test_an_eighth_is_decoded_to_the_whole_size(reduce):
     fused, skips = inputs()
-    decoder = DepthDecoder(16, SKIPS, (12, 8, 8), extra_channels=5, outputs=1, reduce=reduce)
+    decoder = DepthDecoder(16, SKIPS, (12, 8, 8), extra_channels=5, reduce=reduce)
 
     assert answer(decoder, fused, skips, torch.randn(2, 5, 32, 48)).shape == (2, 1, 32, 48)
 
@@ -56,7 +56,7 @@ def test_everything_given_is_used():
     given = [fused, *skips, torch.randn(2, 5, 32, 48)]
     for tensor in given:
         tensor.requires_grad_()
-    decoder = DepthDecoder(16, SKIPS, (12, 8, 8), extra_channels=5, outputs=1)
+    decoder = DepthDecoder(16, SKIPS, (12, 8, 8), extra_channels=5)
 
     answer(decoder, fused, skips, given[-1]).square().sum().backward()
 
@@ -65,7 +65,7 @@ def test_everything_given_is_used():
 
 def test_narrowing_saves_parameters():
     wide, narrow = (
-        DepthDecoder(16, SKIPS, (8, 8, 8), extra_channels=0, outputs=1, reduce=reduce)
+        DepthDecoder(16, SKIPS, (8, 8, 8), extra_channels=0, reduce=reduce)
         for reduce in (False, True)
     )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fill by diffusion: a naive loop, planes, edges of colour, and frames without depth."""
+"""Diffusion between neighbours: a naive loop, planes, edges of colour and their coarser form."""
 
 from __future__ import annotations
 
@@ -7,131 +7,182 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from support.networks import HEIGHT, WIDTH, frames
-
 from magadepth_training.networks.diffusion import (
-    GuidedDiffusion,
-    colour_affinity,
-    diffuse,
+    Links,
+    coarser_links,
+    colour_links,
     neighbours,
+    settle,
+    shares,
+    slope_source,
 )
-from magadepth_training.networks.residual import relative_to_fill
-
-CHANNELS = (4, 3, 2)
 
 
-def fill(rgb, depth, training=False):
-    """Fill by an untrained module, whose network says nothing."""
-    module = GuidedDiffusion(CHANNELS).train(training)
-    batch, _, height, width = depth.shape
-    features = [
-        torch.randn(batch, c, height // s, width // s) for c, s in zip(CHANNELS, (8, 4, 2))
-    ]
-    affinity = torch.zeros(batch, 4, height, width)
-    return module(relative_to_fill(depth), rgb, features, affinity)
+def random_links(height, width, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return Links(
+        torch.rand(1, 1, height, width - 1, generator=generator),
+        torch.rand(1, 1, height - 1, width, generator=generator),
+    )
 
 
-def plane(height=HEIGHT, width=WIDTH):
+def open_links(height, width):
+    return Links(torch.ones(1, 1, height, width - 1), torch.ones(1, 1, height - 1, width))
+
+
+def plane(height, width, across=0.02, along=0.01):
     v, u = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
-    return (1 + 0.02 * u + 0.01 * v)[None, None]
+    return (1 + across * u + along * v)[None, None]
+
+
+def slope_of(plane_depth, across=0.02, along=0.01):
+    return torch.cat([torch.full_like(plane_depth, s) for s in (across, along)], dim=1)
+
+
+def around(y, x, height, width):
+    """Neighbours of a pixel inside the image: index among the four shares, row, column."""
+    each = enumerate(((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)))
+    return [(i, a, b) for i, (a, b) in each if 0 <= a < height and 0 <= b < width]
 
 
 def test_one_step_is_the_weighted_mean_of_the_neighbours():
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(2)
     x = torch.rand(1, 1, 5, 6, generator=generator)
-    missing = (torch.rand(x.shape, generator=generator) < 0.5).float()
-    weights = torch.softmax(torch.randn(1, 4, 5, 6, generator=generator), dim=1)
+    valid = (torch.rand(x.shape, generator=generator) < 0.5).float()
+    links = random_links(5, 6)
+    right, down = links.right[0, 0] + 1e-4, links.down[0, 0] + 1e-4
 
-    got = diffuse(x, weights, missing, steps=1)
+    got = settle(x, links, valid, steps=1, radius=0.0)
 
-    for y in range(5):
-        for z in range(6):
-            around = ((y - 1, z), (y + 1, z), (y, z - 1), (y, z + 1))
-            expected = x[0, 0, y, z]
-            if missing[0, 0, y, z]:
-                # Beyond the border lies the border's own value.
-                expected = sum(
-                    weights[0, i, y, z] * x[0, 0, min(max(a, 0), 4), min(max(b, 0), 5)]
-                    for i, (a, b) in enumerate(around)
-                )
-            torch.testing.assert_close(got[0, 0, y, z], expected)
+    for i in range(5):
+        for j in range(6):
+            expected = x[0, 0, i, j]
+            if not valid[0, 0, i, j]:
+                near = around(i, j, 5, 6)
+                open_to = [
+                    (down[min(i, a), j] if a != i else right[i, min(j, b)]) for _, a, b in near
+                ]
+                values = [x[0, 0, a, b] for _, a, b in near]
+                total = sum(w * v for w, v in zip(open_to, values))
+                expected = total / sum(open_to)
+            torch.testing.assert_close(got[0, 0, i, j], expected)
 
 
-def test_neighbours_are_above_below_left_and_right():
+def test_neighbours_are_above_below_left_and_right_and_0_beyond():
     x = torch.arange(9.0).reshape(1, 1, 3, 3)
 
     assert [float(n[0, 0, 1, 1]) for n in neighbours(x)] == [1, 7, 3, 5]
+    assert [float(n[0, 0, 0, 0]) for n in neighbours(x)] == [0, 3, 0, 1]
+
+
+def test_shares_add_up_to_one_and_count_nothing_beyond_the_border():
+    each = shares(random_links(4, 5))
+
+    torch.testing.assert_close(sum(each), torch.ones(1, 1, 4, 5))
+    above, below, left, right = each
+    assert not above[..., 0, :].any() and not below[..., -1, :].any()
+    assert not left[..., 0].any() and not right[..., -1].any()
+
+
+def test_many_steps_reach_the_balance_of_all_neighbours():
+    generator = torch.Generator().manual_seed(3)
+    x = torch.rand(1, 1, 12, 14, generator=generator)
+    valid = (torch.rand(x.shape, generator=generator) < 0.2).float()
+    links = random_links(12, 14)
+
+    settled = settle(x * valid, links, valid, steps=200, radius=0.97)
+
+    again = settle(settled, links, valid, steps=1, radius=0.0)
+    torch.testing.assert_close(again, settled, atol=1e-4, rtol=0)
+    torch.testing.assert_close(settled[valid > 0], x[valid > 0])
+
+
+def test_chebyshev_steps_reach_farther_than_as_many_plain_ones():
+    valid = torch.zeros(1, 1, 4, 40)
+    valid[..., 0] = valid[..., -1] = 1
+    truth = plane(4, 40, along=0)
+    far = settle(truth * valid, open_links(4, 40), valid, steps=120, radius=0.9968)
+    near = settle(truth * valid, open_links(4, 40), valid, steps=120, radius=0.0)
+
+    assert (far - truth).abs().max() < 0.1 * (near - truth).abs().max()
 
 
 def test_a_plane_is_closed_exactly():
-    missing = torch.zeros(1, 1, 12, 14)
-    missing[..., 3:9, 4:10] = 1
+    valid = torch.ones(1, 1, 12, 14)
+    valid[..., 3:9, 4:10] = 0
     depth = plane(12, 14)
 
-    got = diffuse(depth * (1 - missing), torch.full((1, 4, 12, 14), 0.25), missing, steps=400)
+    got = settle(depth * valid, open_links(12, 14), valid, steps=100, radius=0.9)
 
     torch.testing.assert_close(got, depth, atol=1e-4, rtol=0)
+
+
+def test_a_source_of_1_counts_the_steps_of_a_random_walk_to_a_measurement():
+    valid = torch.zeros(1, 1, 2, 9)
+    valid[..., 0] = valid[..., -1] = 1
+
+    steps = settle(
+        torch.zeros_like(valid), open_links(2, 9), valid, 300, 0.97, torch.ones_like(valid)
+    )
+
+    # In one dimension i (n - i); a third of the steps here go up or down.
+    expected = torch.tensor([1.5 * i * (8 - i) for i in range(9)])
+    torch.testing.assert_close(steps[0, 0], expected.expand(2, 9), atol=0.05, rtol=1e-3)
+
+
+@pytest.mark.parametrize('side', ['left', 'right', 'top', 'bottom'])
+def test_with_its_slope_a_plane_goes_on_beyond_the_last_measurement(side):
+    valid = torch.zeros(1, 1, 12, 14)
+    seen = {'left': (..., slice(6)), 'right': (..., slice(8, None))}
+    rows = {'top': (..., slice(6), slice(None)), 'bottom': (..., slice(7, None), slice(None))}
+    valid[{**seen, **rows}[side]] = 1
+    depth = plane(12, 14)
+
+    links = open_links(12, 14)
+    got = settle(depth * valid, links, valid, 400, 0.99, slope_source(links, slope_of(depth)))
+
+    torch.testing.assert_close(got, depth, atol=1e-3, rtol=0)
 
 
 def test_neighbours_of_one_colour_are_open_and_others_shut():
     rgb = torch.zeros(1, 3, 4, 6)
     rgb[..., 3:] = 0.8
 
-    affinity = colour_affinity(rgb)
+    right, down = colour_links(rgb)
 
-    left, right = affinity[0, 2], affinity[0, 3]
-    assert not affinity[0, :2].any()
-    assert (left[:, 3] < -100).all()
-    assert (right[:, 2] < -100).all()
-    assert not left[:, [0, 1, 2, 4, 5]].any()
+    assert (right[..., 2] < 1e-6).all()
+    assert (right[..., [0, 1, 3, 4]] > 0.9).all()
+    assert (down > 0.9).all()
 
 
-def test_depth_does_not_cross_an_edge_of_colour():
-    """A hole over two things: as far as the few steps reach, each takes its own depth."""
-    depth, rgb = torch.ones(1, 1, HEIGHT, WIDTH), torch.zeros(1, 3, HEIGHT, WIDTH)
-    depth[..., 24:] = 3
-    rgb[..., 24:] = 0.8
-    holey = depth.clone()
-    holey[..., 8:24, 16:32] = 0
+def test_coarser_links_are_those_of_resistors():
+    links = random_links(4, 6)
+    right, down = (1 / (link[0, 0] + 1e-6) for link in links)
 
-    filled, _ = fill(rgb, holey)
-    plain, _ = fill(torch.zeros_like(rgb), holey)
+    got = coarser_links(links, torch.zeros(1, 3, 2, 3))
 
-    assert (filled - depth).abs().max() < 0.5 < (plain - depth).abs().max()
-    assert (filled - depth).abs().mean() < 0.5 * (plain - depth).abs().mean()
+    def path(outer, inner, other):
+        return 1 / (inner + (outer + other) / 2)
 
-
-def test_measured_pixels_stay_and_others_lie_between_them():
-    rgb, depth = frames()
-
-    filled, _ = fill(rgb, depth)
-
-    measured = depth > 0
-    torch.testing.assert_close(filled[measured], depth[measured])
-    for frame, given in zip(filled, depth):
-        assert frame.min() >= 0.999 * given[given > 0].min()
-        assert frame.max() <= 1.001 * given.max()
+    upper = (
+        path(right[0, 0], right[0, 1], right[0, 2]),
+        path(right[1, 0], right[1, 1], right[1, 2]),
+    )
+    left = path(down[0, 0], down[1, 0], down[2, 0]), path(down[0, 1], down[1, 1], down[2, 1])
+    assert got.right.shape == (1, 1, 2, 2) and got.down.shape == (1, 1, 1, 3)
+    torch.testing.assert_close(got.right[0, 0, 0, 0], sum(upper).clamp(max=1), atol=0.02, rtol=0)
+    torch.testing.assert_close(got.down[0, 0, 0, 0], sum(left).clamp(max=1), atol=0.02, rtol=0)
 
 
-def test_a_lone_measurement_fills_the_frame():
-    depth = torch.zeros(1, 1, HEIGHT, WIDTH)
-    depth[..., 5, 7] = 2.5
+@pytest.mark.parametrize('column', [7, 8])
+def test_a_thin_edge_of_colour_stays_shut_at_every_size(column):
+    """A line of one pixel, in the middle of a cell or at its border, averages away in colour."""
+    rgb = torch.full((1, 3, 16, 16), 0.5)
+    rgb[..., column] = 0.62
+    links = colour_links(rgb)
+    for _ in range(3):
+        rgb = torch.nn.functional.avg_pool2d(rgb, 2)
+        links = coarser_links(links, rgb)
 
-    filled, _ = fill(torch.rand(1, 3, HEIGHT, WIDTH), depth)
-
-    torch.testing.assert_close(filled, torch.full_like(depth, 2.5), atol=1e-3, rtol=0)
-
-
-def test_without_any_measurement_it_is_finite():
-    filled, _ = fill(torch.rand(1, 3, HEIGHT, WIDTH), torch.zeros(1, 1, HEIGHT, WIDTH))
-
-    assert torch.isfinite(filled).all()
-
-
-@pytest.mark.parametrize('training', [False, True])
-def test_coarser_levels_are_given_to_the_loss_in_training_only(training):
-    rgb, depth = frames()
-
-    _, stages = fill(rgb, depth, training)
-
-    assert [s.shape for s in stages] == ([depth.shape] * 3 if training else [])
+    assert links.right.min() < 0.1
+    assert colour_links(rgb).right.min() > 0.3

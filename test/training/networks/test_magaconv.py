@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from magadepth_training.networks.encoders import MaskedBlock
 from magadepth_training.networks.magaconv import MagaConv, min_pool, reverse_and_cut
-from magadepth_training.networks.residual import relative_to_fill
+from magadepth_training.networks.residual import missing_mask
 
 
 def random_case(channels=3, height=7, width=9, missing=0.4, seed=0):
@@ -165,7 +165,7 @@ def test_gradients_are_those_of_finite_differences():
 def test_mask_is_1_where_depth_is_not_positive():
     depth = torch.tensor([[[[0.0, 1.2], [-1.0, 1e-3]]]])
 
-    missing = relative_to_fill(depth).missing
+    missing = missing_mask(depth)
 
     assert missing.tolist() == [[[[1, 0], [1, 0]]]]
 

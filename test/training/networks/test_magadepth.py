@@ -44,7 +44,8 @@ def test_output_is_complete_and_within_the_range_in_metres(name, far):
 def test_log_variance_comes_where_it_is_configured(log_variance):
     rgb, depth = frames()
 
-    output = create_network(tiny(log_variance=log_variance)).eval()(rgb, depth)
+    net = create_network(tiny(residual=True, log_variance=log_variance)).eval()
+    output = net(rgb, depth)
 
     if log_variance:
         assert output.log_variance.shape == depth.shape
@@ -86,7 +87,13 @@ def test_untrained_residual_network_equals_its_fill():
 
     output = create_network(tiny(residual=True, full_size_skip=True)).eval()(rgb, depth)
 
-    torch.testing.assert_close(output.depth, relative_to_fill(depth).fill)
+    torch.testing.assert_close(output.depth, relative_to_fill(rgb, depth).fill)
+
+
+@pytest.mark.parametrize('part', ['full_size_skip', 'guided', 'log_variance'])
+def test_what_needs_the_fill_is_refused_without_it(part):
+    with pytest.raises(ValueError, match='need residual'):
+        create_network(tiny(**{part: True}))
 
 
 @pytest.mark.parametrize('name', [n for n in SHIPPED if is_residual(shrunk(n))])
@@ -113,7 +120,7 @@ def test_residual_network_is_invariant_to_the_scale_of_the_scene(name, factor):
     config = net.config
     inside = (one > 2 * config.min_depth) & (one < config.max_depth / 2)
     assert inside.float().mean() > 0.5
-    assert (one - relative_to_fill(depth).fill).abs().mean() > 1e-3
+    assert (one - relative_to_fill(rgb, depth).fill).abs().mean() > 1e-3
     torch.testing.assert_close(scaled[inside], factor * one[inside], atol=1e-4, rtol=1e-4)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from magadepth_training.networks.fill import push_pull
+from magadepth_training.networks.guided_fill import guided_fill
 from magadepth_training.networks.s2ml import S2ML, S2MLConfig
 from magadepth_training.networks.spectral_loss import joint_loss
 
@@ -55,7 +55,7 @@ def test_untrained_network_is_nearly_the_fill():
 
     output = network()(rgb, depth)
 
-    fill = push_pull(depth, (depth > 0).float())
+    fill = guided_fill(rgb, depth, (depth > 0).float()).depth
     assert (output.depth - fill).abs().mean() < 0.05
 
 

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The fill that a residual network starts from: sloping surfaces go on up to the picture's edges.
+
+Nothing in it is learned. Coarse to fine, each size settles from the one before, as in a cascadic
+multigrid; depth edges that come out are sharpened by weighing links down across them and settling
+again (iteratively reweighted least squares). On recorded frames it stands clearly before
+colorization, which knows no slopes, at a thousandth of its work.
+
+Beside the depth settles how far a pixel is from measurements: the mean number of steps that a
+random walk over the links needs to one, which is the shape of the variance of a Gaussian random
+field. With the unevenness of the depth around, it says how far the fill may be off.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .diffusion import (
+    Links,
+    coarser_links,
+    colour_links,
+    settle,
+    slope_source,
+    steps_between,
+)
+from .fill import halve_valid, push_pull
+from .slopes import slopes
+
+STEPS = (1, 16, 32, 64)
+"""At the full size, 1/2, 1/4 and 1/8; coarse ones are cheap and reach far."""
+
+RADIUS = (0.0, 0.95, 0.99, 0.998)
+
+SHARPENED = (1, 2)
+"""Levels whose links are weighed by the depth found."""
+
+SLOPES_FROM = 2
+"""Level whose cells average enough pixels for a steady slope and few enough to keep edges."""
+
+SOFT_STEP = 0.05
+"""Deviation from the slope, relative to the depth, that halves a link."""
+
+_SMALL = 1e-6
+
+BEYOND = 1.25
+"""A surface may go on to this multiple of the farthest measurement, and its inverse of the
+nearest."""
+
+NOISE, PER_STEP = 0.002, 0.001
+"""Deviation [share of the depth] of a measurement, and what the root of a step adds to it."""
+
+WINDOW = 5
+"""Pixels of half the size, across, in which the depth's unevenness is taken."""
+
+
+class GuidedFill(NamedTuple):
+    """``depth`` and its expected ``deviation``, (B, 1, H, W) in the unit of the input."""
+
+    depth: Tensor
+    deviation: Tensor
+
+
+def guided_fill(rgb: Tensor, depth: Tensor, valid: Tensor) -> GuidedFill:
+    """
+    Fill the missing pixels of a depth along the surfaces of its picture.
+
+    Parameters
+    ----------
+    rgb:
+        (B, 3, H, W) in 0..1; H and W multiples of 8.
+    depth:
+        (B, 1, H, W) in units of which it is about 1, such as its own mean, 0 where missing.
+    valid:
+        (B, 1, H, W), 1 = measured, 0 = missing.
+
+    Returns
+    -------
+    GuidedFill
+        the input where valid, an extrapolation elsewhere; 0 without any valid pixel.
+
+    """
+    levels = [(depth * valid, valid)]
+    links, picture = [colour_links(rgb)], rgb
+    for _ in STEPS[1:]:
+        picture = F.avg_pool2d(picture, 2)
+        levels.append(halve_valid(*levels[-1]))
+        links.append(coarser_links(links[-1], picture))
+    sloping = _at_every_level(slopes(*levels[SLOPES_FROM], links[SLOPES_FROM]))
+    x = push_pull(*levels[-1])
+    both = torch.cat([x, torch.zeros_like(x)], dim=1)
+    for level in reversed(range(len(STEPS))):
+        value, mask = levels[level]
+        known = torch.cat([value, torch.zeros_like(value)], dim=1)
+        both = known + (1 - mask) * both
+        both = _settle(both, links[level], sloping[level], mask, level, STEPS[level])
+        if level in SHARPENED:
+            sharper = _sharper(links[level], both[:, :1], sloping[level])
+            both = _settle(both, sharper, sloping[level], mask, level, STEPS[level] // 2)
+        if level:
+            both = F.interpolate(both, scale_factor=2, mode='bilinear', align_corners=False)
+    x = torch.where(valid > 0, depth, torch.clamp(both[:, :1], *_bounds(depth, valid)))
+    walk = torch.sqrt(both[:, 1:].clamp(min=0) + _SMALL)
+    return GuidedFill(x, (NOISE + PER_STEP * walk) * x + _unevenness(x))
+
+
+def _settle(
+    both: Tensor, links: Links, slopes: Tensor, mask: Tensor, level: int, steps: int
+) -> Tensor:
+    """Let depth and walk, (B, 2, H, W), settle; a step at half the size is four."""
+    source = slope_source(links, slopes)
+    sources = torch.cat([source, torch.full_like(source, 4.0**level)], dim=1)
+    return settle(both, links, mask, steps, RADIUS[level], sources)
+
+
+def _at_every_level(slopes: Tensor) -> list[Tensor]:
+    """From those of `SLOPES_FROM`; a pixel of half the size is twice as wide."""
+    at = {SLOPES_FROM: slopes}
+    for level in range(SLOPES_FROM + 1, len(STEPS)):
+        at[level] = 2 * F.avg_pool2d(at[level - 1], 2)
+    for level in range(SLOPES_FROM - 1, -1, -1):
+        at[level] = 0.5 * F.interpolate(
+            at[level + 1], scale_factor=2, mode='bilinear', align_corners=False
+        )
+    return [at[level] for level in range(len(STEPS))]
+
+
+def _sharper(links: Links, x: Tensor, slopes: Tensor) -> Links:
+    """Weigh links down where x leaves the slope."""
+    weighed = []
+    for axis, (link, step) in enumerate(zip(links, steps_between(x))):
+        count = x.shape[3 - axis] - 1
+        slope = slopes[:, axis : axis + 1]
+        ends = [(x.narrow(3 - axis, i, count), slope.narrow(3 - axis, i, count)) for i in (0, 1)]
+        off = step - 0.5 * (ends[0][1] + ends[1][1])
+        soft = (0.5 * SOFT_STEP * (ends[0][0] + ends[1][0]).abs()).clamp(min=1e-3)
+        weighed.append(link / (1 + (off / soft) ** 2))
+    return Links(*weighed)
+
+
+def _bounds(depth: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 1, 1, 1) nearest and farthest a fill may be [m]; both 0 without any valid pixel."""
+    far = (depth * valid).amax(dim=(2, 3), keepdim=True)
+    near = torch.where(valid > 0, depth, far).amin(dim=(2, 3), keepdim=True)
+    return near / BEYOND, far * BEYOND
+
+
+def _unevenness(x: Tensor) -> Tensor:
+    """Return the standard deviation of (B, 1, H, W) around each pixel."""
+    half = F.avg_pool2d(x, 2)
+    wide = F.pad(half, (WINDOW // 2,) * 4, mode='replicate')
+    # Around the pixel's own value, as the difference of two large squares would be rounded off.
+    mean = F.avg_pool2d(wide, WINDOW, stride=1)
+    level = x.mean(dim=(2, 3), keepdim=True)
+    squares = F.avg_pool2d((wide - level) ** 2, WINDOW, stride=1) - (mean - level) ** 2
+    spread = torch.sqrt(squares.clamp(min=0) + _SMALL) - _SMALL**0.5
+    return F.interpolate(spread, scale_factor=2, mode='bilinear', align_corners=False)

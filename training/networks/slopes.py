@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How surfaces slope at measured pixels, and how they go on into the holes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .diffusion import Links, settle, steps_between
+from .fill import push_pull
+
+EDGE = 0.1
+"""Two neighbours whose depths differ by this share of their mean lie on two surfaces."""
+
+STEPS, RADIUS = 32, 0.97
+
+
+def slopes(depth: Tensor, valid: Tensor, links: Links) -> Tensor:
+    """
+    Return what the depth grows by from pixel to pixel, in the holes too.
+
+    Between two measured neighbours of one surface it is their difference; a pixel takes the mean
+    of both sides. From there the slopes spread into the holes as a depth would (`settle`): a
+    wall that is seen in part goes on as the plane it is.
+
+    Parameters
+    ----------
+    depth:
+        (B, 1, H, W), 0 where missing.
+    valid:
+        (B, 1, H, W), 1 = measured, 0 = missing.
+    links:
+        between its pixels.
+
+    Returns
+    -------
+    Tensor
+        (B, 2, H, W): to the right and down, in the unit of the depth for one pixel.
+
+    """
+    known, measured = [], []
+    for axis, step in zip((3, 2), steps_between(depth)):
+        count = depth.shape[axis] - 1
+        one, other = ((depth.narrow(axis, i, count), valid.narrow(axis, i, count)) for i in (0, 1))
+        same = (step.abs() < 0.5 * EDGE * (one[0] + other[0])).to(depth.dtype)
+        same = same * one[1] * other[1]
+        before, after = ((1, 0), (0, 1)) if axis == 3 else ((0, 0, 1, 0), (0, 0, 0, 1))
+        sides = F.pad(same, before) + F.pad(same, after)
+        total = F.pad(step * same, before) + F.pad(step * same, after)
+        known.append(total / sides.clamp(min=1))
+        measured.append((sides > 0).to(depth.dtype))
+    both = measured[0] * measured[1]
+    guess = torch.cat([push_pull(slope, both) for slope in known], dim=1)
+    return settle(guess, links, both, STEPS, RADIUS)
