@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from magadepth_ros.commands.benchmark_report import read_report, to_markdown
+from magadepth_ros.commands.main import SUBCOMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / 'docs'
@@ -102,3 +103,19 @@ def test_every_launch_file_is_listed(page):
 def test_every_page_is_in_the_navigation():
     listed = re.findall(r': (\w+\.md)$', (ROOT / 'mkdocs.yml').read_text(), flags=re.MULTILINE)
     assert sorted(listed) == sorted(path.name for path in DOCS.glob('*.md'))
+
+
+def test_every_command_is_named():
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    for name in SUBCOMMANDS:
+        assert re.search(rf'\b{name}\b', text), name
+
+
+def test_every_extra_for_users_is_listed():
+    setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
+    block = setup[setup.index('extras_require=') : setup.index('entry_points=')]
+    extras = set(re.findall(r"^        '(\w+)':", block, flags=re.MULTILINE))
+    page = (DOCS / 'quickstart_pip.md').read_text(encoding='utf-8')
+    listed = set(re.findall(r'^\| `(\w+)` \|', page, flags=re.MULTILINE))
+    # The first is for distributions that bring OpenCV; the others are the Makefile's.
+    assert listed == extras - {'openvino', 'test', 'lint', 'docs'}
