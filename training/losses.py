@@ -43,7 +43,7 @@ def structure_consistency(predicted: Tensor, target: Tensor, valid: Tensor) -> T
 def paper_loss(
     output: NetworkOutput, target: Tensor, *, mse: bool = True, structure: bool = True
 ) -> dict[str, Tensor]:
-    """Return the terms of Eq. 9 [m^2], masked to valid targets (target > 0)."""
+    """Return the terms of Eq. 9 [m^2] where ``target`` (B, 1, H, W) metres is known (> 0)."""
     valid = (target > 0).to(target.dtype)
     terms = {}
     if mse:

@@ -40,7 +40,7 @@ class TrainingModule(lightning.LightningModule):
         return self.network(rgb, depth)
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of a batch, see the class."""
         output = self.network(batch['rgb'], batch['depth'])
         if self.recipe.loss == 'paper':
             terms = paper_loss(

@@ -43,6 +43,8 @@ def ause(error: np.ndarray, trust: np.ndarray) -> float:
     """
     Area between the sparsification curve of a trust and that of the true error [m]; 0 is best.
 
+    ``error`` and ``trust`` are those of `sparsification`, (N,).
+
     After Ilg et al., Uncertainty Estimates and Multi-Hypotheses Networks for Optical Flow, ECCV
     2018, with RMSE and without their division by the error of all pixels.
     """

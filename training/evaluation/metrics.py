@@ -80,7 +80,7 @@ class DepthErrors(Metric):
         self.add_state('frames', torch.tensor(0), dist_reduce_fx='sum')
 
     def update(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
-        """Add frames; without a mask, every pixel whose target is known (> 0) is scored."""
+        """Add (B, H, W) or (H, W) metres; without a mask, known targets (> 0) are scored."""
         if prediction.shape != target.shape:
             raise ValueError(
                 f'expected prediction and target of one shape, got {tuple(prediction.shape)} '

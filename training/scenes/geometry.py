@@ -129,7 +129,7 @@ def room(rays: Rays, half: torch.Tensor) -> torch.Tensor:
 
 
 def box(rays: Rays, half: torch.Tensor, near: torch.Tensor | float) -> torch.Tensor:
-    """Depth at which rays enter boxes (slab method), MISS where not or nearer than ``near``."""
+    """Depth at which rays enter boxes of half sizes (B, G, 3), MISS where not beyond ``near``."""
     lows, highs = [], []
     for i in range(3):
         inverse = rays.direction(i).reciprocal_()

@@ -10,7 +10,8 @@ from magadepth_training.scenes.placing import OnDesk, random_matrix, yaw_matrix
 from magadepth_training.scenes.slots import CLUTTER, CUPS, ELLIPSOIDS, FRUSTA, WALLS
 
 Parts = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""Centres (B, n, 3), rotations (B, n, 3, 3) and half sizes (B, n, 3)."""
+"""Centres (B, n, 3), rotations (B, n, 3, 3) and half sizes (B, n, 3), in metres; ``room_half``
+below is the room's half size (B, 3)."""
 
 
 def clutter(dice: Dice, on_desk: OnDesk, room_half: torch.Tensor) -> Parts:

@@ -37,17 +37,17 @@ def per_sample(values: torch.Tensor) -> torch.Tensor:
 
 
 def window_mean(image: torch.Tensor, size: int) -> torch.Tensor:
-    """Mean over size x size pixels (odd), smaller windows at the border."""
+    """Mean of (B, C, H, W) over size x size pixels (odd), smaller windows at the border."""
     return functional.avg_pool2d(image, size, 1, size // 2, count_include_pad=False)
 
 
 def window_max(image: torch.Tensor, size: int) -> torch.Tensor:
-    """Maximum over size x size pixels (odd)."""
+    """Maximum of (B, C, H, W) over size x size pixels (odd)."""
     return functional.max_pool2d(image, size, 1, size // 2)
 
 
 def window_min(image: torch.Tensor, size: int) -> torch.Tensor:
-    """Minimum over size x size pixels (odd)."""
+    """Minimum of (B, C, H, W) over size x size pixels (odd)."""
     return -window_max(-image, size)
 
 
@@ -119,12 +119,12 @@ def edges(depth: torch.Tensor, relative: float = 0.03) -> torch.Tensor:
 
 
 def close_small(valid: torch.Tensor, share: float = 0.6) -> torch.Tensor:
-    """Count lone missing pixels as measured: matching windows bridge them."""
+    """Count lone missing pixels of bool (B, 1, H, W) as measured: matching windows bridge them."""
     return valid | (window_mean(valid.float(), 3) > share)
 
 
 def despeckle(valid: torch.Tensor, size: int, share: float) -> torch.Tensor:
-    """Drop valid pixels with too few valid ones around them, as cameras' own filters do."""
+    """Drop valid pixels of bool (B, 1, H, W) with too few valid ones around, as cameras do."""
     return valid & (window_mean(valid.float(), size) > share)
 
 

@@ -31,13 +31,17 @@ SHOWN: tuple[Kind, ...] = ('structured_light', 'active_stereo', 'tof')
 
 
 def shrink(image: np.ndarray) -> np.ndarray:
-    """Bring a picture to about 320 x 240 by taking every n-th pixel: holes stay holes."""
+    """Bring (H, W) or (H, W, 3) to about 320 x 240 by every n-th pixel: holes stay holes."""
     step = max(1, round(image.shape[1] / WIDTH))
     return np.ascontiguousarray(image[::step, ::step])
 
 
 def recorded(folder: str | Path, every: int = 1) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-    """Return rgb and depth of a folder's raw frames by scene, every n-th frame."""
+    """
+    Return a folder's raw frames by scene, every n-th frame.
+
+    rgb (H, W, 3) uint8 and depth (H, W) float32 metres, 0 = missing, of about 320 x 240.
+    """
     scenes: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for frame in read_manifest(folder).frames[::every]:
         data = frame.load()
@@ -110,7 +114,11 @@ def _row(rgb: np.ndarray, depths: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def picture(scene: SceneBatch, measured: dict[Kind, torch.Tensor], count: int) -> np.ndarray:
-    """One scene per row: the picture, complete depth, what each sensor gives of it."""
+    """
+    One scene per row: the picture, complete depth, what each sensor gives of it.
+
+    ``measured`` (B, 1, H, W) metres, 0 = missing; returns (count * H / 2, ..., 3) uint8 RGB.
+    """
     rows = []
     for i in range(count):
         rgb = (scene.rgb[i].permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
@@ -122,7 +130,11 @@ def picture(scene: SceneBatch, measured: dict[Kind, torch.Tensor], count: int) -
 def beside(
     scene: SceneBatch, depth: torch.Tensor, real: list[tuple[np.ndarray, np.ndarray]], count: int
 ) -> np.ndarray:
-    """Return simulated structured light on the left, recorded frames on the right."""
+    """
+    Return simulated structured light on the left, recorded frames on the right.
+
+    ``depth`` (B, 1, H, W) metres, 0 = missing; ``real`` as of `recorded`; (..., ..., 3) uint8 RGB.
+    """
     rows = []
     for i in range(count):
         rgb = (scene.rgb[i].permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
@@ -135,7 +147,7 @@ def beside(
 
 
 def save(path: Path, image: np.ndarray) -> None:
-    """Write an RGB picture."""
+    """Write (H, W, 3) uint8 RGB as a PNG; DataError where it cannot be."""
     if not cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9]):
         raise DataError(f'{path} could not be written: check that the folder can be written to')
 
