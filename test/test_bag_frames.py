@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ pytest.importorskip('rosbags', reason='reads bags')
 
 from support.bags import START, camera_info, fixed, image, read_bag, write_bag
 
-from magadepth_ros.bag_frames import bag_frames
+from magadepth_ros.bag_frames import bag_frames, completed_frames
 from magadepth_ros.commands.main import main
 from magadepth_ros.completion.register import CameraModel, Registrar
 from magadepth_ros.errors import DataError
@@ -30,7 +33,7 @@ def quaternion(rotation: np.ndarray) -> list[float]:
     return [*(np.sin(angle / 2) * vector / angle), np.cos(angle / 2)]
 
 
-def recording(tmp_path, tf: bool = True, model: str = '', count: int = 3):
+def recording(tmp_path, tf: bool = True, model: str = '', count: int = 3, **storage: str):
     """Write a bag of a camera whose depth is not aligned; give it and what registering gives."""
     depth_camera, colour_camera, depth, _ = two_views((160, 90), EXTRINSICS)
     picture = np.random.default_rng(0).integers(20, 255, (90, 160, 3)).astype(np.uint8)
@@ -49,7 +52,7 @@ def recording(tmp_path, tf: bool = True, model: str = '', count: int = 3):
             (DEPTH_INFO, info),
         ]
     expected = Registrar(depth_camera, colour_camera, EXTRINSICS).register(depth)
-    return write_bag(tmp_path / 'in', messages), expected
+    return write_bag(tmp_path / 'in', messages, **storage), expected
 
 
 def test_depth_in_its_own_frame_comes_out_registered(tmp_path):
@@ -93,3 +96,41 @@ def test_what_cannot_be_registered_is_refused_by_name(tmp_path, capsys, made, sa
     error = capsys.readouterr().err
     assert says in error and '--assume-aligned' in error
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_bag_of_humble_which_defines_no_types_is_read_and_completed(tmp_path):
+    bag, expected = recording(tmp_path, plugin='SQLITE3')
+    # What Humble's recorder writes: metadata of version 5, and a database without definitions.
+    metadata = bag / 'metadata.yaml'
+    text = metadata.read_text()
+    assert 'version: 8' in text
+    metadata.write_text(text.replace('version: 8', 'version: 5'))
+    with contextlib.closing(sqlite3.connect(next(bag.glob('*.db3')))) as database:
+        database.execute('DROP TABLE message_definitions')
+        database.execute('DROP TABLE schema')
+        database.commit()
+    frames = list(bag_frames(bag))
+    assert len(frames) == 3 and np.mean(frames[0].depth != expected) < 0.001
+    model = ['--model', str(write_tiny_model(tmp_path / 'tiny.onnx', 48, 64))]
+    assert main(['complete', str(bag), str(tmp_path / 'out'), *model]) == 0
+    after = read_bag(tmp_path / 'out')
+    assert len(after['/depth/completed']) == len(after['/camera/color/image_raw']) == 3
+
+
+@pytest.mark.parametrize('mode', ['FILE', 'MESSAGE'])
+def test_a_bag_that_is_compressed_as_a_whole_is_read(tmp_path, mode):
+    bag, _ = recording(tmp_path, plugin='SQLITE3', mode=mode)
+    assert len(list(bag_frames(bag))) == 3
+
+
+def test_completed_frames_are_found_where_they_were_made(tmp_path):
+    bag, _ = recording(tmp_path)
+    assert completed_frames(bag) is None
+    model = ['--model', str(write_tiny_model(tmp_path / 'tiny.onnx', 48, 64))]
+    call = ['complete', str(bag), str(tmp_path / 'out'), '--namespace', '/made', '--batch', '3']
+    assert main([*call, *model]) == 0
+    found = list(completed_frames(tmp_path / 'out', '/made'))
+    assert [frame.stamp_ns for frame, _, _ in found] == [f.stamp_ns for f in bag_frames(bag)]
+    for frame, depth, confidence in found:
+        assert depth.shape == confidence.shape == frame.depth.shape
+        assert frame.intrinsics == pytest.approx((136.0, 136.0, 79.5, 44.5))

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from support.live import ROOT, free_domain
 from support.models import write_tiny_model
@@ -89,6 +90,27 @@ def test_result_is_written_and_nothing_stays(demo, tmp_path):
 
 
 @pytest.mark.usefixtures('kills')
+def test_a_bag_is_played_in_a_loop(demo, tmp_path):
+    bags = pytest.importorskip('support.bags', reason='writes bags')
+    messages = []
+    for index in range(3):
+        stamp = bags.START + index * 33_000_000
+        rgb = np.random.default_rng(index).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+        depth = np.full((48, 64), 1500 + index, np.uint16)
+        depth[:20] = 0
+        messages += [
+            ('/k/color/image_raw', bags.image(stamp, 'optical', rgb, 'rgb8')),
+            ('/k/aligned_depth_to_color/image_raw', bags.image(stamp, 'optical', depth, '16UC1')),
+        ]
+    bag = bags.write_bag(tmp_path / 'three_frames', messages)
+    process = demo('--duration', '1.5', '--input', str(bag))
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    summary = json.loads((tmp_path / 'out/summary.json').read_text())
+    assert summary['input'] == str(bag)
+    assert summary['frames'] > 3 and summary['unfilled_share'] == 0.0
+
+
 @pytest.mark.parametrize(
     'number',
     [
@@ -131,6 +153,7 @@ def test_a_node_that_cannot_start_fails_the_demo_at_once(demo, tmp_path):
     'args, expected',
     [
         (['--input', 'nowhere'], 'nowhere'),
+        (['--input', 'nowhere.mcap'], 'cannot be read as a bag'),
         (['--duration', '0'], 'duration'),
         (['--model', 'none'], 'neither a file nor installed'),
     ],

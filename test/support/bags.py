@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.rosbag2 import (
+    CompressionFormat,
+    CompressionMode,
+    Reader,
+    StoragePlugin,
+    Writer,
+)
 from rosbags.typesys import Stores, get_typestore
 
 from magadepth_ros.completion.register import CameraModel
@@ -63,9 +69,14 @@ def fixed(parent: str, child: str, shift: Iterable[float], turn: Iterable[float]
     return make('tf2_msgs/msg/TFMessage', [stamped])
 
 
-def write_bag(path: Path, messages: Iterable[tuple[str, Any]], plugin: str = 'MCAP') -> Path:
-    """Write (topic, message) in this order, a millisecond apart."""
-    with Writer(path, version=8, storage_plugin=StoragePlugin[plugin]) as writer:
+def write_bag(
+    path: Path, messages: Iterable[tuple[str, Any]], plugin: str = 'MCAP', mode: str = 'NONE'
+) -> Path:
+    """Write (topic, message) in this order, a millisecond apart; ``mode`` of zstd compression."""
+    bag = Writer(path, version=8, storage_plugin=StoragePlugin[plugin])
+    if mode != 'NONE':
+        bag.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
+    with bag as writer:
         connections: dict[str, Any] = {}
         for index, (topic, message) in enumerate(messages):
             kind = message.__msgtype__
