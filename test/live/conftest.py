@@ -5,9 +5,17 @@ from __future__ import annotations
 
 import pytest
 from sensor_msgs.msg import Image
+from support import faults
 from support.live import Camera, running
 from support.models import write_tiny_model
 from support.shared_memory import dead_segments_removed
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Show what the faults that were injected have cost."""
+    if faults.TABLE:
+        terminalreporter.section('faults injected')
+        terminalreporter.write_line(faults.text())
 
 
 @pytest.fixture

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from sensor_msgs.msg import Image
+from support import faults
 from support.live import Camera, Graph, running
 from support.models import write_tiny_model
 
@@ -115,7 +117,9 @@ def test_a_signal_ends_the_process_cleanly(tmp_path, model, number, when):
             camera.wait_until_heard()
             camera.shoot_until(lambda: len(depth) > 3, 'frames')
         graph.until(lambda: '/completion_node' in names(graph), 'the node')
+        begin = time.monotonic()
         assert process.end(number) == 0
+        faults.note(f'{number.name} while {when}: ends with 0', time.monotonic() - begin, '')
         assert 'Traceback' not in process.log
         assert 'terminate' not in process.log
 

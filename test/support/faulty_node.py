@@ -20,7 +20,7 @@ from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.process import run
 
 FAULT = os.environ.get('FAULT', 'none')
-"""``every:N``, ``slow:S``, ``slow_open:S``; ``broken``, ``nan``, ``hang`` while BREAK is there."""
+"""``every:N``, ``slow:S``, ``broken``, ``nan``, ``hang`` while BREAK is there; ``slow_open:S``."""
 BREAK = Path(os.environ.get('BREAK', '/nonexistent'))
 
 _calls = itertools.count(1)
@@ -34,18 +34,17 @@ class FaultyEngine:
         self.info, self.backend, self.precision = engine.info, engine.backend, engine.precision
 
     def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
-        kind, _, value = FAULT.partition(':')
-        call = next(_calls)
-        if kind == 'broken' and BREAK.exists():
+        kind, _, value = FAULT.partition(':') if BREAK.exists() else ('none', '', '')
+        if kind == 'broken':
             raise EngineError('the device is gone')
-        if kind == 'every' and call > 2 and call % int(value) == 0:
+        if kind == 'every' and next(_calls) % int(value) == 0:
             raise RuntimeError('a failure out of the blue')
-        if kind == 'hang' and BREAK.exists():
+        if kind == 'hang':
             time.sleep(3600)
         if kind == 'slow':
             time.sleep(float(value))
         prediction = self._engine.infer(rgb, depth)
-        if kind == 'nan' and BREAK.exists():
+        if kind == 'nan':
             return Prediction(np.full_like(prediction.depth, np.nan), prediction.log_variance)
         return prediction
 

@@ -211,6 +211,8 @@ class Camera:
         self.depth = create(kind, f'{base}/depth/image{suffixes[1]}', 10)
         self.info = create(CameraInfo, f'{base}/rgb/camera_info', 10)
         self.stamp_ns = time.time_ns()
+        self.shot: list[int] = []
+        """Stamps of the good frames [ns]."""
         rng = np.random.default_rng(1)
         self.picture = rng.integers(20, 255, (self.HEIGHT, self.WIDTH, 3)).astype(np.uint8)
         self.metres = np.full((self.HEIGHT, self.WIDTH), 2.0, np.float32)
@@ -229,6 +231,7 @@ class Camera:
     def shoot(self, header: Header | None = None) -> Header:
         """Publish one good frame and return its header."""
         header = header or self.header()
+        self.shot.append(nanoseconds(header))
         self.picture = np.roll(self.picture, 1, axis=0)
         camera = Intrinsics(60.0, 60.0, 31.5, 23.5, self.WIDTH, self.HEIGHT)
         self.info.publish(pinhole_info(header, camera))
@@ -260,9 +263,14 @@ class Camera:
         return self.graph.repeat(self.shoot, condition, what, rate)
 
 
+def nanoseconds(header: Header) -> int:
+    """Stamp of a header [ns]."""
+    return header.stamp.sec * NANO + header.stamp.nanosec
+
+
 def newest_common(topics: Iterable[list]) -> list:
     """Give of each list the message of the newest stamp that all have; empty without one."""
-    stamped = [{(m.header.stamp.sec, m.header.stamp.nanosec): m for m in ms} for ms in topics]
+    stamped = [{nanoseconds(m.header): m for m in ms} for ms in topics]
     common = set(stamped[0]).intersection(*stamped)
     return [messages[max(common)] for messages in stamped] if common else []
 
