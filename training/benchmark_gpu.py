@@ -29,6 +29,7 @@ from magadepth_ros.completion.completer import Completer
 from magadepth_ros.engines import building
 from magadepth_ros.engines.check import Frames, check_engine, check_frames, open_reference
 from magadepth_ros.engines.engine import Engine
+from magadepth_ros.engines.request import EngineRequest, find_gpu
 from magadepth_ros.engines.tensorrt import TensorRtEngine
 from magadepth_ros.engines.tensorrt_build import BuildOptions
 from magadepth_ros.engines.tensorrt_library import load_library
@@ -114,10 +115,10 @@ def measure_tensorrt(
     """Build (or take from the cache), check and measure one engine per batch size."""
     row: dict[str, Any] = {'batch': {}}
     for size in batches:
-        request = building.EngineRequest(
+        request = EngineRequest(
             model,
             load_library(),
-            building.find_gpu(),
+            find_gpu(),
             precision,
             BuildOptions(batch=size),
             limit=0,

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--timing-cache', type=Path, metavar='FILE', help='kernel times kept between builds')
     add('--output', type=Path, metavar='PATH', help='folder, or .engine file for a single engine')
     add('--onnx', type=Path, metavar='FOLDER', help='keep the converted ONNX here')
+    add('--no-convert', action='store_true', help='take the ONNX as it is: its types say all')
     add('--check', type=Path, metavar='DATA', help='frames to check with (default: simulated)')
     add(
         '--max-difference',
@@ -93,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
         raise ModelError('no model is installed; name an ONNX or safetensors file')
     if args.batch < 1:
         raise DataError(f'--batch is {args.batch}, expected 1 or more')
+    if args.no_convert and args.no_build:
+        raise DataError('--no-convert and --no-build leave nothing to do; drop one')
     single = args.output is not None and args.output.suffix in ('.engine', '.plan')
     if single and len(models) * len(args.precision) > 1:
         raise DataError('--output names one file, but several engines are wanted; name a folder')
@@ -158,15 +162,16 @@ def _one(onnx: Path, precision: str, args: argparse.Namespace) -> dict[str, Any]
     """Build one engine; returns its row, with ``error`` where it was refused."""
     from magadepth_ros.engines import building
     from magadepth_ros.engines.cache import engine_path
-    from magadepth_ros.engines.metadata import read_model_info
+    from magadepth_ros.engines.converting import convert
+    from magadepth_ros.engines.request import EngineRequest, find_gpu
     from magadepth_ros.engines.tensorrt_build import BuildOptions
     from magadepth_ros.engines.tensorrt_library import RTX, load_library
 
     row: dict[str, Any] = {'model': onnx.stem, 'precision': precision}
     try:
-        gpu = building.find_gpu()
+        gpu = find_gpu()
         builder = RTX if args.builder == 'auto' and gpu is None else args.builder
-        request = building.EngineRequest(
+        request = EngineRequest(
             model=onnx,
             library=load_library(builder),
             cuda=gpu,
@@ -180,27 +185,39 @@ def _one(onnx: Path, precision: str, args: argparse.Namespace) -> dict[str, Any]
             check_data=args.check,
             calibration_data=args.calibration or args.check,
             limit=0 if args.no_check else args.max_difference,
+            typed=onnx if args.no_convert else None,
         ).resolved()
         row['precision'] = request.precision
         row['builder'] = f'{request.library.name} {request.library.version}'
         name = f'{onnx.stem}-{request.precision}'
-        if args.onnx is not None or args.no_build:
-            kept = (args.onnx or Path.cwd()) / f'{name}.onnx'
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            building.convert(request, kept, read_model_info(onnx))
+        progress = _ProgressLines(name)
+        if args.no_build or (args.onnx is not None and not args.no_convert):
+            kept = _kept(args.onnx or Path.cwd(), f'{name}.onnx')
+            progress(f'converting to {request.precision}', 0.0)
+            convert(onnx, kept, request.precision, args.batch, request.calibration_data)
             row['onnx'] = str(kept)
             if args.no_build:
                 return row
+            request = replace(request, typed=kept)
         place = _place(args.output, f'{name}-{request.library.name}.engine')
-        if args.force and place is None:
+        # The cache's int8 engine was measured on frames that nobody knows any more.
+        calibrated = request.precision == 'int8' and request.calibration_data is not None
+        if place is None and (args.force or calibrated):
             place = engine_path(onnx, request.key())
-        progress = _ProgressLines(name)
         file = building.obtain_engine(request, progress, path=place)
         row.update(file.report, engine=str(file.path) if file.path else None)
     except MagadepthError as error:
         row['error'] = str(error)
         print(f'{onnx.stem} {row["precision"]}: {error}', file=sys.stderr)
     return row
+
+
+def _kept(folder: Path, name: str) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f'{folder}: cannot be made ({error.strerror or error})') from error
+    return folder / name
 
 
 def _place(output: Path | None, name: str) -> Path | None:

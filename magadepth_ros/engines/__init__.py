@@ -70,13 +70,17 @@ def open_engine(
         read_model_info(model)  # a broken file is the model's fault, not that of each runtime
     if backend != 'auto':
         return _open(model, backend, precision, threads, batch, progress)
+    from magadepth_ros.engines.tensorrt_build import describe_failure
+
     reasons = []
     for candidate in FASTEST_FIRST:
         try:
             engine = _open(model, candidate, precision, threads, batch, progress)
-        except (EngineError, ModelError) as error:
-            _LOG.info('backend %s is not used: %s', candidate, error)
-            reasons.append(f'{candidate}: {error}')
+        except Exception as error:
+            # Whatever a driver or a half-installed library raises, the next one is tried.
+            reason = describe_failure(error)
+            _LOG.info('backend %s is not used: %s', candidate, reason)
+            reasons.append(f'{candidate}: {reason}')
             continue
         _LOG.info('backend auto: %s in %s', engine.backend, engine.precision)
         return engine
@@ -101,9 +105,10 @@ def _open(
 
             return serve_while_building(model, precision, threads, batch, progress)
         from magadepth_ros.engines import building
+        from magadepth_ros.engines.request import request_engine
         from magadepth_ros.engines.tensorrt import TensorRtEngine
 
-        request = building.request_engine(model, precision, batch)
+        request = request_engine(model, precision, batch)
         file = building.obtain_engine(request, building.log_progress)
         return TensorRtEngine(file, request.library, request.cuda, batch)
     from magadepth_ros.engines.torch import TorchEngine

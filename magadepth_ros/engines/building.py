@@ -5,129 +5,33 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from magadepth_ros.engines import cache
-from magadepth_ros.engines.cache import EngineFile, EngineKey
+from magadepth_ros.engines.cache import EngineFile
 from magadepth_ros.engines.check import (
-    LIMIT,
     CheckReport,
+    DifferenceError,
     check_engine,
     check_frames,
     open_reference,
 )
-from magadepth_ros.engines.cuda_driver import CudaDriver
+from magadepth_ros.engines.converting import convert
 from magadepth_ros.engines.engine import ModelInfo
-from magadepth_ros.engines.half_precision import to_half, to_single
 from magadepth_ros.engines.metadata import read_model_info
-from magadepth_ros.engines.tensorrt_build import BuildOptions, Progress, build_engine
-from magadepth_ros.engines.tensorrt_library import TensorRtLibrary, load_library
+from magadepth_ros.engines.request import EngineRequest
+from magadepth_ros.engines.tensorrt_build import Progress, build_engine
 from magadepth_ros.errors import EngineError
 
 _LOG = logging.getLogger(__name__)
 
-PRECISIONS = ('auto', 'fp32', 'fp16', 'int8')
-
 
 def _silent(text: str, share: float) -> None:
     pass
-
-
-@dataclass(frozen=True)
-class EngineRequest:
-    """
-    Which engine is wanted.
-
-    Attributes
-    ----------
-    model:
-        ONNX of a magadepth model.
-    library:
-        the TensorRT to build with.
-    cuda:
-        the GPU to build for and check on, or None where there is none: then only TensorRT for
-        RTX can build, and the check runs the converted ONNX on the CPU.
-    precision:
-        ``fp32``, ``fp16``, ``int8``, or ``auto``: fp16 where the model's metadata calls it safe.
-    options:
-        how to build.
-    check_data, calibration_data:
-        manifest folders to check with, and to measure int8's ranges on; None takes simulated
-        frames.
-    limit:
-        largest difference the check lets through, relative to the depth; 0 skips the check.
-
-    """
-
-    model: Path
-    library: TensorRtLibrary
-    cuda: CudaDriver | None = None
-    precision: str = 'auto'
-    options: BuildOptions = field(default_factory=BuildOptions)
-    check_data: Path | None = None
-    calibration_data: Path | None = None
-    limit: float = LIMIT
-
-    def resolved(self) -> EngineRequest:
-        """Return the request with ``auto`` decided and impossible wishes refused."""
-        if self.precision not in PRECISIONS:
-            raise EngineError(
-                f'precision {self.precision!r} is not there on {self.library.name}; '
-                f'use {", ".join(PRECISIONS)}'
-            )
-        if self.cuda is None and not self.library.portable:
-            raise EngineError(
-                'tensorrt builds an engine by measuring on the GPU, and there is none here; '
-                'build with tensorrt-rtx, or on the machine that will run it'
-            )
-        if self.precision != 'auto':
-            return self
-        safe = read_model_info(self.model).low_precision_safe
-        return replace(self, precision='fp16' if safe else 'fp32')
-
-    def key(self) -> EngineKey:
-        """Return all that the engine will depend on."""
-        info = read_model_info(self.model)
-        if self.library.portable:
-            gpu = cache.PORTABLE_GPU
-            capability = ','.join(self.options.compute_capabilities) or '8.0+'
-        else:
-            assert self.cuda is not None
-            gpu, capability = self.cuda.name, self.cuda.compute_capability
-        return EngineKey(
-            onnx_sha256=cache.sha256_of(self.model),
-            runtime=self.library.name,
-            runtime_version=self.library.version,
-            gpu=gpu,
-            compute_capability=capability,
-            precision=self.precision,
-            shape=(self.options.batch, info.height, info.width),
-        )
-
-
-def find_gpu() -> CudaDriver | None:
-    """Return the first GPU, or None and a line in the log that says why."""
-    try:
-        return CudaDriver()
-    except EngineError as error:
-        _LOG.info('%s', error)
-        return None
-
-
-def request_engine(
-    model: Path | str, precision: str = 'auto', batch: int = 1, builder: str = 'auto'
-) -> EngineRequest:
-    """Return the request for running ``model`` on this machine's GPU; EngineError without one."""
-    return EngineRequest(
-        model=Path(model),
-        library=load_library(builder),
-        cuda=CudaDriver(),
-        precision=precision,
-        options=BuildOptions(batch=batch, timing_cache=cache.cache_folder() / 'timing.cache'),
-    ).resolved()
 
 
 def obtain_engine(
@@ -187,17 +91,45 @@ def is_verified(request: EngineRequest, file: EngineFile) -> bool:
 
 
 def _verify(request: EngineRequest, file: EngineFile, progress: Progress) -> EngineFile:
-    """Check an engine that was built ahead without a GPU, now that there is one."""
-    if is_verified(request, file):
+    """Check an engine that was built ahead without a GPU, or with other frames than wanted."""
+    if is_verified(request, file) and request.check_data is None:
         return file
     progress('checking against float32', 0.0)
-    result = _check(request, request.model, file.data, file.info)
+    try:
+        with _folder() as folder:
+            typed = None if request.cuda is not None else _typed(request, folder)
+            result = _check(request, typed, file.data, file.info)
+    except DifferenceError as error:
+        assert file.path is not None
+        raise DifferenceError(f'{error}; {cache.move_aside(file.path)}') from error
     report = {**file.report, 'check': result.as_json() if result else None}
     try:
         return cache.store_engine(request.model, file.key, file.data, report, file.path)
     except EngineError as error:
         _LOG.info('%s', error)
         return replace(file, report=report)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Make a folder for what lies between two stages."""
+    try:
+        with tempfile.TemporaryDirectory(prefix='magadepth-') as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise EngineError(
+            f'no folder for the converted ONNX: {error}; set TMPDIR to one that can be written'
+        ) from error
+
+
+def _typed(request: EngineRequest, folder: Path) -> Path:
+    """Return the model in the wanted arithmetic, converted into ``folder`` if need be."""
+    if request.typed is not None:
+        return request.typed
+    typed = folder / f'{request.model.stem}-{request.precision}.onnx'
+    batch, data = request.options.batch, request.calibration_data
+    convert(request.model, typed, request.precision, batch, data)
+    return typed
 
 
 def convert_build_check(
@@ -207,10 +139,10 @@ def convert_build_check(
 ) -> tuple[bytes, dict[str, Any]]:
     """Return a new engine and the report on it."""
     info = read_model_info(request.model)
-    with tempfile.TemporaryDirectory(prefix='magadepth-') as folder:
-        typed = Path(folder) / f'{request.model.stem}-{request.precision}.onnx'
-        progress(f'converting to {request.precision}', 0.0)
-        convert(request, typed, info)
+    with _folder() as folder:
+        if request.typed is None:
+            progress(f'converting to {request.precision}', 0.0)
+        typed = _typed(request, folder)
         built = build_engine(typed, request.library, request.options, progress, cancelled)
         report: dict[str, Any] = {
             'layers': built.layers,
@@ -226,53 +158,40 @@ def convert_build_check(
     return built.data, report
 
 
-def convert(request: EngineRequest, target: Path, info: ModelInfo) -> None:
-    """Write the ONNX that states the wanted arithmetic."""
-    batch = 1 if request.options.batch == 1 else 0
-    if request.precision == 'fp32':
-        to_single(request.model, target, batch=batch)
-    elif request.precision == 'fp16':
-        report = to_half(request.model, target, batch=batch)
-        if report.too_large:
-            _LOG.warning(
-                '%s: weights beyond 65504 stay float32: %s',
-                request.model,
-                ', '.join(report.too_large),
-            )
-    else:
-        if request.options.batch > 1:
-            raise EngineError('int8 is calibrated for one frame at a time; use batch 1, or fp16')
-        from magadepth_ros.engines.quantise import to_int8
-
-        to_int8(request.model, target, check_frames(info, request.calibration_data, 32))
-
-
 def _check(
-    request: EngineRequest, typed: Path, data: bytes, info: ModelInfo
+    request: EngineRequest, typed: Path | None, data: bytes, info: ModelInfo
 ) -> CheckReport | None:
+    """Compare with float32: the engine where it can run, else ``typed``, its ONNX, on the CPU."""
     frames = check_frames(info, request.check_data)
     reference = open_reference(request.model)
+    engine: Any = None  # its precision is corrected below
+    engine_run = False
     try:
         if request.cuda is not None:
             from magadepth_ros.engines.tensorrt import TensorRtEngine
 
-            engine: Any = TensorRtEngine(
-                EngineFile(data, info, request.key()), request.library, request.cuda
-            )
-        else:
+            file = EngineFile(data, info, request.key())
+            try:
+                engine = TensorRtEngine(file, request.library, request.cuda)
+                engine_run = True
+            except EngineError as error:
+                # A portable engine may be meant for other GPUs than the one here.
+                if typed is None or not request.library.portable:
+                    raise
+                _LOG.warning('the engine cannot be run here, its ONNX is: %s', error)
+        if engine is None and typed is not None:
             from magadepth_ros.engines.onnx_cpu import OnnxCpuEngine
 
             try:
                 engine = OnnxCpuEngine(typed)
             except EngineError as error:
                 _LOG.warning('the engine is not checked: %s', error)
-                return None
+        if engine is None:
+            return None
         try:
             # int8 is emulated in float32 arithmetic, which its name would hide.
             engine.precision = request.precision
-            return check_engine(
-                engine, reference, frames, request.limit, engine_run=request.cuda is not None
-            )
+            return check_engine(engine, reference, frames, request.limit, engine_run)
         finally:
             engine.close()
     finally:

@@ -114,7 +114,7 @@ def find_engine(
     try:
         return read_engine(path, key), 'found'
     except EngineError as error:
-        aside = _move_aside(path)
+        aside = move_aside(path)
         return None, f'{error}; {aside}'
 
 
@@ -247,8 +247,8 @@ def build_lock(
         yield True
 
 
-def _move_aside(path: Path) -> str:
-    """Give a bad engine and its sidecar another name; returns what was done."""
+def move_aside(path: Path) -> str:
+    """Give a bad engine and its sidecar another name; returns what was done, as text."""
     try:
         for number in range(1, 1000):
             aside = path.with_name(f'{path.name}.bad{number}')

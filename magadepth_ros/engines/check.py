@@ -23,6 +23,10 @@ _SAFER = {'int8': 'fp16', 'fp16': 'fp32', 'bf16': 'fp32'}
 Frames = list[tuple[np.ndarray, np.ndarray]]
 
 
+class DifferenceError(EngineError):
+    """An engine computes something else than the float32 reference."""
+
+
 @dataclass(frozen=True)
 class CheckReport:
     """
@@ -128,9 +132,11 @@ def check_engine(
 
     Raises
     ------
-    EngineError
+    DifferenceError
         a NaN or infinity, or a pixel that differs by more than ``limit`` times its depth; the
         message says which precision to use instead.
+    EngineError
+        the reference itself gives a NaN or infinity, or one of the two fails.
 
     """
     instead = _SAFER.get(engine.precision)
@@ -147,9 +153,14 @@ def check_engine(
         ):
             if array is None or other is None:
                 continue
-            bad = int(np.count_nonzero(~np.isfinite(array) & np.isfinite(other)))
-            if bad:
+            if not np.isfinite(other).all():
                 raise EngineError(
+                    f'{engine.info.network}: the {name} of the float32 reference is itself NaN or '
+                    f'infinite in frame {number}: the model is broken in any precision'
+                )
+            bad = int(np.count_nonzero(~np.isfinite(array)))
+            if bad:
+                raise DifferenceError(
                     f'{what}: {bad} of {array.size} values of the {name} are NaN or infinite in '
                     f'frame {number} (an overflow inside); {advice}'
                 )
@@ -169,7 +180,7 @@ def check_engine(
         engine_run=engine_run,
     )
     if worst_relative > limit:
-        raise EngineError(
+        raise DifferenceError(
             f'{what}: {worst_relative:.2%} away from the float32 reference at the worst pixel '
             f'({worst * 1000:.1f} mm; mean {report.mean * 1000:.2f} mm), at most {limit:.2%} is '
             f'let through; {advice}'

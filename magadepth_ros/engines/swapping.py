@@ -163,9 +163,10 @@ def serve_while_building(
     from magadepth_ros.engines import building
     from magadepth_ros.engines.cache import find_engine
     from magadepth_ros.engines.openvino import OpenVinoEngine
+    from magadepth_ros.engines.request import request_engine
     from magadepth_ros.engines.tensorrt import TensorRtEngine
 
-    request = building.request_engine(model, precision, batch)
+    request = request_engine(model, precision, batch)
 
     def open_built(file: Any) -> Engine:
         return TensorRtEngine(file, request.library, request.cuda, batch)
@@ -197,8 +198,9 @@ def build_only(
 ) -> Path:
     """Build the engine of ``model`` for this machine where it is not there yet; its path."""
     from magadepth_ros.engines import building
+    from magadepth_ros.engines.request import request_engine
 
-    file = building.obtain_engine(building.request_engine(model, precision, batch), progress)
+    file = building.obtain_engine(request_engine(model, precision, batch), progress)
     if file.path is None:
         raise EngineError('the engine was built but cannot be kept; see the warning above')
     return file.path

@@ -71,7 +71,14 @@ class TensorRtEngine:
         self._cuda = cuda or CudaDriver()
         self._name = str(file.path or file.info.network)
         self._logger = library.logger()
-        self._runtime: Any = library.module.Runtime(self._logger)
+        try:
+            self._runtime: Any = library.module.Runtime(self._logger)
+        except (RuntimeError, TypeError) as error:
+            # pybind11 reports a constructor that returned null as a TypeError.
+            raise EngineError(
+                f'{library.name} {library.version} cannot start on {self._cuda.name}: '
+                f'{self._logger.last_error or error}'
+            ) from error
         self._engine: Any = self._runtime.deserialize_cuda_engine(file.data)
         if self._engine is None:
             raise EngineError(

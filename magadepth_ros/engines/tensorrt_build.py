@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.tensorrt_library import TensorRtLibrary
 from magadepth_ros.errors import EngineError, MagadepthError
 from magadepth_ros.files import write_atomically
+
+_LOG = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and how much of it is done, 0..1."""
@@ -118,7 +121,7 @@ def build_engine(
     _set_targets(trt, config, library, options.compute_capabilities)
     # TensorRT for RTX measures nothing while it builds: it has no kernel times to keep.
     timing_cache = None if library.portable else options.timing_cache
-    _load_timing_cache(config, timing_cache)
+    load_timing_cache(config, timing_cache)
     config.progress_monitor = _monitor(trt, progress, cancelled)
     try:
         data = builder.build_serialized_network(network, config)
@@ -128,7 +131,7 @@ def build_engine(
         raise EngineError(f'{model}: the build was cancelled')
     if data is None:
         raise refuse('built no engine')
-    _save_timing_cache(config, timing_cache)
+    save_timing_cache(config, timing_cache)
     progress('built', 1.0)
     layers, share = _precision_share(network)
     return BuiltEngine(bytes(data), layers, time.perf_counter() - started, share)
@@ -182,10 +185,15 @@ def _set_targets(trt: Any, config: Any, library: TensorRtLibrary, wanted: tuple[
         config.set_compute_capability(known[name], number)
 
 
-def _load_timing_cache(config: Any, path: Path | None) -> None:
+def load_timing_cache(config: Any, path: Path | None) -> None:
+    """Give the builder the kernel times kept at ``path``, where there are any that fit."""
     if path is None:
         return
-    known = path.read_bytes() if path.is_file() else b''
+    try:
+        known = path.read_bytes() if path.is_file() else b''
+    except OSError as error:
+        _LOG.warning('%s: the timing cache cannot be read: %s', path, error)
+        known = b''
     cache = config.create_timing_cache(known)
     if cache is None and known:  # another version's: start afresh
         cache = config.create_timing_cache(b'')
@@ -193,7 +201,8 @@ def _load_timing_cache(config: Any, path: Path | None) -> None:
         config.set_timing_cache(cache, False)
 
 
-def _save_timing_cache(config: Any, path: Path | None) -> None:
+def save_timing_cache(config: Any, path: Path | None) -> None:
+    """Keep the builder's kernel times at ``path``; where that is impossible, say so."""
     cache = config.get_timing_cache() if path is not None else None
     if path is None or cache is None:
         return
@@ -201,7 +210,8 @@ def _save_timing_cache(config: Any, path: Path | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, bytes(cache.serialize()))
     except OSError as error:
-        raise EngineError(f'{path}: the timing cache cannot be written ({error})') from error
+        # Minutes of building must not be lost for it.
+        _LOG.warning('%s: the timing cache cannot be written: %s', path, error)
 
 
 def _monitor(trt: Any, progress: Progress, cancelled: Callable[[], bool]) -> Any:

@@ -83,7 +83,10 @@ class TorchEngine:
         if self._cuda:
             torch.backends.cudnn.benchmark = True
         self._device = torch.device(device)
-        network = network.to(self._device, memory_format=torch.channels_last).eval()
+        try:
+            network = network.to(self._device, memory_format=torch.channels_last).eval()
+        except RuntimeError as error:  # a GPU without memory, or one this PyTorch is not for
+            raise EngineError(f'torch failed: {str(error).splitlines()[0]}') from error
         self._network: Any = torch.compile(network) if compiled else network
         self._graphs: dict[int, _Graph] = {}
         size = (self.info.height, self.info.width)

@@ -80,6 +80,22 @@ def test_stages_can_be_skipped(tmp_path):
     assert read_engine(tmp_path / 'x.engine').report['check'] is None
 
 
+def test_a_kept_onnx_is_built_without_converting_it_again(tmp_path, capsys):
+    model = write_tiny_model(tmp_path / 'tiny.onnx')
+    rtx = ['--builder', 'tensorrt-rtx']
+    assert export_trt.main([str(model), *rtx, '--precision', 'fp16', '--onnx', str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    assert said.count('converting to fp16') == 1
+    kept = str(tmp_path / 'tiny-fp16.onnx')
+    assert export_trt.main([kept, *rtx, '--no-convert', '--json', str(tmp_path / 'a.json')]) == 0
+    assert 'converting' not in capsys.readouterr().err
+    row = json.loads((tmp_path / 'a.json').read_text())[0]
+    assert row['precision'] == 'fp16'
+    assert row['check']['engine_run'] is False
+    assert export_trt.main([kept, *rtx, '--no-convert', '--precision', 'int8']) == 2
+    assert 'it computes in fp16, not in int8' in capsys.readouterr().err
+
+
 def test_weights_are_exported_first(tmp_path):
     pytest.importorskip('torch', reason='torch is not installed')
     pytest.importorskip('magadepth_training', reason='the training package is not installed')

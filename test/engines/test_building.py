@@ -3,22 +3,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip('onnx', reason='models are converted with onnx')
 pytest.importorskip('onnxruntime', reason='ONNX Runtime runs the converted model')
 
+from support.gpu import HostCuda
 from support.models import write_tiny_model
 
-from magadepth_ros.engines import building
+from magadepth_ros.engines import building, tensorrt, tensorrt_build
 from magadepth_ros.engines.cache import find_engine, read_engine
+from magadepth_ros.engines.converting import convert, stated_precision
+from magadepth_ros.engines.request import EngineRequest
 from magadepth_ros.engines.tensorrt_build import BuildOptions
 from magadepth_ros.engines.tensorrt_library import RTX, load_library
 from magadepth_ros.errors import EngineError
@@ -34,10 +41,8 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
 
 
-def request_for(model: Path, precision: str = 'fp32', **options) -> building.EngineRequest:
-    return building.EngineRequest(
-        model, LIBRARY, None, precision, BuildOptions(**options)
-    ).resolved()
+def request_for(model: Path, precision: str = 'fp32', **options) -> EngineRequest:
+    return EngineRequest(model, LIBRARY, None, precision, BuildOptions(**options)).resolved()
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16'])
@@ -92,6 +97,92 @@ def test_precision_auto_needs_the_models_word(tmp_path):
     assert request_for(model, 'auto').precision == 'fp16'
     with pytest.raises(EngineError, match='use auto, fp32, fp16, int8'):
         request_for(model, 'fp8')
+
+
+def test_an_onnx_that_states_its_arithmetic_is_built_as_it_is(tmp_path):
+    model = write_tiny_model(tmp_path / 'tiny.onnx')
+    for precision in ('fp32', 'fp16'):
+        convert(model, tmp_path / f'{precision}.onnx', precision)
+        assert stated_precision(tmp_path / f'{precision}.onnx') == precision
+    typed = tmp_path / 'fp16.onnx'
+    seen = []
+    request = EngineRequest(typed, LIBRARY, typed=typed)
+    file = building.obtain_engine(request, lambda text, share: seen.append(text))
+    assert file.key.precision == 'fp16'
+    assert file.report['precision_share']['fp16'] > 0
+    assert not [text for text in seen if 'converting' in text]
+    with pytest.raises(EngineError, match='it computes in fp16, not in fp32'):
+        replace(request, precision='fp32').resolved()
+
+
+def write_frames(folder):
+    frame = {'rgb': 'rgb.png', 'depth': 'depth.png', 'sensor': 's', 'scene': 'x'}
+    manifest = {'name': 'm', 'depth_scale': 0.001, 'protocol': '', 'licence': ''}
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    cv2.imwrite(str(folder / 'depth.png'), rng.integers(500, 4000, (48, 64)).astype(np.uint16))
+    cv2.imwrite(str(folder / 'rgb.png'), rng.integers(0, 255, (48, 64, 3)).astype(np.uint8))
+    (folder / 'manifest.json').write_text(json.dumps({**manifest, 'frames': [frame]}))
+    return folder
+
+
+def test_an_engine_of_the_cache_is_checked_with_the_frames_that_are_named(tmp_path):
+    model = write_tiny_model(tmp_path / 'tiny.onnx')
+    request = request_for(model, 'fp16')
+    first = building.obtain_engine(request)
+    assert first.report['check']['frames'] == 4
+    seen = []
+    named = replace(request, check_data=write_frames(tmp_path / 'frames'))
+    found = building.obtain_engine(named, lambda text, share: seen.append(text))
+    assert found.data == first.data
+    assert 'built' not in seen
+    assert found.report['check']['frames'] == 1
+    assert find_engine(model, request.key())[0].report == found.report
+    with pytest.raises(EngineError, match=r'away from the float32 reference.*moved aside'):
+        building.obtain_engine(replace(named, limit=1e-9))
+    assert find_engine(model, request.key())[0] is None
+
+
+def test_a_portable_engine_for_other_gpus_is_checked_by_its_onnx(tmp_path, monkeypatch, caplog):
+    class Unfit:
+        def __init__(self, file, library, cuda):
+            raise EngineError('this GPU is no target of it')
+
+    monkeypatch.setattr(tensorrt, 'TensorRtEngine', Unfit)
+    model = write_tiny_model(tmp_path / 'tiny.onnx')
+    request = replace(request_for(model, 'fp16'), cuda=HostCuda())
+    check = building.obtain_engine(request).report['check']
+    assert check['engine_run'] is False
+    assert check['backend'] == 'onnxruntime'
+    assert 'no target of it' in caplog.text
+
+
+@pytest.mark.parametrize('blocked', ['a file in the way', 'a folder in its place'])
+def test_a_timing_cache_that_cannot_be_used_costs_no_build(tmp_path, caplog, blocked):
+    path = tmp_path / 'way' / 'timing.cache'
+    if blocked == 'a file in the way':
+        path.parent.write_text('')
+    else:
+        path.mkdir(parents=True)
+    kept = SimpleNamespace(serialize=lambda: b'times')
+    config = SimpleNamespace(
+        create_timing_cache=lambda known: kept,
+        set_timing_cache=lambda cache, ignore: None,
+        get_timing_cache=lambda: kept,
+    )
+    tensorrt_build.load_timing_cache(config, path)
+    tensorrt_build.save_timing_cache(config, path)
+    assert 'timing cache cannot be written' in caplog.text
+
+
+def test_a_full_disk_below_the_temporary_folder_is_a_clear_error(tmp_path, monkeypatch):
+    def full(*args, **options):
+        raise OSError(28, 'No space left on device')
+
+    model = write_tiny_model(tmp_path / 'tiny.onnx')
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    with pytest.raises(EngineError, match=r'cannot be written \(No space left.*free some space'):
+        building.obtain_engine(request_for(model, 'fp16'))
 
 
 def test_an_engine_that_overflows_is_refused_and_not_kept(tmp_path):
@@ -176,9 +267,10 @@ def test_two_processes_build_once(tmp_path):
     code = (
         'import sys; from pathlib import Path\n'
         'from magadepth_ros.engines import building\n'
+        'from magadepth_ros.engines.request import EngineRequest\n'
         'from magadepth_ros.engines.tensorrt_library import load_library\n'
         'seen = []\n'
-        'request = building.EngineRequest(Path(sys.argv[1]), load_library("tensorrt-rtx"),\n'
+        'request = EngineRequest(Path(sys.argv[1]), load_library("tensorrt-rtx"),\n'
         '                                 precision="fp32", limit=0)\n'
         'building.obtain_engine(request, lambda text, share: seen.append(text))\n'
         'print("built" if "built" in seen else "found")\n'
@@ -200,6 +292,6 @@ def test_two_processes_build_once(tmp_path):
 
 def test_full_tensorrt_without_a_gpu_is_refused(tmp_path):
     full = replace(LIBRARY, name='tensorrt')
-    request = building.EngineRequest(write_tiny_model(tmp_path / 'tiny.onnx'), full)
+    request = EngineRequest(write_tiny_model(tmp_path / 'tiny.onnx'), full)
     with pytest.raises(EngineError, match='build with tensorrt-rtx'):
         request.resolved()

@@ -70,6 +70,12 @@ def test_one_value_that_is_no_number_is_refused(reference, value):
         check_engine(Shifted(reference, change), reference, check_frames(reference.info))
 
 
+def test_a_model_that_gives_no_numbers_itself_is_not_let_through(reference):
+    broken = Shifted(reference, lambda depth: depth * np.nan)
+    with pytest.raises(EngineError, match=r'reference is itself NaN.*broken in any precision'):
+        check_engine(broken, broken, check_frames(reference.info))
+
+
 def test_an_overflow_of_float16_inside_is_caught(tmp_path):
     model = write_tiny_model(tmp_path / 'm.onnx', gain=9e4)
     reference = open_reference(model, threads=1)

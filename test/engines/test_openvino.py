@@ -15,6 +15,7 @@ from support.models import write_tiny_model
 from support.pictures import holey_batch
 
 from magadepth_ros.engines import open_engine
+from magadepth_ros.engines import request as requests
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.openvino import OpenVinoEngine, choose_precision
 from magadepth_ros.errors import EngineError, ModelError
@@ -126,6 +127,17 @@ def test_auto_ends_with_openvino_and_says_why(tmp_path, caplog, monkeypatch):
     assert engine.backend == 'openvino'
     assert 'backend tensorrt is not used' in caplog.text
     assert 'backend torch-cuda is not used' in caplog.text
+
+
+def test_auto_goes_on_whatever_a_runtime_raises(tmp_path, caplog, monkeypatch):
+    def broken(name='auto'):
+        raise RuntimeError('driver and library do not fit')
+
+    monkeypatch.setattr(requests, 'load_library', broken)
+    model = write_tiny_model(tmp_path / 'm.onnx')
+    with caplog.at_level('INFO'):
+        assert open_engine(model, threads=1).backend in ('openvino', 'torch-cuda')
+    assert 'backend tensorrt is not used: RuntimeError: driver and library' in caplog.text
 
 
 def test_a_broken_model_is_not_blamed_on_the_runtimes(tmp_path):

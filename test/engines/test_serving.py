@@ -18,6 +18,7 @@ from support.models import write_tiny_model
 from support.pictures import holey_batch
 
 from magadepth_ros.engines import building, open_engine, swapping
+from magadepth_ros.engines import request as requests
 from magadepth_ros.engines.cache import engine_path, find_engine
 from magadepth_ros.engines.tensorrt_build import BuildOptions, BuiltEngine
 from magadepth_ros.errors import EngineError
@@ -33,11 +34,11 @@ class Machine:
         self.go_on = threading.Event()
         self.go_on.set()
         self.damage = lambda data: data
-        monkeypatch.setattr(building, 'request_engine', self.request)
+        monkeypatch.setattr(requests, 'request_engine', self.request)
         monkeypatch.setattr(building, 'build_engine', self.build)
 
     def request(self, model, precision='auto', batch=1):
-        return building.EngineRequest(
+        return requests.EngineRequest(
             Path(model), self.trt.library(), self.cuda, precision, BuildOptions(batch=batch)
         ).resolved()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from support.gpu import HostCuda, HostTensorRt
 
 from magadepth_ros.engines import building
+from magadepth_ros.engines import request as requests
 from magadepth_ros.engines.tensorrt_build import BuildOptions, BuiltEngine
 from magadepth_ros.errors import EngineError
 from magadepth_ros.nodes.completion_node import CompletionNode
@@ -26,7 +27,7 @@ TRT = HostTensorRt(CUDA)
 def request(model, precision='auto', batch=1):
     """Ask for an engine for that GPU."""
     options = BuildOptions(batch=batch)
-    return building.EngineRequest(Path(model), TRT.library(), CUDA, precision, options).resolved()
+    return requests.EngineRequest(Path(model), TRT.library(), CUDA, precision, options).resolved()
 
 
 def build(typed, library, options, progress, cancelled):
@@ -40,5 +41,5 @@ def build(typed, library, options, progress, cancelled):
 
 
 if __name__ == '__main__':
-    building.request_engine, building.build_engine = request, build
+    requests.request_engine, building.build_engine = request, build
     sys.exit(run(CompletionNode))
