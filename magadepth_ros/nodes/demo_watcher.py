@@ -3,28 +3,24 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
+from magadepth_ros.nodes.listener import Listener, stamp_of
+from magadepth_ros.pairing import NANO
 
 CAMERA = '/camera/camera'
 RGB = f'{CAMERA}/color/image_raw'
 RGB_INFO = f'{CAMERA}/color/camera_info'
 DEPTH = f'{CAMERA}/aligned_depth_to_color/image_raw'
-NANO = 1_000_000_000
 
 
 @dataclass
@@ -68,7 +64,7 @@ class Snapshot:
     confidence: np.ndarray
 
 
-class Watcher:
+class Watcher(Listener):
     """
     Subscribes to depth, confidence and cloud, counts them, and measures latency and holes.
 
@@ -77,11 +73,7 @@ class Watcher:
     """
 
     def __init__(self) -> None:
-        # Signals are the command's: it stops the other processes before this node ends.
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node('magadepth_demo', enable_rosout=False)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
+        super().__init__('magadepth_demo')
         self.camera, self.depth = Stream(), Stream()
         self.confidence, self.cloud = Stream(), Stream()
         self.unfilled: list[float] = []
@@ -92,23 +84,11 @@ class Watcher:
         self._keeping = False
         best_effort = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         self._best_effort = best_effort
-        self._node.create_subscription(CameraInfo, RGB_INFO, self._on_camera, best_effort)
-        self._node.create_subscription(Image, '/depth/completed', self._on_depth, 2)
+        self.node.create_subscription(CameraInfo, RGB_INFO, self._on_camera, best_effort)
+        self.node.create_subscription(Image, '/depth/completed', self._on_depth, 2)
         self._raw(Image, '/depth/confidence', self.confidence)
         self._raw(PointCloud2, '/depth/points', self.cloud)
-        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 5)
-
-    def spin(self, seconds: float) -> None:
-        """Take messages for so long."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
-
-    def close(self) -> None:
-        """End the node."""
-        self._executor.shutdown(timeout_sec=1.0)
-        self._node.destroy_node()
-        rclpy.try_shutdown()
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 5)
 
     def start_keeping(self) -> None:
         """Subscribe to the inputs too and keep messages, until `snapshot` finds a whole frame."""
@@ -141,7 +121,7 @@ class Watcher:
             if kind is Image:
                 self._keep(topic, stamp, data)
 
-        self._node.create_subscription(kind, topic, on_bytes, qos, raw=True)
+        self.node.create_subscription(kind, topic, on_bytes, qos, raw=True)
 
     def _keep(self, topic: str, stamp: int, message: bytes | Image) -> None:
         if self._keeping:
@@ -170,13 +150,6 @@ class Watcher:
             stuck = self.diagnostics.get('state') == 'unconfigured'
             if stuck and status.level == DiagnosticStatus.ERROR:
                 self.trouble = status.message
-
-
-def stamp_of(data: bytes) -> int:
-    """Return the stamp [ns] of a serialised message that begins with a std_msgs/Header (CDR)."""
-    # Four bytes of encapsulation, the second of which is odd for little-endian.
-    seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
-    return seconds * NANO + nanoseconds
 
 
 def _stamp(stamp: object) -> int:

@@ -9,19 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node, NodeNameNonExistentError
+from rclpy.node import NodeNameNonExistentError
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.camera_info import intrinsics
-from magadepth_ros.nodes.demo_watcher import stamp_of
 from magadepth_ros.nodes.inputs import read_depth, read_rgb
+from magadepth_ros.nodes.listener import Listener, stamp_of
 
 _KEPT = 20
 _IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
@@ -47,7 +44,7 @@ class LiveFrame:
     intrinsics: tuple[float, float, float, float] | None
 
 
-class FrameListener:
+class FrameListener(Listener):
     """Listens to a completed depth topic, to the topics beside it and to the camera's."""
 
     def __init__(self, completed: str, rgb: str = '', depth: str = '') -> None:
@@ -62,10 +59,7 @@ class FrameListener:
             the camera's image topics; '' finds them as the inputs of the node that completes.
 
         """
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node('magadepth_view', enable_rosout=False)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
+        super().__init__('magadepth_view')
         self._completed, self._rgb, self._depth = completed, rgb, depth
         base = completed.rpartition('/')[0]
         self._confidence = f'{base}/confidence'
@@ -75,16 +69,10 @@ class FrameListener:
         self._shown = 0
         self._listen(completed, Image)
         self._listen(self._confidence, Image)
-        self._node.create_subscription(CameraInfo, f'{base}/camera_info', self._on_info, 1)
+        self.node.create_subscription(CameraInfo, f'{base}/camera_info', self._on_info, 1)
         for topic in (rgb, depth):
             if topic:
                 self._listen(topic)
-
-    def close(self) -> None:
-        """Leave the graph."""
-        self._executor.shutdown(timeout_sec=1.0)
-        self._node.destroy_node()
-        rclpy.try_shutdown()
 
     def wait(self, seconds: float, stop: Callable[[], bool]) -> LiveFrame | None:
         """Return the newest whole frame that has not been returned yet; None: none in time."""
@@ -92,7 +80,7 @@ class FrameListener:
         while not stop() and (left := end - time.monotonic()) > 0:
             if not (self._rgb and self._depth):
                 self._find_inputs()
-            self._executor.spin_once(timeout_sec=min(left, 0.1))
+            self.executor.spin_once(timeout_sec=min(left, 0.1))
             frame = self._newest()
             if frame is not None:
                 return frame
@@ -132,7 +120,7 @@ class FrameListener:
                 known,
             )
         except (DataError, EncodingError) as error:
-            self._node.get_logger().warning(f'frame left out: {error}', throttle_duration_sec=5.0)
+            self.node.get_logger().warning(f'frame left out: {error}', throttle_duration_sec=5.0)
             return None
 
     def _measured(self, stamp: int, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -160,16 +148,16 @@ class FrameListener:
                 del kept[min(kept)]
 
         profile = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-        self._node.create_subscription(kind, topic, on_bytes, profile, raw=True)
+        self.node.create_subscription(kind, topic, on_bytes, profile, raw=True)
 
     def _find_inputs(self) -> None:
         # The images that the publisher of the completed depth subscribes to.
-        for publisher in self._node.get_publishers_info_by_topic(self._completed):
+        for publisher in self.node.get_publishers_info_by_topic(self._completed):
             if not publisher.node_namespace.startswith('/'):
                 # Its topics are known before its name is.
                 continue
             try:
-                found = self._node.get_subscriber_names_and_types_by_node(
+                found = self.node.get_subscriber_names_and_types_by_node(
                     publisher.node_name, publisher.node_namespace
                 )
             except NodeNameNonExistentError:

@@ -4,21 +4,17 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Sequence
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image, PointCloud2
 
-from magadepth_ros.nodes.demo_watcher import Stream, stamp_of
+from magadepth_ros.nodes.demo_watcher import Stream
+from magadepth_ros.nodes.listener import Listener, stamp_of
 from magadepth_ros.nodes.statistics import STAGES
 
 
-class NodeWatcher:
+class NodeWatcher(Listener):
     """
     Subscribes to depth, confidence and cloud of each camera and to the node's diagnostics.
 
@@ -27,10 +23,7 @@ class NodeWatcher:
     """
 
     def __init__(self, cameras: Sequence[str]) -> None:
-        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-        self._node = Node('magadepth_benchmark', enable_rosout=False)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self._node)
+        super().__init__('magadepth_benchmark')
         self.depth = {camera: Stream() for camera in cameras}
         self._said: dict[str, dict[str, str]] = {}
         for camera in cameras:
@@ -41,13 +34,7 @@ class NodeWatcher:
             ):
                 wanted = camera if name == 'completed' else ''
                 self._subscribe(kind, f'/{camera}/depth/{name}', wanted)
-        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 5)
-
-    def spin(self, seconds: float) -> None:
-        """Take messages for so long."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 5)
 
     def forget(self) -> None:
         """Begin to count anew."""
@@ -68,18 +55,12 @@ class NodeWatcher:
         """Return runtime and precision as the node names them; '' before it has."""
         return ' '.join(self._said.get('engine', {}).get('engine', '').split(' ', 2)[:2])
 
-    def close(self) -> None:
-        """End the node."""
-        self._executor.shutdown(timeout_sec=1.0)
-        self._node.destroy_node()
-        rclpy.try_shutdown()
-
     def _subscribe(self, kind: type, topic: str, camera: str) -> None:
         def on_bytes(data: bytes) -> None:
             if camera:
                 self.depth[camera].add(stamp_of(data))
 
-        self._node.create_subscription(kind, topic, on_bytes, 2, raw=True)
+        self.node.create_subscription(kind, topic, on_bytes, 2, raw=True)
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:

@@ -12,7 +12,7 @@ from support.models import write_tiny_model
 
 from magadepth_ros.messages.compressed import compressed_to_depth
 from magadepth_ros.messages.images import image_to_depth
-from magadepth_ros.nodes.demo_watcher import stamp_of
+from magadepth_ros.nodes.listener import stamp_of
 
 CAMERA = '/camera/camera'
 RGB, DEPTH = f'{CAMERA}/color/image_raw', f'{CAMERA}/aligned_depth_to_color/image_raw'
