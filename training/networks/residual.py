@@ -79,8 +79,9 @@ def log_variance_in_metres(frame: RelativeDepth, correction: Tensor) -> Tensor:
         return bounded + 2 * torch.log(frame.scale)
 
 
-def start_at_zero(conv: nn.Conv2d) -> None:
+def start_at_zero(conv: nn.Module) -> None:
     """Empty a last convolution: the untrained network adds nothing to the fill."""
+    assert isinstance(conv, nn.Conv2d)
     nn.init.zeros_(conv.weight)
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
