@@ -2,14 +2,17 @@
 """
 Every shipped network learns four frames by heart: below 2 cm of root mean square error.
 
-Slow: on a CPU an hour for a small network, a day for a large one. `MAGADEPTH_FRAMES` names a
-manifest folder to take recorded frames from, else scenes are generated; `pytest -s` shows the
-losses.
+Slow: one to six minutes of one core each. The networks are the shipped ones at a smaller input
+size, those of the paper at the smallest. `MAGADEPTH_FRAMES` names a manifest folder to take
+recorded frames from, else scenes are generated; `pytest -s` shows the losses.
 """
 
 from __future__ import annotations
 
+import math
 import os
+from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -18,17 +21,27 @@ torch = pytest.importorskip('torch')
 from magadepth_training import scenes, sensors
 from magadepth_training.batches import RecordedFrames
 from magadepth_training.datasets.manifest import ManifestSource
-from magadepth_training.networks.registry import create_network, network_names
-from magadepth_training.networks.spectral_loss import joint_loss
-from magadepth_training.recipe import read_recipe
+from magadepth_training.losses import paper_loss
+from magadepth_training.networks.registry import create_network, network_config, network_names
 
 pytestmark = pytest.mark.slow
 
 FRAMES = 4
-STEPS, PRINT_EVERY, CHECK_EVERY = 3000, 50, 25
 GOAL = 0.02
 """Metres, over all pixels with a target, measured ones too."""
+STEPS, PRINT_EVERY = 300, 20
+LEARNING_RATE = 1e-3
+WARM_UP, HOLD = 30, 0.4
+"""Steps until the full learning rate, and the share of all after which it falls: a cosine."""
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+
+
+def reduced(name):
+    """Fields that make an input small enough to learn in minutes on one core."""
+    if name == 's2ml':
+        return {'height': 96, 'width': 128, 'window': 8}
+    paper = network_config(name).width == 288
+    return {'height': 48, 'width': 64} if paper else {'height': 96, 'width': 128}
 
 
 def generated(height, width):
@@ -52,37 +65,55 @@ def recorded(folder, height, width):
     return rgb, torch.where(own, depth, hidden), target
 
 
+def share_of_rate(step):
+    if step < WARM_UP:
+        return (step + 1) / WARM_UP
+    falling = max(0.0, step / STEPS - HOLD) / (1 - HOLD)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * falling))
+
+
 def rmse(predicted, target):
     known = target > 0
     return (predicted - target)[known].square().mean().sqrt().item()
 
 
-@pytest.mark.parametrize('name', network_names())
-def test_four_frames_are_learnt_by_heart(name):
+@cache
+def learn(config):
+    """Return the error [m] that a network of this configuration ends with, and its steps."""
     torch.manual_seed(0)
-    network = create_network(name).to(DEVICE).train()
-    size = network.config.height, network.config.width
+    network = create_network(config).to(DEVICE).train()
+    size = network.height, network.width
     folder = os.environ.get('MAGADEPTH_FRAMES')
     rgb, depth, target = recorded(folder, *size) if folder else generated(*size)
     target = target.clamp(max=network.config.max_depth)
-    # Adam for all: the paper's optimiser is for tens of thousands of steps.
-    optimizer = torch.optim.Adam(network.parameters(), lr=read_recipe(name).learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    weight = torch.ones_like(target)
+    # Not the paper's optimiser, which is for tens of thousands of steps, and what the goal is in
+    # for the loss: whether the network can, not how it is trained best, is asked here.
+    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, share_of_rate)
     error = float('inf')
-    for step in range(STEPS):
+    for step in range(STEPS + 1):
         output = network(rgb, depth)
-        loss = torch.stack(list(joint_loss(output, target, weight).values())).sum()
+        loss = paper_loss(output, target, structure=False)['mse']
         error = rmse(output.depth.detach(), target)
         if step % PRINT_EVERY == 0:
-            print(f'{name} step {step}: loss {loss.item():.4f}, RMSE {error:.4f} m', flush=True)
-        if error < 0.9 * GOAL and step % CHECK_EVERY == 0:
+            print(f'  step {step}: loss {loss.item():.5f} m^2, RMSE {error:.4f} m', flush=True)
+        if error < 0.9 * GOAL or step == STEPS:
             break
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
+    return error, step
 
-    print(f'{name}: RMSE {error:.4f} m after {step} steps')
+
+@pytest.mark.parametrize('name', network_names())
+def test_four_frames_are_learnt_by_heart(name):
+    config = replace(network_config(name), **reduced(name))
+    print(f'\n{name} at {config.height}x{config.width}', flush=True)
+
+    # Schemes H and I are the network of magadepth_base, and differ in how it is trained.
+    error, steps = learn(replace(config, name=''))
+
+    print(f'{name}: RMSE {error:.4f} m after {steps} steps')
     assert error < GOAL
