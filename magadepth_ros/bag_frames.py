@@ -22,8 +22,9 @@ from magadepth_ros.bags import (
     stamp_ns,
 )
 from magadepth_ros.completion.fit import at_size_of
+from magadepth_ros.completion.register import CameraModel
 from magadepth_ros.errors import DataError, EncodingError
-from magadepth_ros.messages.registration import DepthRegistration, View
+from magadepth_ros.messages.registration import DepthRegistration, View, camera_model
 from magadepth_ros.pairing import DEPTH, HALF_FRAME, NANO, RGB, Pair, Pairer
 
 _QUEUE = 60
@@ -42,31 +43,21 @@ class BagFrame:
 
     ``header`` is that of the colour message; ``rgb`` (H, W, 3) uint8 RGB; ``depth`` (H, W) float32
     metres in the colour camera's frame, missing as the sensor has it (0, NaN, inf); ``info`` the
-    colour camera's CameraInfo or None; ``logged_ns`` when the later of the two was recorded.
+    colour camera's CameraInfo or None, ``camera`` what it says, None where that cannot be used;
+    ``logged_ns`` when the later of the two was recorded.
     """
 
     header: Any
     rgb: np.ndarray
     depth: np.ndarray
     info: Any
+    camera: CameraModel | None
     logged_ns: int
 
     @property
     def stamp_ns(self) -> int:
         """The colour message's stamp [ns]."""
         return int(self.header.stamp.sec) * NANO + int(self.header.stamp.nanosec)
-
-    @property
-    def intrinsics(self) -> tuple[float, float, float, float] | None:
-        """Return fx, fy, cx, cy [px] at the size of ``depth``; None where they are not known."""
-        if self.info is None or not self.info.k[0] > 0:
-            return None
-        height, width = self.depth.shape
-        sx = width / (self.info.width or width)
-        sy = height / (self.info.height or height)
-        fx, fy, cx, cy = (float(self.info.k[place]) for place in (0, 4, 2, 5))
-        # Pixel centres are at whole numbers: u' + 0.5 = (u + 0.5) * scale.
-        return fx * sx, fy * sy, (cx + 0.5) * sx - 0.5, (cy + 0.5) * sy - 0.5
 
 
 class FrameReader:
@@ -106,6 +97,8 @@ class FrameReader:
         self._infos = {
             topic: _first(reader, topic) for topic in (topics.info, topics.depth_info) if topic
         }
+        self.camera_fault = ''
+        """Why the colour camera's camera_info cannot be used; '' where it can."""
         self._registration = None if assume_aligned else DepthRegistration(depth_to_rgb)
         if self._registration is not None:
             for connection, _, data in messages(reader, ['/tf_static']):
@@ -147,7 +140,20 @@ class FrameReader:
             if self._registration.needed(colour, sensor):
                 depth = self._registration.register(depth, colour, sensor)
         logged_ns = max(pair.rgb.logged_ns, pair.depth.logged_ns)
-        return BagFrame(rgb.header, at_size_of(read_rgb(rgb), depth), depth, info, logged_ns)
+        picture = at_size_of(read_rgb(rgb), depth)
+        return BagFrame(rgb.header, picture, depth, info, self._camera(info, depth), logged_ns)
+
+    def _camera(self, info: Any, depth: np.ndarray) -> CameraModel | None:
+        if info is None:
+            return None
+        try:
+            camera = camera_model(info, self.topics.rgb)
+            if camera.width < 1 or camera.height < 1:
+                raise DataError('it has no size')
+        except DataError as error:
+            self.camera_fault = f'camera_info of {self.topics.rgb} cannot be used: {error}'
+            return None
+        return camera.scaled(depth.shape[1], depth.shape[0])
 
 
 def bag_frames(

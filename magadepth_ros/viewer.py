@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from magadepth_ros.completion.project import CloudProjector
+from magadepth_ros.completion.register import CameraModel
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.images import to_millimetres
 
@@ -26,8 +27,7 @@ class ViewedFrame:
 
     ``stamp_ns`` places it on the timeline [ns since 1970]; ``rgb`` (H, W, 3) uint8 RGB; ``depth``
     as measured and ``completed`` (H, W) float32 metres, 0, NaN or inf = unknown; ``confidence``
-    (H, W) float32 0..1; ``intrinsics`` fx, fy, cx, cy [px] of ``completed``, without which there
-    is no cloud.
+    (H, W) float32 0..1; ``camera`` that of ``completed``, without which there is no cloud.
     """
 
     stamp_ns: int
@@ -35,7 +35,7 @@ class ViewedFrame:
     completed: np.ndarray
     depth: np.ndarray | None = None
     confidence: np.ndarray | None = None
-    intrinsics: tuple[float, float, float, float] | None = None
+    camera: CameraModel | None = None
 
 
 def require_rerun() -> None:
@@ -106,10 +106,8 @@ class Viewer:
         if frame.confidence is not None:
             grey = (np.nan_to_num(frame.confidence).clip(0, 1) * 255).astype(np.uint8)
             stream.log('confidence', self._picture(grey))
-        if frame.intrinsics is not None:
-            cloud = self._projector.project(
-                frame.completed, frame.rgb, frame.intrinsics, CLOUD_STRIDE
-            )
+        if frame.camera is not None:
+            cloud = self._projector.project(frame.completed, frame.rgb, frame.camera, CLOUD_STRIDE)
             points = cloud[np.isfinite(cloud[..., 2]) & (cloud[..., 2] > 0)]
             # rerun wants 0xRRGGBBAA.
             colours = (points[:, 3].view(np.uint32) << np.uint32(8)) | np.uint32(255)

@@ -150,6 +150,8 @@ def _run_bag(args: argparse.Namespace, settings: CompletionSettings) -> int:
         f'{report.topics.rgb}, {report.unmatched} without a partner, {report.broken} broken'
         + (f' (first: {report.first_fault})' if report.broken else '')
     )
+    if args.points and report.camera_fault:
+        print(f'{args.output}: no clouds: {report.camera_fault}')
     if report.topics.info is None:
         print(f'{args.output}: no camera_info beside {report.topics.rgb}: none added, no clouds')
     return 0

@@ -49,13 +49,18 @@ class BagOptions:
 
 @dataclass
 class BagReport:
-    """What came of a bag: frames completed, pairs that could not be read, depth without RGB."""
+    """
+    What came of a bag.
+
+    Frames completed, pairs that could not be read, depth without RGB; why there are no clouds.
+    """
 
     topics: Topics
     completed: int = 0
     broken: int = 0
     unmatched: int = 0
     first_fault: str = ''
+    camera_fault: str = ''
 
 
 def complete_bag(
@@ -96,6 +101,7 @@ def complete_bag(
                         job.complete()
                 job.complete()
             job.report.unmatched = frames.unmatched
+            job.report.camera_fault = frames.camera_fault
             if not job.report.completed:
                 fault = job.report.first_fault or (
                     f'{topics.rgb} and {topics.depth} have no stamps that match'
@@ -154,9 +160,8 @@ class _Job:
             return
         info = _info_at_size(frame.info, header, *completion.depth.shape)
         writer.add(f'{space}/camera_info', logged_ns, CAMERA_INFO, info)
-        if self._options.points:
-            k = [float(v) for v in info.k]
-            cloud = self._projector.project(completion.depth, frame.rgb, (k[0], k[4], k[2], k[5]))
+        if self._options.points and frame.camera is not None:
+            cloud = self._projector.project(completion.depth, frame.rgb, frame.camera)
             writer.add_cloud(f'{space}/points', logged_ns, header, cloud)
 
 

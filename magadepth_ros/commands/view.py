@@ -120,7 +120,7 @@ def _of_topic(args: argparse.Namespace, stop: Stop) -> Any:
                 frame.completed,
                 frame.depth,
                 frame.confidence,
-                frame.intrinsics,
+                frame.camera,
             )
             sleep(max(0.0, 1.0 / args.rate - (monotonic() - began)))
     finally:
@@ -150,4 +150,4 @@ def _of_bag(args: argparse.Namespace) -> Any:
 
 
 def _viewed(frame: BagFrame, depth: Any, confidence: Any) -> ViewedFrame:
-    return ViewedFrame(frame.stamp_ns, frame.rgb, depth, frame.depth, confidence, frame.intrinsics)
+    return ViewedFrame(frame.stamp_ns, frame.rgb, depth, frame.depth, confidence, frame.camera)

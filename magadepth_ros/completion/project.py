@@ -6,6 +6,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from magadepth_ros.completion.register import CameraModel
+
 POINT_STEP = 16
 """
 Bytes of a point: x, y, z as float32 at 0, 4, 8 and rgb packed at 12.
@@ -29,7 +31,7 @@ class CloudProjector:
         self,
         depth: np.ndarray,
         rgb: np.ndarray | None,
-        intrinsics: tuple[float, float, float, float],
+        intrinsics: tuple[float, float, float, float] | CameraModel,
         stride: int = 1,
     ) -> np.ndarray:
         """
@@ -42,7 +44,8 @@ class CloudProjector:
         rgb:
             (H, W, 3) uint8 RGB, or None for black points.
         intrinsics:
-            fx, fy, cx, cy of the rectified image [px].
+            fx, fy, cx, cy of the rectified image [px]; or the camera, of the size of ``depth``,
+            where the image is distorted.
         stride:
             every how many pixels, in both directions.
 
@@ -53,6 +56,8 @@ class CloudProjector:
             colour as bits 0x00RRGGBB. Overwritten by the next call.
 
         """
+        if isinstance(intrinsics, CameraModel):
+            intrinsics = intrinsics.scaled(depth.shape[1], depth.shape[0])
         depth = depth[::stride, ::stride]
         rays_x, rays_y = self._rays_of(intrinsics, depth.shape, stride)
         if self._buffer.shape[:2] != depth.shape:
@@ -72,7 +77,7 @@ class CloudProjector:
 
     def _rays_of(
         self,
-        intrinsics: tuple[float, float, float, float],
+        intrinsics: tuple[float, float, float, float] | CameraModel,
         shape: tuple[int, int],
         stride: int,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +85,10 @@ class CloudProjector:
         if key not in self._rays:
             if len(self._rays) >= 8:
                 self._rays.clear()
+            if isinstance(intrinsics, CameraModel):
+                x, y = intrinsics.rays()
+                self._rays[key] = x[::stride, ::stride].copy(), y[::stride, ::stride].copy()
+                return self._rays[key]
             fx, fy, cx, cy = intrinsics
             columns = (np.arange(shape[1]) * stride - cx) / fx
             rows = (np.arange(shape[0]) * stride - cy) / fy

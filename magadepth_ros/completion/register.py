@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import cv2
@@ -72,6 +72,22 @@ class CameraModel:
     def matrix(self) -> np.ndarray:
         """K, (3, 3) float64."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
+
+    def scaled(self, width: int, height: int) -> CameraModel:
+        """Give the same camera for its picture at another size; distortion has no unit."""
+        if (width, height) == (self.width, self.height):
+            return self
+        sx, sy = width / self.width, height / self.height
+        # Pixel centres are at whole numbers: u' + 0.5 = (u + 0.5) * scale.
+        return replace(
+            self,
+            width=width,
+            height=height,
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=(self.cx + 0.5) * sx - 0.5,
+            cy=(self.cy + 0.5) * sy - 0.5,
+        )
 
     def rays(self) -> tuple[np.ndarray, np.ndarray]:
         """Return x/z and y/z of each pixel's line of sight, each (H, W) float32."""

@@ -9,9 +9,10 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
+from magadepth_ros.completion.register import CameraModel
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.camera_info import Intrinsics, intrinsics
-from magadepth_ros.messages.registration import View
+from magadepth_ros.messages.registration import View, camera_model
 from magadepth_ros.nodes.checks import InputChecks
 from magadepth_ros.nodes.inputs import Inputs
 from magadepth_ros.nodes.outputs import Outputs
@@ -52,16 +53,20 @@ class Camera:
             self.inputs.depth_topic,
             f' {name}' if name else '',
         )
-        self._known: tuple[CameraInfo, Intrinsics] | None = None
+        self._known: tuple[CameraInfo, Intrinsics, CameraModel | None] | None = None
 
     @property
     def counters(self) -> Counters:
         """What became of its messages."""
         return self.pairer.counters
 
-    def intrinsics_for(self, depth: np.ndarray) -> tuple[CameraInfo, Intrinsics] | None:
+    def intrinsics_for(
+        self, depth: np.ndarray
+    ) -> tuple[CameraInfo, Intrinsics, CameraModel | None] | None:
         """
-        Give the newest camera_info and its intrinsics at the size of (H, W) ``depth``.
+        Give the newest camera_info, its intrinsics at the size of (H, W) ``depth``, and its lens.
+
+        The lens is None where the image is not distorted.
 
         None, and a warning with the remedy, where it is missing or does not belong to the image.
         """
@@ -77,14 +82,17 @@ class Camera:
         try:
             # Reading K costs more than comparing: the same message is read once.
             if self._known is None or self._known[0] is not msg:
-                self._known = msg, intrinsics(msg)
+                camera = intrinsics(msg)
+                # Rays of a distorted image (Azure Kinect, fisheye) are not what K says.
+                lens = camera_model(msg, self.inputs.rgb_topic) if camera.distorted else None
+                self._known = msg, camera, lens
             camera = self._known[1].scaled(width, height)
-        except EncodingError as error:
+        except (DataError, EncodingError) as error:
             self._known = None
             self.checks.camera_info(f'{self.inputs.info_topic}: {error}')
             return None
         self.checks.camera_info('')
-        return msg, camera
+        return msg, camera, self._known[2]
 
     def registered(self, pair: Pair, depth: np.ndarray) -> np.ndarray | None:
         """

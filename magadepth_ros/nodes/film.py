@@ -126,7 +126,11 @@ def _bag(source: str, settings: FilmSettings) -> Iterator[Shot]:
         ) from None
     while True:
         for frame in islice(bag_frames(source), settings.count or None):
-            yield _fitted_shot(frame.rgb, frame.depth, frame.intrinsics, settings)
+            camera = frame.camera
+            known = None
+            if camera is not None:
+                known = (camera.fx, camera.fy, camera.cx, camera.cy)
+            yield _fitted_shot(frame.rgb, frame.depth, known, settings)
 
 
 def _then(first: Shot, rest: Iterator[Shot]) -> Iterator[Shot]:

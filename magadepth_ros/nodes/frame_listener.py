@@ -15,8 +15,9 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from magadepth_ros.completion.fit import at_size_of
+from magadepth_ros.completion.register import CameraModel
 from magadepth_ros.errors import DataError, EncodingError
-from magadepth_ros.messages.camera_info import intrinsics
+from magadepth_ros.messages.registration import camera_model
 from magadepth_ros.nodes.inputs import read_depth, read_rgb
 from magadepth_ros.nodes.listener import Listener, stamp_of
 
@@ -32,8 +33,8 @@ class LiveFrame:
     What belongs to one completed depth image.
 
     ``rgb`` (H, W, 3) uint8; ``depth``, None where it is another size or did not come, and
-    ``completed`` (H, W) float32 metres; ``confidence`` (H, W) float32 0..1; ``intrinsics``
-    fx, fy, cx, cy [px] or None.
+    ``completed`` (H, W) float32 metres; ``confidence`` (H, W) float32 0..1; ``camera``
+    that of the depth, or None.
     """
 
     stamp_ns: int
@@ -41,7 +42,7 @@ class LiveFrame:
     depth: np.ndarray | None
     completed: np.ndarray
     confidence: np.ndarray
-    intrinsics: tuple[float, float, float, float] | None
+    camera: CameraModel | None
 
 
 class FrameListener(Listener):
@@ -107,17 +108,16 @@ class FrameListener(Listener):
         try:
             completed, confidence, rgb = (self._message(topic, stamp) for topic in topics)
             depth = read_depth(completed)
-            known = None
+            camera = None
             if self._info is not None and self._info.width == depth.shape[1]:
-                camera = intrinsics(self._info)
-                known = (camera.fx, camera.fy, camera.cx, camera.cy)
+                camera = camera_model(self._info, self._rgb)
             return LiveFrame(
                 stamp,
                 at_size_of(read_rgb(rgb), depth),
                 self._measured(stamp, depth.shape),
                 depth,
                 read_depth(confidence),
-                known,
+                camera,
             )
         except (DataError, EncodingError) as error:
             self.node.get_logger().warning(f'frame left out: {error}', throttle_duration_sec=5.0)

@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 from magadepth_ros.completion.colorize import colorize
 from magadepth_ros.completion.completer import Completion
 from magadepth_ros.completion.project import CloudProjector
+from magadepth_ros.completion.register import CameraModel
 from magadepth_ros.messages.camera_info import Intrinsics, camera_info
 from magadepth_ros.messages.clouds import fill_cloud
 from magadepth_ros.messages.compressed import depth_to_compressed
@@ -99,8 +100,14 @@ class Outputs:
         parameters: NodeParameters,
         source: CameraInfo,
         camera: Intrinsics,
+        lens: CameraModel | None = None,
     ) -> float:
-        """Publish what needs the intrinsics; return the milliseconds spent on the cloud."""
+        """
+        Publish what needs the intrinsics; return the milliseconds spent on the cloud.
+
+        ``source`` is the camera_info, ``camera`` its intrinsics at the size of the depth, ``lens``
+        the same with its distortion, where it has one.
+        """
         if self._info.get_subscription_count():
             self._info.publish(camera_info(header, source, camera))
         now = monotonic()
@@ -111,7 +118,7 @@ class Outputs:
         cloud = self._projector.project(
             completion.depth,
             rgb,
-            (camera.fx, camera.fy, camera.cx, camera.cy),
+            (camera.fx, camera.fy, camera.cx, camera.cy) if lens is None else lens,
             parameters.cloud_stride,
         )
         fill_cloud(self._points_msg, header, cloud)

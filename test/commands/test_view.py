@@ -106,7 +106,8 @@ def test_what_is_shown_has_the_colours_and_the_metres_of_the_frame(tmp_path):
     rgb[:] = (200, 100, 50)
     depth = np.full((HEIGHT, WIDTH), 2.0, np.float32)
     depth[:10] = np.nan
-    viewer.show(ViewedFrame(START, rgb, depth, depth, depth * 0 + 1, (60.0, 60.0, 31.5, 23.5)))
+    camera = CameraModel(WIDTH, HEIGHT, 60.0, 60.0, 31.5, 23.5)
+    viewer.show(ViewedFrame(START, rgb, depth, depth, depth * 0 + 1, camera))
     stream.disconnect()
     assert logged['time'] == ('stamp', np.datetime64(START, 'ns'))
     cloud = logged['camera/cloud']

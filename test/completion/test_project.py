@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magadepth_ros.completion.project import FIELDS, POINT_STEP, CloudProjector
+from magadepth_ros.completion.register import CameraModel
 
 K = (500.0, 510.0, 31.2, 23.7)
 
@@ -53,3 +54,18 @@ def test_buffer_and_rays_follow_a_change_of_camera():
     )
     for size in range(2, 14):
         assert projector.project(np.ones((size, 5), np.float32), None, K).shape == (size, 5, 4)
+
+
+@pytest.mark.parametrize('stride', [1, 3])
+def test_points_of_a_distorted_image_project_back_to_their_pixels(stride):
+    rational = (0.5, -2.6, 0.0004, -0.0003, 1.5, 0.38, -2.4, 1.4)
+    camera = CameraModel(160, 120, 130.0, 131.0, 80.2, 58.9, 'rational_polynomial', rational)
+    # The depth has half the size of what the camera_info describes.
+    depth = np.random.default_rng(0).uniform(0.5, 5, (60, 80)).astype(np.float32)
+    cloud = CloudProjector().project(depth, None, camera, stride)
+    x, y, z = (cloud[..., axis] for axis in range(3))
+    u, v = camera.scaled(80, 60).project(x / z, y / z)
+    rows, columns = np.mgrid[0:60:stride, 0:80:stride]
+    assert np.abs(u - columns).max() < 0.02 and np.abs(v - rows).max() < 0.02
+    pinhole = CloudProjector().project(depth, None, (65.0, 65.5, 39.85, 29.2), stride)
+    assert np.abs(pinhole - cloud)[..., :2].max() > 0.01

@@ -83,8 +83,10 @@ def test_projection_agrees_with_opencv(model):
 def test_a_point_lands_within_half_a_pixel_of_where_opencv_projects_it(model, size):
     scale = size[0] / 160
     depth_camera = CameraModel(160, 120, 130.0, 130.0, 79.5, 59.5, model, RADIAL[model])
-    focal, centre = 140.0 * scale, ((size[0] - 1) / 2, (size[1] - 1) / 2)
-    colour_camera = CameraModel(*size, focal, focal, *centre, model, RADIAL[model])
+    width, height = size
+    focal = 140.0 * scale
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    colour_camera = CameraModel(width, height, focal, focal, cx, cy, model, RADIAL[model])
     extrinsics = transform(1.5, (0.05, -0.01, 0.004))
     registrar = Registrar(depth_camera, colour_camera, extrinsics)
     zero, rng = np.zeros(3), np.random.default_rng(1)

@@ -8,11 +8,12 @@ import time
 import cv2
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo, Image
-from support.live import NANO, Graph, depth_of, header_at, running
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from support.live import Graph, depth_of, header_at, running
 from support.models import write_tiny_model
 from support.views import transform, two_views
 
+from magadepth_ros.completion.register import CameraModel
 from magadepth_ros.messages.camera_info import Intrinsics, pinhole_info
 from magadepth_ros.messages.images import depth_image, rgb_image
 
@@ -67,16 +68,7 @@ class TwoSensors:
         messages = self.graph.listen(Image, '/depth/completed')
         for publisher in self.publishers.values():
             self.graph.until(publisher.get_subscription_count, 'the node')
-        upcoming = 0.0
-
-        def step():
-            nonlocal upcoming
-            if time.monotonic() > upcoming:
-                upcoming = time.monotonic() + 0.2
-                self.shoot()
-            return messages
-
-        self.graph.until(step, 'a completed frame')
+        self.graph.repeat(self.shoot, lambda: messages, 'a completed frame', rate=5.0)
         return messages[-1]
 
     def check(self, message: Image) -> None:
@@ -116,8 +108,8 @@ def test_extrinsics_by_tf_static(tmp_path, model):
         for publisher in sensors.publishers.values():
             graph.until(publisher.get_subscription_count, 'the node')
         graph.listen(Image, '/depth/completed')
-        sensors.shoot()
-        graph.until(lambda: 'does not join' in process.log, 'what is missing')
+        missing = 'what is missing'
+        graph.repeat(sensors.shoot, lambda: 'does not join' in process.log, missing, rate=4)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         publisher = graph.node.create_publisher(TFMessage, '/tf_static', latched)
         message = TransformStamped(child_frame_id='depth_optical')
@@ -142,12 +134,41 @@ def test_depth_that_counts_as_aligned_is_not_touched(tmp_path, model):
         metres = np.full((48, 64), 1.5, np.float32)
         picture = np.full((48, 64, 3), 90, np.uint8)
 
-        def step():
-            stamp = time.time_ns() // NANO * NANO
+        def shoot() -> None:
+            stamp = time.time_ns()
             depth_out.publish(depth_image(header_at(stamp, 'depth_optical'), metres))
             rgb_out.publish(rgb_image(header_at(stamp, 'color_optical'), picture))
-            return depth
 
-        graph.until(step, 'a completed frame', every=0.2)
+        graph.repeat(shoot, lambda: depth, 'a completed frame', rate=5.0)
         assert depth_of(depth[-1]) == pytest.approx(1.5)
         assert 'register_depth is false' in process.log
+
+
+def test_the_cloud_of_a_distorted_image_lies_on_the_rays_of_its_lens(tmp_path, model):
+    lens = (0.5, -2.6, 0.0004, -0.0003, 1.5, 0.38, -2.4, 1.4)
+    camera = CameraModel(64, 48, 50.0, 50.0, 31.5, 23.5, 'rational_polynomial', lens)
+    given = ('-p', model, '-p', 'max_age:=0.0')
+    with running('magadepth_ros.nodes.completion_node', tmp_path, *given) as (_, graph):
+        points = graph.listen(PointCloud2, '/depth/points')
+        create = graph.node.create_publisher
+        rgb = create(Image, 'rgb/image', 5)
+        depth = create(Image, 'depth/image', 5)
+        info = create(CameraInfo, 'rgb/camera_info', 5)
+        for publisher in (rgb, depth, info):
+            graph.until(publisher.get_subscription_count, 'the node')
+        metres = np.full((48, 64), 2.0, np.float32)
+        picture = np.full((48, 64, 3), 90, np.uint8)
+
+        def shoot() -> None:
+            header = header_at(time.time_ns())
+            message = pinhole_info(header, Intrinsics(50.0, 50.0, 31.5, 23.5, 64, 48))
+            message.distortion_model, message.d = camera.distortion_model, list(lens)
+            info.publish(message)
+            depth.publish(depth_image(header, metres))
+            rgb.publish(rgb_image(header, picture))
+
+        graph.repeat(shoot, lambda: points, 'a cloud', rate=5.0)
+    cloud = np.frombuffer(points[-1].data, np.float32).reshape(48, 64, 4)
+    x, y = camera.rays()
+    assert cloud[..., 0] == pytest.approx(x * 2.0, abs=1e-4)
+    assert cloud[..., 1] == pytest.approx(y * 2.0, abs=1e-4)
