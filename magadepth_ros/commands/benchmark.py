@@ -36,7 +36,7 @@ from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer
 from magadepth_ros.errors import EngineError, MagadepthError, ModelError
 from magadepth_ros.files import write_result
-from magadepth_ros.resources import find_model, model_names
+from magadepth_ros.resources import DEFAULT_MODEL, find_model, model_names
 from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
 
 NODE_CAMERAS = (1, 2, 4)
@@ -114,7 +114,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(args: argparse.Namespace) -> dict[str, Any]:
-    names = args.models or model_names()
+    # The default first: the ratios are to it, and the node runs it.
+    names = args.models or sorted(model_names(), key=lambda name: name != DEFAULT_MODEL)
     if not names:
         raise ModelError('no model is installed; name a file: --models FILE.onnx')
     peers = _peers(args.peers)
