@@ -49,7 +49,7 @@ help:
 	@echo '                (INPUT=folder or bag plays recorded frames; results in out/demo)'
 	@echo 'make test       set up, then the fast tests with coverage'
 	@echo 'make test-slow  the slow tests'
-	@echo 'make lint       ruff and mypy'
+	@echo 'make lint       ruff, mypy, and hadolint where it is'
 	@echo 'make docs       the documentation as web pages in site/'
 	@echo 'make bench      speed of the shipped models on this machine'
 	@echo 'make clean      remove what these made'
@@ -67,6 +67,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@test ! -x $(BIN)/hadolint || $(BIN)/hadolint docker/*.Dockerfile
 
 # The theme warns of a future mkdocs that nobody asked for; setup.py has the version.
 docs: $(VENV)/.docs

