@@ -185,12 +185,14 @@ class Graph:
         return self.call(SetParameters, '/completion_node/set_parameters', request).results[0]
 
     def status(self, name: str) -> tuple[bytes, str, dict[str, str]]:
-        """Wait for the next status of the engine or a camera: level, message and values."""
+        """Wait for a status of the engine or a camera made from now on: level, message, values."""
         if '/diagnostics' not in self.got:
             self.listen(DiagnosticArray, '/diagnostics')
         arrays = self.got['/diagnostics']
-        arrays.clear()
-        array = self.until(lambda: arrays and arrays[-1], 'diagnostics')
+        now = time.time_ns()
+        array = self.until(
+            lambda: arrays and nanoseconds(arrays[-1].header) > now and arrays[-1], 'diagnostics'
+        )
         status = next(s for s in array.status if s.name == f'/completion_node: {name}')
         return status.level, status.message, {v.key: v.value for v in status.values}
 
