@@ -15,7 +15,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -170,6 +170,8 @@ def store_engine(
     """
     Write an engine and its sidecar, each under a temporary name first.
 
+    Where the same engine is there already, only what is known of it is written anew.
+
     Raises
     ------
     EngineError
@@ -178,21 +180,28 @@ def store_engine(
     """
     path = path or engine_path(model, key)
     info = read_model_info(model)
+    digest = hashlib.sha256(data).hexdigest()
     sidecar = {
         'format': SIDECAR_FORMAT,
         'key': key.as_json(),
         'size': len(data),
-        'sha256': hashlib.sha256(data).hexdigest(),
+        'sha256': digest,
         'model': asdict(info),
         'report': report,
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The sidecar last: an engine without one is never used.
-        sidecar_path(path).unlink(missing_ok=True)
-        write_atomically(path, data)
+        kept = path.is_file() and sha256_of(path) == digest
+        # The engine goes first and comes last: who looks meanwhile finds none, not a wrong one.
+        if not kept:
+            path.unlink(missing_ok=True)
         write_atomically(sidecar_path(path), json.dumps(sidecar, indent=2).encode() + b'\n')
+        if not kept:
+            write_atomically(path, data)
     except OSError as error:
+        with suppress(OSError):
+            if not path.exists():
+                sidecar_path(path).unlink(missing_ok=True)
         raise EngineError(
             f'{path}: the engine cannot be kept ({error.strerror or error}); free some space or '
             'set XDG_CACHE_HOME to a folder that can be written'

@@ -174,6 +174,37 @@ def test_a_full_disk_leaves_nothing_half_written(monkeypatch, model, key, code):
     assert list(engine_path(model, key).parent.iterdir()) == []
 
 
+def test_who_looks_while_an_engine_is_stored_finds_it_or_none(monkeypatch, model, key):
+    write, seen = cache.write_atomically, []
+
+    def watched(path, data):
+        seen.append(find_engine(model, key)[0])
+        write(path, data)
+        seen.append(find_engine(model, key)[0])
+
+    monkeypatch.setattr(cache, 'write_atomically', watched)
+    store_engine(model, key, ENGINE, {})
+    store_engine(model, key, ENGINE[::-1], {})
+    assert [found.data if found else None for found in seen[1::2]] == [
+        None, ENGINE, None, ENGINE[::-1]
+    ]  # fmt: skip
+    assert not list(engine_path(model, key).parent.glob('*.bad*'))
+
+
+def test_a_full_disk_takes_no_engine_away_when_its_check_is_noted(monkeypatch, model, key):
+    store_engine(model, key, ENGINE, {'check': None})
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(cache.os, 'fsync', full)
+    with pytest.raises(EngineError, match='No space left on device'):
+        store_engine(model, key, ENGINE, {'check': {'worst': 0.0}})
+    found, _ = find_engine(model, key)
+    assert found is not None
+    assert found.report == {'check': None}
+
+
 def test_two_starts_at_once_build_once(model, key):
     builds = []
     waited = []
