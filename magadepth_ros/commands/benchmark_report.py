@@ -101,7 +101,7 @@ def to_markdown(report: dict[str, Any], picture: str = '') -> str:
             '*Cores* and *MiB* are what the node takes of processor and memory.',
             markdown_table([_NODE_HEAD, *_node_cells(report)]),
             'Its stages, medians [ms]: *wait* is the time a pair waits for the frame before it; '
-            '*infer* is that of the batch of all cameras.',
+            "*infer* is each camera's share of the common inference; *overhead* is the rest.",
             markdown_table([_NODE_STAGES_HEAD, *_node_stages(report)]),
         ]
     return '\n\n'.join(parts) + '\n'

@@ -13,8 +13,9 @@ import numpy as np
 
 STAGES = (
     *('wait', 'decode', 'register', 'fit', 'infer', 'restore', 'confidence', 'merge'),
-    *('publish', 'cloud'),
+    *('publish', 'cloud', 'overhead'),
 )
+"""In the order of a frame; ``overhead`` is the sum of a frame's others but wait and infer."""
 _KEPT = 300
 
 

@@ -37,6 +37,7 @@ class Frame:
     rgb: np.ndarray
     depth: np.ndarray
     taken: float
+    read_ms: float
 
 
 class Worker:
@@ -155,13 +156,15 @@ class Worker:
         taken = perf_counter()
         try:
             rgb, depth = read_rgb(pair.rgb), read_depth(pair.depth)
-            decoded = perf_counter()
+            decode_ms = (perf_counter() - taken) * 1e3
             registered = camera.registered(pair, depth)
             if registered is None:
                 camera.counters.refused += 1
                 return None
             depth = registered
+            start = perf_counter()
             rgb = at_size_of(rgb, depth)
+            decode_ms += (perf_counter() - start) * 1e3
         except (DataError, EncodingError) as error:
             camera.counters.refused += 1
             self._reporter.warn(
@@ -170,20 +173,15 @@ class Worker:
                 f'{error}',
             )
             return None
-        camera.statistics.stages(
-            {
-                'wait': (taken - pair.arrived) * 1e3,
-                'decode': (decoded - taken) * 1e3,
-            }
-        )
-        return Frame(camera, pair.rgb.header, pair.stamp_ns, rgb, depth, taken)
+        camera.statistics.stages({'wait': (taken - pair.arrived) * 1e3, 'decode': decode_ms})
+        read_ms = (perf_counter() - taken) * 1e3
+        return Frame(camera, pair.rgb.header, pair.stamp_ns, rgb, depth, taken, read_ms)
 
     def _publish(self, frame: Frame, completion: Completion, parameters: NodeParameters) -> None:
         camera = frame.camera
         start = perf_counter()
         camera.outputs.publish(frame.header, completion, parameters, self._keeper.depth_range)
         latency_ms = (self._now_ns() - frame.stamp_ns) / 1e6
-        published = perf_counter()
         cloud_ms = 0.0
         if camera.outputs.wants_camera():
             found = camera.intrinsics_for(completion.depth)
@@ -191,10 +189,21 @@ class Worker:
                 cloud_ms = camera.outputs.publish_with_camera(
                     frame.header, frame.rgb, completion, parameters, *found
                 )
-        processing_ms = (perf_counter() - frame.taken) * 1e3
+        end = perf_counter()
+        processing_ms, published_ms = (end - frame.taken) * 1e3, (end - start) * 1e3
+        timings = completion.timings
         known = cv2.countNonZero(cv2.inRange(completion.depth, 0.0, 1e6))
         camera.statistics.stages(
-            {**completion.timings, 'publish': (published - start) * 1e3, 'cloud': cloud_ms}
+            {
+                **timings,
+                'publish': published_ms - cloud_ms,
+                'cloud': cloud_ms,
+                # Of this frame alone: other cameras' frames of the batch have theirs.
+                'overhead': frame.read_ms
+                + sum(timings.values())
+                - timings.get('infer', 0.0)
+                + published_ms,
+            }
         )
         camera.statistics.frame(
             latency_ms,
