@@ -39,14 +39,14 @@ class Camera:
         prefix = f'{name}/' if name else ''
         self.name = name
         self.statistics = Statistics()
-        self.inputs = Inputs(node, prefix, parameters, reporter)
-        self.outputs = Outputs(node, prefix, reporter)
-
-        self.slot: LatestSlot | None = None
-        self._index = index
         self.pairer = make_pairer(
             parameters.synchronizer, self._on_pair, parameters.slop, parameters.queue_size
         )
+        self.inputs = Inputs(node, prefix, parameters, reporter)
+        # Last, as what fails before leaves no topic behind.
+        self.outputs = Outputs(node, prefix, reporter)
+        self.slot: LatestSlot | None = None
+        self._index = index
         self.checks = InputChecks(
             reporter,
             self.inputs.rgb_topic,

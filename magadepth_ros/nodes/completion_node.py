@@ -90,11 +90,11 @@ class CompletionNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Open the engine and make the publishers."""
-        return self._guarded(self._configure)
+        return self._guarded(self._configure, undo=self.release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start to work and to listen."""
-        return self._guarded(self._activate)
+        return self._guarded(self._activate, undo=self._deactivate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop to listen and to work; the engine stays warm."""
@@ -166,13 +166,17 @@ class CompletionNode(LifecycleNode):
             camera.checks.rest()
             camera.inputs.subscribe(camera.pairer)
 
-    def _guarded(self, step: Callable[[], None]) -> TransitionCallbackReturn:
+    def _guarded(
+        self, step: Callable[[], None], undo: Callable[[], None] | None = None
+    ) -> TransitionCallbackReturn:
         # rclpy swallows what a transition raises; it is told here, and the state stays.
         try:
             step()
         except Exception as error:
             kind = '' if isinstance(error, MagadepthError) else f'{type(error).__name__}: '
             self._reporter.error('lifecycle', f'{kind}{error}', period=0.0)
+            if undo is not None:
+                undo()
             return FAILURE
         return SUCCESS
 
@@ -256,6 +260,7 @@ class CompletionNode(LifecycleNode):
     def _on_jump(self) -> None:
         for camera in self._cameras:
             camera.pairer.restart()
+        self._slot.clear()
 
     def _on_watch(self) -> None:
         if self._state == 'active' and self._enabled:
@@ -264,7 +269,11 @@ class CompletionNode(LifecycleNode):
         busy = self._worker.busy_seconds if self._worker is not None else 0.0
         if busy > HANGS_AFTER:
             self._keeper.failed = f'a frame has not come back for {busy:.0f} s'
-            self._reporter.error('hang', f'{self._keeper.failed}; restart the node if it stays')
+            self._reporter.error(
+                'hang',
+                f'{self._keeper.failed}; if it stays, take the node down to unconfigured and up '
+                "again ('ros2 lifecycle set'), or restart it",
+            )
 
     def _on_diagnostics(self) -> None:
         message = diagnostics(

@@ -213,6 +213,8 @@ class EngineKeeper:
         thread.join(timeout=1.0)
         if thread.is_alive():
             self._reporter.warn('close', 'the engine hangs; it is closed when it comes back')
+            # It keeps the lock; the next engine must not wait for it.
+            self._lock = threading.RLock()
 
     def _warm(self, parameters: NodeParameters, build: BuildLog) -> Completer:
         completer = self._opener(parameters, build)

@@ -22,6 +22,7 @@ from magadepth_ros.nodes.inputs import read_depth, read_rgb
 from magadepth_ros.nodes.listener import Listener, stamp_of
 
 _KEPT = 20
+_COMPRESSED = '/compressedDepth'
 _IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 _NEAR_NS = 50_000_000
 """How far the stamp of the measured depth may be from the RGB's [ns]."""
@@ -33,15 +34,15 @@ class LiveFrame:
     What belongs to one completed depth image.
 
     ``rgb`` (H, W, 3) uint8; ``depth``, None where it is another size or did not come, and
-    ``completed`` (H, W) float32 metres; ``confidence`` (H, W) float32 0..1; ``camera``
-    that of the depth, or None.
+    ``completed`` (H, W) float32 metres; ``confidence`` (H, W) float32 0..1, None where the depth
+    comes compressed; ``camera`` that of the depth, or None.
     """
 
     stamp_ns: int
     rgb: np.ndarray
     depth: np.ndarray | None
     completed: np.ndarray
-    confidence: np.ndarray
+    confidence: np.ndarray | None
     camera: CameraModel | None
 
 
@@ -55,23 +56,22 @@ class FrameListener(Listener):
         Parameters
         ----------
         completed:
-            the topic of the completed depth; confidence and camera_info are beside it.
+            the topic of the completed depth; confidence and camera_info are beside it. Of its
+            ``/compressedDepth``, which comes from another computer, the confidence is left there.
         rgb, depth:
             the camera's image topics; '' finds them as the inputs of the node that completes.
 
         """
         super().__init__('magadepth_view')
         self._completed, self._rgb, self._depth = completed, rgb, depth
-        base = completed.rpartition('/')[0]
-        self._confidence = f'{base}/confidence'
+        base = completed.removesuffix(_COMPRESSED).rpartition('/')[0]
+        self._confidence = '' if completed.endswith(_COMPRESSED) else f'{base}/confidence'
         self._kept: dict[str, dict[int, bytes]] = {}
         self._kinds: dict[str, type] = {}
         self._info: CameraInfo | None = None
         self._shown = 0
-        self._listen(completed, Image)
-        self._listen(self._confidence, Image)
         self.node.create_subscription(CameraInfo, f'{base}/camera_info', self._on_info, 1)
-        for topic in (rgb, depth):
+        for topic in (completed, self._confidence, rgb, depth):
             if topic:
                 self._listen(topic)
 
@@ -89,8 +89,9 @@ class FrameListener(Listener):
 
     def missing(self) -> str:
         """Say which topic has brought nothing, for people who wait."""
-        wanted = {'the RGB': self._rgb, 'confidence': self._confidence}
-        wanted = {'completed depth': self._completed, **wanted}
+        wanted = {'completed depth': self._completed, 'the RGB': self._rgb}
+        if self._confidence:
+            wanted['confidence'] = self._confidence
         silent = [
             f'{name} on {topic}' if topic else f'{name} (its topic is not known)'
             for name, topic in wanted.items()
@@ -99,14 +100,15 @@ class FrameListener(Listener):
         return ', '.join(silent) or 'frames with equal stamps'
 
     def _newest(self) -> LiveFrame | None:
-        topics = (self._completed, self._confidence, self._rgb)
+        topics = [self._completed, self._rgb]
+        topics += [self._confidence] if self._confidence else []
         kept = [self._kept.get(topic, {}) for topic in topics]
         stamps = {s for s in kept[0] if s > self._shown}.intersection(*kept[1:])
         if not stamps:
             return None
         stamp = self._shown = max(stamps)
         try:
-            completed, confidence, rgb = (self._message(topic, stamp) for topic in topics)
+            completed, rgb, *confidence = (self._message(topic, stamp) for topic in topics)
             depth = read_depth(completed)
             camera = None
             if self._info is not None and self._info.width == depth.shape[1]:
@@ -116,7 +118,7 @@ class FrameListener(Listener):
                 at_size_of(read_rgb(rgb), depth),
                 self._measured(stamp, depth.shape),
                 depth,
-                read_depth(confidence),
+                read_depth(confidence[0]) if confidence else None,
                 camera,
             )
         except (DataError, EncodingError) as error:
@@ -134,10 +136,9 @@ class FrameListener(Listener):
     def _message(self, topic: str, stamp: int) -> Any:
         return deserialize_message(self._kept[topic][stamp], self._kinds[topic])
 
-    def _listen(self, topic: str, kind: type | None = None) -> None:
-        if kind is None:
-            last = topic.rpartition('/')[2]
-            kind = CompressedImage if last in ('compressed', 'compressedDepth') else Image
+    def _listen(self, topic: str) -> None:
+        packed = topic.endswith((_COMPRESSED, '/compressed'))
+        kind = CompressedImage if packed else Image
         kept = self._kept.setdefault(topic, {})
         self._kinds[topic] = kind
 

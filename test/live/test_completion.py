@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import array
 import itertools
+import time
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64, Header
@@ -175,6 +177,27 @@ def test_a_clock_that_jumps_back_costs_no_restart(live):
 
     graph.repeat(shoot, went_back, 'a frame of the earlier time', rate=10)
     graph.until(lambda: int(graph.status('camera')[2]['jumps']) >= 1, 'the jump in the counters')
+    camera.settle()
+
+
+def test_pairs_that_are_too_old_are_dropped_unless_another_clock_made_them(live):
+    process, graph, camera = live
+    camera.settle()
+    depth = graph.got['/depth/completed']
+    assert graph.set_parameter('max_age', 1.0).successful
+    old: list[Time] = []
+
+    def shoot(seconds: int) -> Header:
+        header = camera.shoot(header_at(time.time_ns() - seconds * NANO))
+        old.append(header.stamp)
+        return header
+
+    graph.repeat(lambda: shoot(5), lambda: 'max_age is 1.00 s' in process.log, 'the warning')
+    graph.until(lambda: int(graph.status('camera')[2]['aged']) > 0, 'the counter')
+    assert not any(msg.header.stamp in old for msg in depth)
+    camera.settle(lambda: shoot(3600))
+    assert 'max_age is not applied' in process.log
+    assert graph.set_parameter('max_age', 0.0).successful
     camera.settle()
 
 

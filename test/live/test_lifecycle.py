@@ -14,6 +14,8 @@ from support import faults
 from support.live import Camera, Graph, running
 from support.models import write_tiny_model
 
+from magadepth_ros.nodes.synchroniser import message_filters
+
 NODE = 'magadepth_ros.nodes.completion_node'
 
 
@@ -71,6 +73,17 @@ def test_a_missing_model_leaves_the_node_unconfigured_and_says_so(tmp_path):
         assert not change(graph, 'configure')
         assert state(graph) == 'unconfigured'
         assert '/no/such.onnx' in process.log
+        assert process.end() == 0
+
+
+@pytest.mark.skipif(message_filters is not None, reason='message_filters is installed')
+def test_a_configure_that_fails_half_way_keeps_nothing(tmp_path, model):
+    given = ('-p', f'model:={model}', '-p', 'synchronizer:=message_filters')
+    with running(NODE, tmp_path, *given) as (process, graph):
+        graph.until(lambda: 'is not installed' in process.log, 'the reason')
+        assert state(graph) == 'unconfigured'
+        assert graph.status('engine')[2]['engine'] == 'none'
+        assert not graph.node.count_publishers('/depth/completed')
         assert process.end() == 0
 
 
@@ -142,6 +155,12 @@ def test_an_engine_that_hangs_does_not_hold_the_process(tmp_path, model):
         depth.clear()
         graph.until(lambda: graph.status('engine')[0] == b'\x02', 'diagnostics ERROR')
         assert not depth
+        # The thread stays behind; another engine takes its place.
+        switch.unlink()
+        for name in ('deactivate', 'cleanup', 'configure', 'activate'):
+            assert change(graph, name), name
+        camera.wait_until_heard()
+        camera.shoot_until(lambda: depth, 'a frame from another engine')
         assert process.end(signal.SIGTERM) == 0
 
 
