@@ -260,7 +260,6 @@ class CompletionNode(LifecycleNode):
     def _on_jump(self) -> None:
         for camera in self._cameras:
             camera.pairer.restart()
-        self._slot.clear()
 
     def _on_watch(self) -> None:
         if self._state == 'active' and self._enabled:
