@@ -50,7 +50,8 @@ def batch(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def random_frame(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return noise with a hole and single missing pixels, as an engine takes a frame."""
-    generator = torch.Generator().manual_seed(3)
+    # Seed 3 has a step of depth so near `slopes.EDGE` that rounding decides whether it is one.
+    generator = torch.Generator().manual_seed(4)
     rgb = torch.rand(1, 3, height, width, generator=generator)
     depth = 0.3 + 8 * torch.rand(1, 1, height, width, generator=generator)
     depth[torch.rand(depth.shape, generator=generator) < 0.3] = 0
