@@ -22,6 +22,7 @@ _EXAMPLES = """
 examples:
   magadepth view                         what completion_node publishes on /depth/completed
   magadepth view /arm/depth/completed
+  magadepth view /depth/completed/compressedDepth     of another computer
   magadepth view BAG                     a bag; completed here, unless it was by `complete`
   magadepth view BAG --save view.rrd     without a screen; later, elsewhere: rerun view.rrd
 """

@@ -178,13 +178,15 @@ def test_a_running_node_is_found_by_its_topic_and_ctrl_c_ends_the_recording(mode
         said, _ = viewer.communicate(timeout=90)
         assert viewer.returncode == 0 and '5 frames' in said, said
         assert all(name in printed(out) for name in SHOWN)
-        viewer = command('view', '--rate', '5', '--save', str(out), domain=domain)
+        packed = ('view', '/depth/completed/compressedDepth', '--rate', '5')
+        viewer = command(*packed, '--save', str(out), domain=domain)
         size = out.stat().st_size
         while viewer.poll() is None and out.stat().st_size in (0, size):
             pass
         viewer.send_signal(signal.SIGINT)
         said, _ = viewer.communicate(timeout=30)
         assert viewer.returncode == 0 and 'live.rrd: ' in said, said
+        assert '/camera/cloud' in printed(out) and '/confidence' not in printed(out)
     finally:
         node.close()
         camera.close()
