@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
 from magadepth_ros import __version__
@@ -81,7 +82,7 @@ def export_onnx(
             training=torch.onnx.TrainingMode.PRESERVE,
         )
         model = onnx.load(traced)
-    _share_equal_constants(model)
+    _fold_constants(model)
     _name_weights_once(model)
     _fold_norms(model)
     _store_large_weights_in_half(model)
@@ -105,24 +106,70 @@ def export_onnx(
     write_result(path, model.SerializeToString())
 
 
-def _share_equal_constants(model: onnx.ModelProto) -> None:
-    """Keep one of several equal constants: the tracer writes a shared buffer at every use."""
+def _fold_constants(model: onnx.ModelProto) -> None:
+    """
+    Compute what depends on constants alone, and keep one of several equal ones.
+
+    The tracer writes a dozen nodes for every padding and four constants for every slice.
+    """
     graph = model.graph
-    first: dict[tuple[object, ...], str] = {}
-    instead: dict[str, str] = {}
-    for node in list(graph.node):
-        value = next((a.t for a in node.attribute if a.name == 'value'), None)
-        if node.op_type != 'Constant' or value is None or len(value.raw_data) <= LARGE:
-            continue
-        key = (value.data_type, tuple(value.dims), value.raw_data)
-        if key in first:
-            instead[node.output[0]] = first[key]
-            graph.node.remove(node)
-        else:
-            first[key] = node.output[0]
+    known = {tensor.name: tensor for tensor in graph.initializer}
+    found: dict[tuple[bytes, ...], onnx.TensorProto] = {}
+    kept = []
     for node in graph.node:
+        inputs = [name for name in node.input if name]
+        if node.op_type == 'Constant':
+            tensor = next((a.t for a in node.attribute if a.name == 'value'), None)
+        elif inputs and all(i in known and _size(known[i]) <= LARGE for i in inputs):
+            tensor = _value(node, [known[i] for i in inputs], found)
+        else:
+            tensor = None
+        if tensor is None or len(node.output) > 1:
+            kept.append(node)
+            continue
+        known[node.output[0]] = onnx.TensorProto()
+        known[node.output[0]].CopyFrom(tensor)
+        known[node.output[0]].name = node.output[0]
+    first: dict[tuple[object, ...], str] = {}
+    instead = {}
+    for name, tensor in known.items():
+        array = numpy_helper.to_array(tensor)
+        instead[name] = first.setdefault((array.dtype, array.shape, array.tobytes()), name)
+    for node in kept:
         for i, name in enumerate(node.input):
             node.input[i] = instead.get(name, name)
+    used = {name for node in kept for name in node.input}
+    remaining = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(remaining)
+    del graph.initializer[:]
+    graph.initializer.extend(known[name] for name in known if name in used)
+
+
+def _size(tensor: onnx.TensorProto) -> int:
+    return int(np.prod(tensor.dims))
+
+
+def _value(
+    node: onnx.NodeProto,
+    inputs: list[onnx.TensorProto],
+    found: dict[tuple[bytes, ...], onnx.TensorProto],
+) -> onnx.TensorProto:
+    """Run one node on constants; ``found`` keeps the answers, as few questions differ."""
+    arrays = [numpy_helper.to_array(tensor) for tensor in inputs]
+    key = (
+        node.op_type.encode(),
+        *(attribute.SerializeToString() for attribute in node.attribute),
+        *(f'{a.dtype}{a.shape}'.encode() + a.tobytes() for a in arrays),
+    )
+    if key not in found:
+        output = helper.make_empty_tensor_value_info(node.output[0])
+        graph = helper.make_graph([node], 'constant', [], [output], inputs)
+        single = helper.make_model(graph, opset_imports=[helper.make_opsetid('', OPSET)])
+        found[key] = numpy_helper.from_array(
+            np.asarray(ReferenceEvaluator(single).run(None, {})[0])
+        )
+    return found[key]
 
 
 def _name_weights_once(model: onnx.ModelProto) -> None:
