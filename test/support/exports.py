@@ -3,25 +3,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from magadepth_ros.simulation import simulated_frames
+from magadepth_ros.engines.check import check_frames
 from magadepth_training.export import export_onnx
 from magadepth_training.networks.output import Network
 from magadepth_training.networks.registry import create_network
 from magadepth_training.weights import load_network, save_weights
 
+Frames = Sequence[tuple[np.ndarray, np.ndarray]]
+"""Of rgb (1, 3, H, W) in 0..1 and depth (1, 1, H, W) m, 0 = missing, float32."""
 
-def export_untrained(name: str, folder: Path) -> tuple[Network, Path]:
+
+def export_untrained(name: str, folder: Path, frames: Frames = ()) -> tuple[Network, Path]:
     """
     Write ``name.safetensors`` and ``name.onnx``; return the network as these hold it.
 
-    What starts at 0, so that an untrained network is its fill, gets small random weights; the
-    batch norms see two frames of a room and one of noise, as those do that come later.
+    What starts at 0, so that an untrained network is its fill, gets small random weights. The
+    batch norms see ``frames``, as those of a trained network have seen the like of what comes:
+    by default two of a room and one of noise.
     """
     torch.manual_seed(0)
     network = create_network(name)
@@ -31,21 +36,15 @@ def export_untrained(name: str, folder: Path) -> tuple[Network, Path]:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # the mean of what was seen
+    size = network.height, network.width
+    seen = frames or [*check_frames(network.config, count=2), random_frame(*size)]
     with torch.no_grad():
-        network.train()(*batch(network.height, network.width))
+        network.train()(*(torch.from_numpy(np.concatenate(part)) for part in zip(*seen)))
     weights, onnx = folder / f'{name}.safetensors', folder / f'{name}.onnx'
     save_weights(network, weights)
     network = load_network(weights)
     export_onnx(network, onnx, training_data='none: untrained')
     return network, onnx
-
-
-def batch(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return rgb (3, 3, H, W) in 0..1 and depth (3, 1, H, W) m, 0 = missing, of three frames."""
-    rgb, depth = (np.stack(parts) for parts in zip(*simulated_frames(width, height, 2)))
-    noise = [torch.from_numpy(part) for part in random_frame(height, width)]
-    pictures = torch.from_numpy(rgb).permute(0, 3, 1, 2) / 255.0
-    return torch.cat([pictures, noise[0]]), torch.cat([torch.from_numpy(depth)[:, None], noise[1]])
 
 
 def random_frame(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,14 +22,13 @@ from support.exports import export_untrained, random_frame
 from magadepth_ros.completion.completer import Completer
 from magadepth_ros.engines.building import convert_build_check
 from magadepth_ros.engines.check import check_frames
-from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.onnx_cpu import OnnxCpuEngine
 from magadepth_ros.engines.openvino import OpenVinoEngine
 from magadepth_ros.engines.request import EngineRequest
 from magadepth_ros.engines.tensorrt_library import RTX, load_library
 from magadepth_ros.errors import EngineError
 from magadepth_ros.simulation import simulated_frames
-from magadepth_training.networks.registry import network_names
+from magadepth_training.networks.registry import network_config, network_names
 
 pytestmark = pytest.mark.slow
 
@@ -38,18 +37,23 @@ SAME = 1e-3
 
 
 @pytest.fixture(scope='module', params=network_names())
-def exported(request, tmp_path_factory):
-    """Return a network as its weights file holds it, and its ONNX."""
-    return export_untrained(request.param, tmp_path_factory.mktemp('export'))
+def name(request):
+    return request.param
 
 
 @pytest.fixture(scope='module')
-def frames(exported):
+def frames(name):
     """Return (rgb (1, 3, H, W), depth (1, 1, H, W)): noise, then frames of a camera."""
-    network, path = exported
+    config = network_config(name)
     folder = os.environ.get('MAGADEPTH_FRAMES')
-    camera = check_frames(read_model_info(path), Path(folder) if folder else None, 3)
-    return [random_frame(network.height, network.width), *camera]
+    camera = check_frames(config, Path(folder) if folder else None, 3)
+    return [random_frame(config.height, config.width), *camera]
+
+
+@pytest.fixture(scope='module')
+def exported(name, frames, tmp_path_factory):
+    """Return a network as its weights file holds it, and its ONNX."""
+    return export_untrained(name, tmp_path_factory.mktemp('export'), frames)
 
 
 @pytest.fixture(scope='module')
