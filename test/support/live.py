@@ -41,12 +41,12 @@ _held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
 @functools.cache
 def _domains() -> Iterator[int]:
-    """Take eight of the domains 60 to 99 for this process, told from others by a bound name."""
-    for first in range(60, 100, 8):
+    """Take eight of the domains 20 to 99 for this process, told from others by a bound name."""
+    for first in range(20, 100, 8):
         with contextlib.suppress(OSError):
             _held.bind(f'\0magadepth live tests {first}')
             return itertools.cycle(range(first, first + 8))
-    return itertools.cycle(range(60, 100))
+    return map(lambda number: 20 + number % 80, itertools.count(os.getpid()))
 
 
 def free_domain() -> int:
@@ -183,10 +183,17 @@ class Graph:
         """Call a service and return its response."""
         client = self.node.create_client(kind, name)
         self.until(client.service_is_ready, f'service {name}', timeout)
-        future = client.call_async(request)
-        self.until(future.done, f'an answer of {name}', timeout)
+        futures: list[Any] = []
+        # Again after a while: a service that does not know the client yet answers nobody.
+        answered = self.repeat(
+            lambda: futures.append(client.call_async(request)),
+            lambda: [future for future in futures if future.done()],
+            f'an answer of {name}',
+            rate=0.05,
+            timeout=timeout,
+        )
         self.node.destroy_client(client)
-        return future.result()
+        return answered[0].result()
 
     def set_parameter(self, name: str, value: bool | int | float | str) -> SetParametersResult:
         """Set a parameter of completion_node and return what it says to it."""
