@@ -144,23 +144,23 @@ def test_an_engine_that_hangs_does_not_hold_the_process(tmp_path, model):
         process,
         graph,
     ):
-        camera = Camera(graph)
-        depth = graph.listen(Image, '/depth/completed')
-        camera.wait_until_heard()
-        camera.shoot_until(lambda: depth, 'a frame')
-        switch.touch()
-        camera.shoot_until(
-            lambda: 'has not come back for' in process.log, 'the report of the hang'
-        )
-        depth.clear()
-        graph.until(lambda: graph.status('engine')[0] == b'\x02', 'diagnostics ERROR')
-        assert not depth
-        # The thread stays behind; another engine takes its place.
-        switch.unlink()
-        for name in ('deactivate', 'cleanup', 'configure', 'activate'):
-            assert change(graph, name), name
-        camera.wait_until_heard()
-        camera.shoot_until(lambda: depth, 'a frame from another engine')
+        camera, depth = faults.ready(graph)
+        with faults.Episode('engine hangs for good', camera.shot, depth) as episode:
+            switch.touch()
+            camera.shoot_until(
+                lambda: 'has not come back for' in process.log, 'the report of the hang'
+            )
+            seen = len(depth)
+            graph.until(lambda: graph.status('engine')[0] == b'\x02', 'diagnostics ERROR')
+            assert len(depth) == seen
+            # The thread stays behind; another engine takes its place.
+            switch.unlink()
+            episode.restart = 'lifecycle'
+            episode.mended()
+            for name in ('deactivate', 'cleanup', 'configure', 'activate'):
+                assert change(graph, name), name
+            camera.wait_until_heard()
+            camera.shoot_until(episode.over, 'a frame from another engine')
         assert process.end(signal.SIGTERM) == 0
 
 

@@ -32,7 +32,7 @@ class Episode:
     def __init__(self, fault: str, shot: list[int], came: list[Image]) -> None:
         """``shot`` and ``came`` grow meanwhile: stamps [ns] of the camera, completed depth."""
         self._fault, self._shot, self._came = fault, shot, came
-        self._restart = 'none'
+        self.restart = 'none'
 
     def __enter__(self) -> Episode:
         self._first = len(self._shot)
@@ -55,7 +55,7 @@ class Episode:
             partly = sum(stamp in came for stamp in shot) - whole
             lost = len(shot) - whole - partly
             counts = (str(number) for number in (len(shot), whole, partly, lost))
-            TABLE.append((self._fault, *counts, f'{seconds:.3f} s', self._restart))
+            TABLE.append((self._fault, *counts, f'{seconds:.3f} s', self.restart))
 
     def mended(self) -> None:
         """Say that the fault is over: from now on the recovery is timed."""
