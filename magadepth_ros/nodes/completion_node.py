@@ -24,7 +24,8 @@ from magadepth_ros.errors import DataError, MagadepthError
 from magadepth_ros.nodes.build_log import build_engine
 from magadepth_ros.nodes.camera import Camera
 from magadepth_ros.nodes.diagnostics import diagnostics
-from magadepth_ros.nodes.engine_keeper import EngineKeeper, OpenCompleter, open_completer
+from magadepth_ros.nodes.engine_keeper import EngineKeeper
+from magadepth_ros.nodes.opening import OpenCompleter, open_completer
 from magadepth_ros.nodes.parameters import declare
 from magadepth_ros.nodes.process import run
 from magadepth_ros.nodes.reporter import Reporter
@@ -34,8 +35,10 @@ from magadepth_ros.nodes.worker import Worker
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
 
-HANGS_AFTER = 5.0
-"""Seconds of work on one frame that are reported as a hang."""
+HANGS_AFTER = (5.0, 60.0)
+"""Seconds of work on one frame that are a hang: ten times the longest, within these limits."""
+MOST_ABANDONED = 3
+"""Engines left to a hang, each with its memory, before it is only reported."""
 
 
 class CompletionNode(LifecycleNode):
@@ -59,6 +62,7 @@ class CompletionNode(LifecycleNode):
         self._cameras: list[Camera] = []
         self._worker: Worker | None = None
         self._enabled = True
+        self._abandoned = 0
         self._survive_invalid_transitions()
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
@@ -140,6 +144,11 @@ class CompletionNode(LifecycleNode):
         self._slot = LatestSlot()
         for camera in self._cameras:
             camera.slot = self._slot
+        self._start_worker()
+        if self._enabled:
+            self._listen()
+
+    def _start_worker(self) -> None:
         self._worker = Worker(
             self._cameras,
             self._slot,
@@ -150,8 +159,6 @@ class CompletionNode(LifecycleNode):
             self._publish_times,
         )
         self._worker.start()
-        if self._enabled:
-            self._listen()
 
     def _deactivate(self) -> None:
         for camera in self._cameras:
@@ -265,14 +272,22 @@ class CompletionNode(LifecycleNode):
         if self._state == 'active' and self._enabled:
             for camera in self._cameras:
                 camera.checks.pairing(camera.pairer, camera.counters, 0.5)
-        busy = self._worker.busy_seconds if self._worker is not None else 0.0
-        if busy > HANGS_AFTER:
-            self._keeper.failed = f'a frame has not come back for {busy:.0f} s'
-            self._reporter.error(
-                'hang',
-                f'{self._keeper.failed}; if it stays, take the node down to unconfigured and up '
-                "again ('ros2 lifecycle set'), or restart it",
-            )
+        low, high = HANGS_AFTER
+        patience = min(max(low, 10 * self._keeper.longest), high)
+        if self._worker is not None and self._worker.busy_seconds > patience:
+            self._on_hang(self._worker)
+
+    def _on_hang(self, worker: Worker) -> None:
+        trouble = f'a frame has not come back for {worker.busy_seconds:.0f} s'
+        if self._abandoned == MOST_ABANDONED:
+            self._keeper.failed = trouble
+            self._reporter.error('hang', f'{trouble}, again: restart the node')
+            return
+        self._abandoned += 1
+        self._reporter.error('hang', f'{trouble}: the engine hangs; another is opened')
+        worker.abandon()
+        self._keeper.abandon(trouble)
+        self._start_worker()
 
     def _on_diagnostics(self) -> None:
         message = diagnostics(

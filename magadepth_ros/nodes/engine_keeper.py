@@ -5,21 +5,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from time import monotonic
 
 import numpy as np
 
 from magadepth_ros.completion.completer import Completer, Completion
-from magadepth_ros.engines import open_engine
-from magadepth_ros.engines.swapping import BuildStatus
 from magadepth_ros.errors import EngineError, MagadepthError
 from magadepth_ros.nodes.build_log import BuildLog
+from magadepth_ros.nodes.opening import OpenCompleter, open_completer
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
-from magadepth_ros.resources import find_model
 
-OpenCompleter = Callable[[NodeParameters, Callable[[BuildStatus], None]], Completer]
+Lock = AbstractContextManager[bool]
 
 _ON_RELOAD = ('model', 'backend', 'precision', 'threads')
 
@@ -28,42 +27,23 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 
 
-def open_completer(
-    parameters: NodeParameters, progress: Callable[[BuildStatus], None]
-) -> Completer:
-    """
-    Open the model that the parameters name, at once.
-
-    A TensorRT engine that is not in the cache is built in the background, of which ``progress``
-    is told, while OpenVINO serves.
-    """
-    engine = open_engine(
-        find_model(parameters.model),
-        backend=parameters.backend,
-        precision=parameters.precision,
-        threads=parameters.threads,
-        batch=len(parameters.camera_names()),
-        progress=progress,
-    )
-    return Completer(engine, parameters.completion())
-
-
 class EngineKeeper:
     """
     Owner of the completer between the worker thread, which uses it, and those who change it.
 
     One failed inference costs one frame. After three in a row the engine is closed and reopened
     in a thread of its own, with pauses that double from 0.5 s to 30 s, while the worker goes on
-    without it.
+    without it. One that hangs is left to the thread that waits for it.
     """
 
     def __init__(self, reporter: Reporter, opener: OpenCompleter = open_completer) -> None:
         self._reporter = reporter
         self._opener = opener
-        # Held while the engine works, so that it is used and closed by one thread at a time.
-        self._lock = threading.RLock()
-        # Held for an assignment, so that `close` need not wait for an engine that hangs.
+        # Held for an assignment, so that nothing waits for an engine that hangs.
         self._swapping = threading.Lock()
+        # Belongs to the completer in use and is held while that works, so that it is used and
+        # closed by one thread at a time.
+        self._lock = threading.RLock()
         self._completer: Completer | None = None
         self.build = BuildLog(reporter)
         self._parameters = NodeParameters()
@@ -75,6 +55,8 @@ class EngineKeeper:
         self.failed = ''
         """Why there is no working engine; empty when there is one."""
         self.reopened = 0
+        self.longest = 0.0
+        """Seconds that the longest inference took, of the first ones on."""
 
     @property
     def engine_name(self) -> str:
@@ -177,23 +159,25 @@ class EngineKeeper:
             no engine now, or it failed on this batch.
 
         """
-        with self._lock:
-            completer = self._completer
+        while True:
+            with self._swapping:
+                completer, lock = self._completer, self._lock
             if completer is None:
                 raise EngineError(self.failed or 'no engine is open')
-            try:
-                completions = completer.complete_batch(pairs)
-            except Exception as error:
-                self._count_failure(error)
-                if isinstance(error, EngineError):
-                    raise
-                raise EngineError(f'{type(error).__name__}: {error}') from error
-            if self._failures:
-                self._reporter.info('the engine works again')
-                self._reporter.forget('engine')
-                self._reporter.forget('reopen')
-            self._failures, self.failed, self._pause = 0, '', FIRST_PAUSE
-            return completions
+            with lock:
+                # Else it was swapped in between, and may be closed.
+                if completer is self._completer:
+                    return self._complete(completer, pairs)
+
+    def abandon(self, reason: str) -> None:
+        """Leave an engine that hangs to the thread that waits for it, and open another."""
+        with self._swapping:
+            completer, lock = self._replace(None)
+            self.build.end()
+        self.failed = reason
+        if completer is not None:
+            self._close_aside(completer, lock)
+            self._open_again()
 
     def close(self) -> None:
         """Release the engine and stop trying to reopen it; waits for a frame, not for a hang."""
@@ -201,20 +185,42 @@ class EngineKeeper:
         with self._swapping:
             # An engine that is being opened now comes too late.
             self._generation += 1
-            completer, self._completer = self._completer, None
+            completer, lock = self._replace(None)
             self.build.end()
         self._failures, self.failed, self._pause = 0, '', FIRST_PAUSE
         if completer is None:
             return
-        thread = threading.Thread(
-            target=self._close, args=(completer,), name='close-engine', daemon=True
-        )
-        thread.start()
+        thread = self._close_aside(completer, lock)
         thread.join(timeout=1.0)
         if thread.is_alive():
             self._reporter.warn('close', 'the engine hangs; it is closed when it comes back')
-            # It keeps the lock; the next engine must not wait for it.
-            self._lock = threading.RLock()
+
+    def _complete(
+        self, completer: Completer, pairs: Sequence[tuple[np.ndarray, np.ndarray]]
+    ) -> list[Completion]:
+        begin = monotonic()
+        try:
+            completions = completer.complete_batch(pairs)
+        except Exception as error:
+            if completer is self._completer:
+                self._count_failure(error)
+            if isinstance(error, EngineError):
+                raise
+            raise EngineError(f'{type(error).__name__}: {error}') from error
+        if completer is self._completer:
+            self.longest = max(self.longest, monotonic() - begin)
+            if self._failures or self.failed:
+                self._reporter.info('the engine works again')
+                self._reporter.forget('engine')
+                self._reporter.forget('reopen')
+            self._failures, self.failed, self._pause = 0, '', FIRST_PAUSE
+        return completions
+
+    def _replace(self, completer: Completer | None) -> tuple[Completer | None, Lock]:
+        """With ``_swapping`` held: take ``completer`` into use; return the one before."""
+        before = self._completer, self._lock
+        self._completer, self._lock = completer, threading.RLock()
+        return before
 
     def _warm(self, parameters: NodeParameters, build: BuildLog) -> Completer:
         completer = self._opener(parameters, build)
@@ -225,7 +231,9 @@ class EngineKeeper:
             # The first inference of a size prepares the runtime for it, which can take seconds:
             # one to as many frames as there are cameras, whose pairs come together or apart.
             for count in range(1, len(parameters.camera_names()) + 1):
+                begin = monotonic()
                 completer.complete_batch([(rgb, depth)] * count)
+                self.longest = monotonic() - begin
         except BaseException:
             build.end()
             completer.close()
@@ -239,21 +247,28 @@ class EngineKeeper:
         build: BuildLog,
         generation: int,
     ) -> bool:
-        with self._lock, self._swapping:
+        with self._swapping:
             late = generation != self._generation
-            old = completer if late else self._completer
             (build if late else self.build).end()
+            old, lock = (completer, threading.RLock()) if late else self._replace(completer)
             if not late:
-                self._completer, self._parameters, self.build = completer, parameters, build
+                self._parameters, self.build = parameters, build
                 self._failures, self.failed = 0, ''
         if old is not None:
-            self._close(old)
+            self._close(old, lock)
         return not late
 
-    def _close(self, completer: Completer) -> None:
+    def _close_aside(self, completer: Completer, lock: Lock) -> threading.Thread:
+        thread = threading.Thread(
+            target=self._close, args=(completer, lock), name='close-engine', daemon=True
+        )
+        thread.start()
+        return thread
+
+    def _close(self, completer: Completer, lock: Lock) -> None:
         # Nobody takes up a completer that was replaced: once the frame in work is done, it is
         # free. Frames go on meanwhile, as an engine that is still being built stops slowly.
-        with self._lock:
+        with lock:
             pass
         try:
             completer.close()
@@ -267,10 +282,13 @@ class EngineKeeper:
         if self._failures < FAILURES_BEFORE_REOPEN:
             return
         with self._swapping:
-            completer, self._completer = self._completer, None
+            completer, lock = self._replace(None)
             self.build.end()
         if completer is not None:
-            self._close(completer)
+            self._close(completer, lock)
+        self._open_again()
+
+    def _open_again(self) -> None:
         if self._opening is None or not self._opening.is_alive():
             self._opening = threading.Thread(
                 target=self._reopen, name='open-engine-again', daemon=True
@@ -297,7 +315,8 @@ class EngineKeeper:
             with self._swapping:
                 late = generation != self._generation or self._completer is not None
                 if not late:
-                    self._completer, self.build = completer, build
+                    self._replace(completer)
+                    self.build = build
                     self.reopened += 1
             if late:
                 build.end()

@@ -67,6 +67,7 @@ class Worker:
         self._now_ns = now_ns
         self._publish_times = publish_times
         self._stop = threading.Event()
+        self._abandoned = False
         self._began: float | None = None
         self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
 
@@ -80,6 +81,11 @@ class Worker:
         self._slot.close()
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
+
+    def abandon(self) -> None:
+        """Leave the thread to what it waits for; the frame in work is lost."""
+        self._stop.set()
+        self._abandoned = True
 
     @property
     def busy_seconds(self) -> float:
@@ -126,6 +132,9 @@ class Worker:
                     frame.camera.counters.failed += 1
                 return
             completions = [measured_only(f.depth, self._keeper.depth_range) for f in frames]
+        if self._abandoned:
+            # Another worker has shown newer frames meanwhile.
+            return
         for frame, completion in zip(frames, completions, strict=True):
             self._publish(frame, completion, parameters)
 

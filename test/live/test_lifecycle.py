@@ -7,6 +7,7 @@ import signal
 import time
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from sensor_msgs.msg import Image
@@ -137,30 +138,26 @@ def test_a_signal_ends_the_process_cleanly(tmp_path, model, number, when):
         assert 'terminate' not in process.log
 
 
-def test_an_engine_that_hangs_does_not_hold_the_process(tmp_path, model):
+def test_an_engine_that_hangs_is_replaced_and_does_not_hold_the_process(tmp_path, model):
     switch = tmp_path / 'break'
     env = {'FAULT': 'hang', 'BREAK': str(switch)}
-    with running('support.faulty_node', tmp_path, '-p', f'model:={model}', **env) as (
-        process,
-        graph,
-    ):
+    given = ('-p', f'model:={model}', '-p', 'diagnostics_period:=0.2')
+    with running('support.faulty_node', tmp_path, *given, **env) as (process, graph):
         camera, depth = faults.ready(graph)
+        graph.listen(DiagnosticArray, '/diagnostics')
         with faults.Episode('engine hangs for good', camera.shot, depth) as episode:
             switch.touch()
-            camera.shoot_until(
-                lambda: 'has not come back for' in process.log, 'the report of the hang'
-            )
-            seen = len(depth)
-            graph.until(lambda: graph.status('engine')[0] == b'\x02', 'diagnostics ERROR')
-            assert len(depth) == seen
-            # The thread stays behind; another engine takes its place.
+            camera.shoot_until(lambda: 'another is opened' in process.log, 'the report')
             switch.unlink()
-            episode.restart = 'lifecycle'
             episode.mended()
-            for name in ('deactivate', 'cleanup', 'configure', 'activate'):
-                assert change(graph, name), name
-            camera.wait_until_heard()
             camera.shoot_until(episode.over, 'a frame from another engine')
+        camera.shoot_until(lambda: graph.status('engine')[0] == b'\x00', 'diagnostics OK')
+        assert graph.status('engine')[2]['reopened'] == '1'
+        # Once more, with the end in between.
+        switch.touch()
+        seen = len(depth)
+        camera.shoot_until(lambda: process.log.count('another is opened') == 2, 'the report')
+        assert len(depth) <= seen + 10
         assert process.end(signal.SIGTERM) == 0
 
 

@@ -28,8 +28,12 @@ class TwoMetres:
 
     def __init__(self) -> None:
         self.broken = self.closed = False
+        self.asked, self.answers = threading.Event(), threading.Event()
+        self.answers.set()
 
     def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
+        self.asked.set()
+        self.answers.wait(30)
         if self.broken or self.closed:
             raise EngineError('broken')
         return Prediction(np.full_like(depth, 2.0), None)
@@ -129,6 +133,30 @@ def test_one_failure_does_not_cost_the_engine(keeper, shop):
     shop.engines[0].broken = False
     keeper.complete([PAIR])
     assert not shop.engines[0].closed
+
+
+def test_an_engine_that_hangs_is_left_alone_and_another_is_opened(keeper, shop):
+    keeper.open(NodeParameters(), lambda: True)
+    hung = shop.engines[0]
+    hung.asked.clear()
+    hung.answers.clear()
+    late = []
+    thread = threading.Thread(target=lambda: late.append(keeper.complete([PAIR])))
+    thread.start()
+    assert hung.asked.wait(30)
+    shop.gate.clear()
+    keeper.abandon('it hangs')
+    with pytest.raises(EngineError, match='it hangs'):
+        keeper.complete([PAIR])
+    shop.gate.set()
+    wait_for(lambda: keeper.reopened == 1)
+    keeper.complete([PAIR])
+    assert not keeper.failed
+    assert not hung.closed
+    hung.answers.set()
+    thread.join(30)
+    wait_for(lambda: hung.closed)
+    assert late and not shop.engines[1].closed
 
 
 def test_an_engine_that_opens_after_closing_is_not_taken(keeper, shop):

@@ -15,7 +15,7 @@ from magadepth_ros.completion.completer import Completer
 from magadepth_ros.engines.engine import Prediction
 from magadepth_ros.errors import EngineError
 from magadepth_ros.nodes.completion_node import CompletionNode
-from magadepth_ros.nodes.engine_keeper import open_completer
+from magadepth_ros.nodes.opening import open_completer
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.process import run
 
