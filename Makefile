@@ -58,7 +58,7 @@ demo: $(VENV)/.demo $(addprefix $(VENV)/.extra-,$(EXTRAS))
 	@$(BIN)/magadepth demo --duration '$(DURATION)' $(if $(INPUT),--input '$(INPUT)') $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q -m 'not slow' --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered $(ARGS)
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
