@@ -100,7 +100,8 @@ def parts_of(
 def test_long_runs_stay_as_they_begin(tmp_path):
     """
     SOAK_SECONDS=600 SOAK_MODEL=magadepth_tiny is the acceptance run, with its limits of rate and
-    drops; without them a minute with a toy network shows the leak of a frame. Figures: pytest -m slow -s.
+    drops; without them a minute with a toy network shows the leak of a frame. Options of pytest:
+    -m slow, and -s for the figures.
     """
     seconds = float(os.environ.get('SOAK_SECONDS', '60'))
     model = os.environ.get('SOAK_MODEL') or write_tiny_model(tmp_path / 'tiny.onnx', 48, 64)
