@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -166,9 +167,8 @@ def _value(
         output = helper.make_empty_tensor_value_info(node.output[0])
         graph = helper.make_graph([node], 'constant', [], [output], inputs)
         single = helper.make_model(graph, opset_imports=[helper.make_opsetid('', OPSET)])
-        found[key] = numpy_helper.from_array(
-            np.asarray(ReferenceEvaluator(single).run(None, {})[0])
-        )
+        answer: Any = ReferenceEvaluator(single).run(None, {})
+        found[key] = numpy_helper.from_array(np.asarray(answer[0]))
     return found[key]
 
 
