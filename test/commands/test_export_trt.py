@@ -99,11 +99,13 @@ def test_a_kept_onnx_is_built_without_converting_it_again(tmp_path, capsys):
 def test_weights_are_exported_first(tmp_path):
     pytest.importorskip('torch', reason='torch is not installed')
     pytest.importorskip('magadepth_training', reason='the training package is not installed')
+    from support.networks import tiny
+
     from magadepth_training.networks.registry import create_network
     from magadepth_training.weights import save_weights
 
     weights = tmp_path / 'net.safetensors'
-    save_weights(create_network('magadepth_tiny', height=48, width=64), weights)
+    save_weights(create_network(tiny()), weights)
     output = tmp_path / 'net.engine'
     arguments = [str(weights), '--builder', 'tensorrt-rtx', '--output', str(output)]
     assert export_trt.main([*arguments, '--precision', 'fp16']) == 0
