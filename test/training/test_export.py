@@ -14,6 +14,7 @@ from support.networks import HEIGHT, SHRUNK, WIDTH, frames, shaken, tiny, tiny_s
 from magadepth_ros import __version__
 from magadepth_ros.engines.metadata import read_model_info, read_onnx_header
 from magadepth_training.export import export_onnx
+from magadepth_training.networks import guided_fill, slopes
 from magadepth_training.networks.registry import create_network
 from magadepth_training.weights import load_network, save_weights
 
@@ -27,8 +28,17 @@ CONFIGS = {
 }
 
 
+@pytest.fixture(scope='module', autouse=True)
+def few_steps():
+    """Let the fill settle in a few steps: each more is the same dozen nodes once more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guided_fill, 'STEPS', (1, 2, 2, 2))
+        patch.setattr(slopes, 'STEPS', 2)
+        yield
+
+
 @pytest.fixture(scope='module', params=list(CONFIGS))
-def exported(request, tmp_path_factory):
+def exported(request, few_steps, tmp_path_factory):
     """Return a network as its weights file holds it, and its ONNX."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp('export')
