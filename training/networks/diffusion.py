@@ -36,9 +36,18 @@ class Links(NamedTuple):
     down: Tensor
 
 
-def steps_between(x: Tensor) -> tuple[Tensor, Tensor]:
+Pair = tuple[Tensor, Tensor]
+
+
+def pairs(x: Tensor) -> tuple[Pair, Pair]:
+    """Return the pixels of (B, C, H, W) and those on their right, then they and those below."""
+    return (x[..., :-1], x[..., 1:]), (x[..., :-1, :], x[..., 1:, :])
+
+
+def steps_between(x: Tensor) -> Pair:
     """(B, C, H, W) -> what x grows by to the right (B, C, H, W - 1) and down (B, C, H - 1, W)."""
-    return x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+    (left, right), (above, below) = pairs(x)
+    return right - left, below - above
 
 
 def colour_links(rgb: Tensor) -> Links:
@@ -82,7 +91,10 @@ def neighbours(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     )
 
 
-def shares(links: Links) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+Shares = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def shares(links: Links) -> Shares:
     """Return what the neighbours above, below, left and right count for a pixel; sum 1."""
     right, down = links.right + _LEAK, links.down + _LEAK
     each = (
@@ -95,7 +107,7 @@ def shares(links: Links) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return each[0] / total, each[1] / total, each[2] / total, each[3] / total
 
 
-def slope_source(links: Links, slopes: Tensor) -> Tensor:
+def slope_source(shares: Shares, slopes: Tensor) -> Tensor:
     """
     Return what a pixel's balance gains over its neighbours' mean on a sloping surface.
 
@@ -103,7 +115,7 @@ def slope_source(links: Links, slopes: Tensor) -> Tensor:
     below it. Returns (B, 1, H, W).
     """
     across, along = slopes[:, :1], slopes[:, 1:]
-    above, below, left, right = shares(links)
+    above, below, left, right = shares
     vertical, horizontal = neighbours(along), neighbours(across)
     from_rows = above * (along + vertical[0]) - below * (along + vertical[1])
     from_columns = left * (across + horizontal[2]) - right * (across + horizontal[3])
@@ -112,7 +124,7 @@ def slope_source(links: Links, slopes: Tensor) -> Tensor:
 
 def settle(
     x: Tensor,
-    links: Links,
+    shares: Shares,
     valid: Tensor,
     steps: int,
     radius: float,
@@ -125,8 +137,8 @@ def settle(
     ----------
     x:
         (B, C, H, W), the measurement or the first guess of each pixel.
-    links:
-        between its pixels.
+    shares:
+        of its pixels' neighbours.
     valid:
         (B, 1, H, W), 1 where x is measured and stays, 0 elsewhere.
     steps, radius:
@@ -142,7 +154,7 @@ def settle(
 
     """
     missing = 1 - valid
-    above, below, left, right = (share * missing for share in shares(links))
+    above, below, left, right = (share * missing for share in shares)
     kept = x * valid if source is None else x * valid + source * missing
 
     def step(x: Tensor) -> Tensor:

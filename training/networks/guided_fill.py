@@ -24,9 +24,10 @@ from .diffusion import (
     Links,
     coarser_links,
     colour_links,
+    pairs,
     settle,
+    shares,
     slope_source,
-    steps_between,
 )
 from .fill import halve_valid, push_pull
 from .slopes import slopes
@@ -45,8 +46,6 @@ SLOPES_FROM = 2
 SOFT_STEP = 0.05
 """Deviation from the slope, relative to the depth, that halves a link."""
 
-_SMALL = 1e-6
-
 BEYOND = 1.25
 """A surface may go on to this multiple of the farthest measurement, and its inverse of the
 nearest."""
@@ -56,6 +55,8 @@ NOISE, PER_STEP = 0.002, 0.001
 
 WINDOW = 5
 """Pixels of half the size, across, in which the depth's unevenness is taken."""
+
+_SMALL = 1e-6
 
 
 class GuidedFill(NamedTuple):
@@ -112,9 +113,10 @@ def _settle(
     both: Tensor, links: Links, slopes: Tensor, mask: Tensor, level: int, steps: int
 ) -> Tensor:
     """Let depth and walk, (B, 2, H, W), settle; a step at half the size is four."""
-    source = slope_source(links, slopes)
+    around = shares(links)
+    source = slope_source(around, slopes)
     sources = torch.cat([source, torch.full_like(source, 4.0**level)], dim=1)
-    return settle(both, links, mask, steps, RADIUS[level], sources)
+    return settle(both, around, mask, steps, RADIUS[level], sources)
 
 
 def _at_every_level(slopes: Tensor) -> list[Tensor]:
@@ -131,19 +133,17 @@ def _at_every_level(slopes: Tensor) -> list[Tensor]:
 
 def _sharper(links: Links, x: Tensor, slopes: Tensor) -> Links:
     """Weigh links down where x leaves the slope."""
+    sloping = pairs(slopes[:, :1])[0], pairs(slopes[:, 1:])[1]
     weighed = []
-    for axis, (link, step) in enumerate(zip(links, steps_between(x))):
-        count = x.shape[3 - axis] - 1
-        slope = slopes[:, axis : axis + 1]
-        ends = [(x.narrow(3 - axis, i, count), slope.narrow(3 - axis, i, count)) for i in (0, 1)]
-        off = step - 0.5 * (ends[0][1] + ends[1][1])
-        soft = (0.5 * SOFT_STEP * (ends[0][0] + ends[1][0]).abs()).clamp(min=1e-3)
+    for link, (one, other), (slope, next_slope) in zip(links, pairs(x), sloping):
+        off = other - one - 0.5 * (slope + next_slope)
+        soft = (0.5 * SOFT_STEP * (one + other).abs()).clamp(min=1e-3)
         weighed.append(link / (1 + (off / soft) ** 2))
     return Links(*weighed)
 
 
 def _bounds(depth: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 1, 1, 1) nearest and farthest a fill may be [m]; both 0 without any valid pixel."""
+    """(B, 1, 1, 1) nearest and farthest a fill may be; both 0 without any valid pixel."""
     far = (depth * valid).amax(dim=(2, 3), keepdim=True)
     near = torch.where(valid > 0, depth, far).amin(dim=(2, 3), keepdim=True)
     return near / BEYOND, far * BEYOND
@@ -153,7 +153,7 @@ def _unevenness(x: Tensor) -> Tensor:
     """Return the standard deviation of (B, 1, H, W) around each pixel."""
     half = F.avg_pool2d(x, 2)
     wide = F.pad(half, (WINDOW // 2,) * 4, mode='replicate')
-    # Around the pixel's own value, as the difference of two large squares would be rounded off.
+    # Around the frame's mean, as the difference of two large squares would be rounded off.
     mean = F.avg_pool2d(wide, WINDOW, stride=1)
     level = x.mean(dim=(2, 3), keepdim=True)
     squares = F.avg_pool2d((wide - level) ** 2, WINDOW, stride=1) - (mean - level) ** 2

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .diffusion import Links, settle, steps_between
+from .diffusion import Links, pairs, settle, shares
 from .fill import push_pull
 
 EDGE = 0.1
@@ -40,16 +40,14 @@ def slopes(depth: Tensor, valid: Tensor, links: Links) -> Tensor:
 
     """
     known, measured = [], []
-    for axis, step in zip((3, 2), steps_between(depth)):
-        count = depth.shape[axis] - 1
-        one, other = ((depth.narrow(axis, i, count), valid.narrow(axis, i, count)) for i in (0, 1))
-        same = (step.abs() < 0.5 * EDGE * (one[0] + other[0])).to(depth.dtype)
-        same = same * one[1] * other[1]
-        before, after = ((1, 0), (0, 1)) if axis == 3 else ((0, 0, 1, 0), (0, 0, 0, 1))
+    sides_of = (((1, 0), (0, 1)), ((0, 0, 1, 0), (0, 0, 0, 1)))
+    for (one, other), (seen, also), (before, after) in zip(pairs(depth), pairs(valid), sides_of):
+        step = other - one
+        same = (step.abs() < 0.5 * EDGE * (one + other)).to(depth.dtype) * seen * also
         sides = F.pad(same, before) + F.pad(same, after)
         total = F.pad(step * same, before) + F.pad(step * same, after)
         known.append(total / sides.clamp(min=1))
         measured.append((sides > 0).to(depth.dtype))
     both = measured[0] * measured[1]
     guess = torch.cat([push_pull(slope, both) for slope in known], dim=1)
-    return settle(guess, links, both, STEPS, RADIUS)
+    return settle(guess, shares(links), both, STEPS, RADIUS)

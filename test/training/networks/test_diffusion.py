@@ -52,7 +52,7 @@ def test_one_step_is_the_weighted_mean_of_the_neighbours():
     links = random_links(5, 6)
     right, down = links.right[0, 0] + 1e-4, links.down[0, 0] + 1e-4
 
-    got = settle(x, links, valid, steps=1, radius=0.0)
+    got = settle(x, shares(links), valid, steps=1, radius=0.0)
 
     for i in range(5):
         for j in range(6):
@@ -90,9 +90,9 @@ def test_many_steps_reach_the_balance_of_all_neighbours():
     valid = (torch.rand(x.shape, generator=generator) < 0.2).float()
     links = random_links(12, 14)
 
-    settled = settle(x * valid, links, valid, steps=200, radius=0.97)
+    settled = settle(x * valid, shares(links), valid, steps=200, radius=0.97)
 
-    again = settle(settled, links, valid, steps=1, radius=0.0)
+    again = settle(settled, shares(links), valid, steps=1, radius=0.0)
     torch.testing.assert_close(again, settled, atol=1e-4, rtol=0)
     torch.testing.assert_close(settled[valid > 0], x[valid > 0])
 
@@ -101,8 +101,8 @@ def test_chebyshev_steps_reach_farther_than_as_many_plain_ones():
     valid = torch.zeros(1, 1, 4, 40)
     valid[..., 0] = valid[..., -1] = 1
     truth = plane(4, 40, along=0)
-    far = settle(truth * valid, open_links(4, 40), valid, steps=120, radius=0.9968)
-    near = settle(truth * valid, open_links(4, 40), valid, steps=120, radius=0.0)
+    far = settle(truth * valid, shares(open_links(4, 40)), valid, steps=120, radius=0.9968)
+    near = settle(truth * valid, shares(open_links(4, 40)), valid, steps=120, radius=0.0)
 
     assert (far - truth).abs().max() < 0.1 * (near - truth).abs().max()
 
@@ -112,7 +112,7 @@ def test_a_plane_is_closed_exactly():
     valid[..., 3:9, 4:10] = 0
     depth = plane(12, 14)
 
-    got = settle(depth * valid, open_links(12, 14), valid, steps=100, radius=0.9)
+    got = settle(depth * valid, shares(open_links(12, 14)), valid, steps=100, radius=0.9)
 
     torch.testing.assert_close(got, depth, atol=1e-4, rtol=0)
 
@@ -122,7 +122,7 @@ def test_a_source_of_1_counts_the_steps_of_a_random_walk_to_a_measurement():
     valid[..., 0] = valid[..., -1] = 1
 
     steps = settle(
-        torch.zeros_like(valid), open_links(2, 9), valid, 300, 0.97, torch.ones_like(valid)
+        torch.zeros_like(valid), shares(open_links(2, 9)), valid, 300, 0.97, torch.ones_like(valid)
     )
 
     # In one dimension i (n - i); a third of the steps here go up or down.
@@ -138,8 +138,8 @@ def test_with_its_slope_a_plane_goes_on_beyond_the_last_measurement(side):
     valid[{**seen, **rows}[side]] = 1
     depth = plane(12, 14)
 
-    links = open_links(12, 14)
-    got = settle(depth * valid, links, valid, 400, 0.99, slope_source(links, slope_of(depth)))
+    around = shares(open_links(12, 14))
+    got = settle(depth * valid, around, valid, 400, 0.99, slope_source(around, slope_of(depth)))
 
     torch.testing.assert_close(got, depth, atol=1e-3, rtol=0)
 
