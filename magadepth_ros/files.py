@@ -37,3 +37,10 @@ def is_bag_path(path: str | Path) -> bool:
     """Whether an input is a ROS bag: one of its files, or a folder with a metadata.yaml."""
     path = Path(path)
     return path.suffix in ('.mcap', '.db3', '.bag') or (path / 'metadata.yaml').is_file()
+
+
+def no_bag_reader(path: str | Path, error: ModuleNotFoundError) -> DataError:
+    """Return what to raise where a bag is given and the package that reads it is missing."""
+    return DataError(
+        f'{path}: bags need the Python package {error.name!r}: pip install "magadepth_ros[bags]"'
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, CompletionSettings
 from magadepth_ros.errors import DataError
-from magadepth_ros.files import is_bag_path
+from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_depth, read_manifest, read_rgb, write_depth_png
 from magadepth_ros.resources import DEFAULT_MODEL
 
@@ -126,9 +126,7 @@ def _run_bag(args: argparse.Namespace, settings: CompletionSettings) -> int:
     try:
         from magadepth_ros.commands.complete_bag import BagOptions, complete_bag
     except ModuleNotFoundError as error:
-        raise DataError(
-            f'bags need the Python package \'{error.name}\': pip install "magadepth_ros[bags]"'
-        ) from None
+        raise no_bag_reader(args.input, error) from None
 
     if args.batch < 1:
         raise DataError(f'--batch is {args.batch}, expected 1 or more')

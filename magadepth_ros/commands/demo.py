@@ -14,7 +14,7 @@ from magadepth_ros.commands.children import ChildError, Children
 from magadepth_ros.commands.ros_processes import node_command, prepare_environment
 from magadepth_ros.commands.stopping import Stop
 from magadepth_ros.errors import DataError, EngineError
-from magadepth_ros.files import is_bag_path
+from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.resources import DEFAULT_MODEL, find_config, find_model
 from magadepth_ros.viewer import require_rerun
@@ -114,10 +114,7 @@ def _check_input(path: Path) -> None:
     try:
         from magadepth_ros.bags import find_topics, open_bag
     except ModuleNotFoundError as error:
-        raise DataError(
-            f'{path}: bags need the Python package {error.name!r}: '
-            'pip install "magadepth_ros[bags]"'
-        ) from None
+        raise no_bag_reader(path, error) from None
     with open_bag(path) as reader:
         find_topics(reader)
 

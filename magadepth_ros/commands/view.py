@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from magadepth_ros.commands.stopping import Stop
 from magadepth_ros.errors import DataError
-from magadepth_ros.files import is_bag_path
+from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.resources import DEFAULT_MODEL
 from magadepth_ros.viewer import ViewedFrame, Viewer, require_rerun
 
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             return 0
         shown = 0
         with Viewer(args.save) as viewer:
-            for frame in _then(first, frames):
+            for frame in chain((first,), frames):
                 viewer.show(frame)
                 shown += 1
                 if stop or shown == args.frames:
@@ -88,11 +88,6 @@ def run(args: argparse.Namespace) -> int:
         frames.close()
     print(f'{shown} frames shown' if args.save is None else f'{args.save}: {shown} frames')
     return 0
-
-
-def _then(first: ViewedFrame, rest: Iterator[ViewedFrame]) -> Iterator[ViewedFrame]:
-    yield first
-    yield from rest
 
 
 def _of_topic(args: argparse.Namespace, stop: Stop) -> Any:
@@ -132,10 +127,7 @@ def _of_bag(args: argparse.Namespace) -> Any:
     try:
         from magadepth_ros.bag_frames import bag_frames, completed_frames
     except ModuleNotFoundError as error:
-        raise DataError(
-            f'{args.source}: bags need the Python package {error.name!r}: '
-            'pip install "magadepth_ros[bags]"'
-        ) from None
+        raise no_bag_reader(args.source, error) from None
     from magadepth_ros.completion import Completer
 
     topics = args.rgb_topic or None, args.depth_topic or None

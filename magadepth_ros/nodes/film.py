@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 from pathlib import Path
 
 import cv2
@@ -13,8 +13,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from magadepth_ros.errors import DataError
-from magadepth_ros.files import is_bag_path
+from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.messages.camera_info import Intrinsics, pinhole_info
 from magadepth_ros.messages.compressed import depth_to_compressed, rgb_to_compressed
@@ -99,7 +98,7 @@ def film(source: str, settings: FilmSettings) -> tuple[Iterator[Shot], str]:
     if source and is_bag_path(source):
         endless = _bag(source, settings)
         first = next(endless)
-        return _then(first, endless), f'{source} in {size}'
+        return chain((first,), endless), f'{source} in {size}'
     shots = list(_prepared(source, settings))
     return cycle(shots), f'{len(shots)} frames of {size}'
 
@@ -120,10 +119,7 @@ def _bag(source: str, settings: FilmSettings) -> Iterator[Shot]:
     try:
         from magadepth_ros.bag_frames import bag_frames
     except ModuleNotFoundError as error:
-        raise DataError(
-            f'{source}: bags need the Python package {error.name!r}: '
-            'pip install "magadepth_ros[bags]"'
-        ) from None
+        raise no_bag_reader(source, error) from None
     while True:
         for frame in islice(bag_frames(source), settings.count or None):
             camera = frame.camera
@@ -131,11 +127,6 @@ def _bag(source: str, settings: FilmSettings) -> Iterator[Shot]:
             if camera is not None:
                 known = (camera.fx, camera.fy, camera.cx, camera.cy)
             yield _fitted_shot(frame.rgb, frame.depth, known, settings)
-
-
-def _then(first: Shot, rest: Iterator[Shot]) -> Iterator[Shot]:
-    yield first
-    yield from rest
 
 
 def _fitted_shot(

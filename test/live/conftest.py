@@ -25,6 +25,13 @@ def kills():
         yield
 
 
+@pytest.fixture
+def options(tmp_path):
+    """Give the parameters of a node with the tiny model."""
+    model = write_tiny_model(tmp_path / 'tiny.onnx', 48, 64)
+    return ['-p', f'model:={model}', '-p', 'max_age:=0.0', '-p', 'diagnostics_period:=0.2']
+
+
 @pytest.fixture(scope='module')
 def live(tmp_path_factory):
     """Start one node with the tiny model, and a camera, shared by the tests of this file."""

@@ -10,7 +10,6 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from support.live import NANO, Camera, depth_of, header_at, newest_common, running
-from support.models import write_tiny_model
 
 from magadepth_ros.messages.compressed import (
     compressed_to_depth,
@@ -20,13 +19,6 @@ from magadepth_ros.messages.compressed import (
 
 NODE = 'magadepth_ros.nodes.completion_node'
 CAMERA = 'magadepth_ros.nodes.simulated_camera'
-
-
-@pytest.fixture
-def options(tmp_path):
-    """Give the parameters of every node here."""
-    model = write_tiny_model(tmp_path / 'tiny.onnx', 48, 64)
-    return ['-p', f'model:={model}', '-p', 'max_age:=0.0', '-p', 'diagnostics_period:=0.2']
 
 
 @pytest.mark.parametrize('reliability', ['reliable', 'best_effort'])

@@ -15,17 +15,9 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from support.faults import Episode, note, ready, recover
 from support.live import NANO, Camera, free_domain, header_at, nanoseconds, running
-from support.models import write_tiny_model
 
 NODE = 'magadepth_ros.nodes.completion_node'
 CAMERA = 'magadepth_ros.nodes.simulated_camera'
-
-
-@pytest.fixture
-def options(tmp_path):
-    """Give the parameters of every node here."""
-    model = write_tiny_model(tmp_path / 'tiny.onnx', 48, 64)
-    return ['-p', f'model:={model}', '-p', 'max_age:=0.0', '-p', 'diagnostics_period:=0.2']
 
 
 def even_stamps(start_ns: int) -> Iterator[Header]:
