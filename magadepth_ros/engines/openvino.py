@@ -14,7 +14,7 @@ from magadepth_ros.engines.arrays import as_inputs
 from magadepth_ros.engines.cache import cache_folder
 from magadepth_ros.engines.engine import ModelInfo, Prediction
 from magadepth_ros.engines.metadata import OPTIONAL_OUTPUT, OUTPUT, read_model_info
-from magadepth_ros.engines.openvino_split import SplitRequest, split
+from magadepth_ros.engines.openvino_split import SplitRequest, has_weights, split
 from magadepth_ros.errors import EngineError
 
 _LOG = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class OpenVinoEngine:
         request = self._open(batch)
         used = request.get_compiled_model().get_property('INFERENCE_PRECISION_HINT')
         self.precision = _NAMES.get(used.to_string(), used.to_string())
-        if self.precision != wanted:
+        if self.precision != wanted and precision != 'auto':
             _LOG.warning('%s: asked for %s, OpenVINO uses %s', model, wanted, self.precision)
 
     def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
@@ -117,11 +117,13 @@ class OpenVinoEngine:
         return self._requests[batch]
 
     def _prepare(self, network: Any) -> Any:
-        parts = split(network) if self._options['INFERENCE_PRECISION_HINT'] != 'f32' else None
+        exact = {**self._options, 'INFERENCE_PRECISION_HINT': 'f32'}
+        if exact == self._options or not has_weights(network):
+            return self._compile(network, exact).create_infer_request()
+        parts = split(network)
         if parts is None:
             return self._compile(network, self._options).create_infer_request()
-        front = self._compile(parts[0], {**self._options, 'INFERENCE_PRECISION_HINT': 'f32'})
-        return SplitRequest(front, self._compile(parts[1], self._options))
+        return SplitRequest(self._compile(parts[0], exact), self._compile(parts[1], self._options))
 
     def _compile(self, network: Any, options: dict[str, Any]) -> Any:
         cache = _writable(cache_folder() / 'openvino')

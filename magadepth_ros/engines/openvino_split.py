@@ -18,6 +18,11 @@ _HEAVY = frozenset(
 _PLAIN = frozenset({'Parameter', 'Result', 'Constant'})
 
 
+def has_weights(network: Any) -> bool:
+    """Say whether there is any layer for which bf16 is meant."""
+    return any(operator.get_type_name() in _HEAVY for operator in network.get_ops())
+
+
 def split(network: Any) -> tuple[Any, Any] | None:
     """
     Cut ``network`` (an ``openvino.Model`` of fixed size), which must not be used afterwards.

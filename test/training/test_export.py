@@ -23,6 +23,7 @@ CONFIGS = {
     'scheme_d': create_network('scheme_d', **SHRUNK).config,
     'scheme_g': create_network('scheme_g', **SHRUNK).config,
     'residual': tiny(residual=True, full_size_skip=True, log_variance=True),
+    'at_half': tiny(residual=True, guided=True, at_half=True, log_variance=True),
     'magadepth_small': create_network('magadepth_small', **SHRUNK).config,
     's2ml': tiny_s2ml(),
 }
@@ -168,6 +169,28 @@ def test_a_network_in_training_is_exported_as_it_works(tmp_path):
     got = onnxruntime_answer(tmp_path / 'net.onnx', *(t.numpy() for t in given))[0]
     with torch.inference_mode():
         np.testing.assert_allclose(got, network.eval()(*given).depth.numpy(), atol=2e-3)
+
+
+def test_a_network_that_adds_nothing_is_exported_without_its_weights(tmp_path):
+    network = create_network(tiny(residual=True, log_variance=True))
+
+    export_onnx(network, tmp_path / 'fill.onnx', training_data='nothing')
+
+    model = onnx.load(tmp_path / 'fill.onnx')
+    assert not {'Conv', 'MatMul', 'Gemm'} & {node.op_type for node in model.graph.node}
+    assert [output.name for output in model.graph.output] == ['completed', 'log_variance']
+
+
+def test_what_has_no_weights_is_never_computed_in_low_precision(tmp_path):
+    openvino = pytest.importorskip('openvino')
+    from magadepth_ros.engines.openvino_split import has_weights
+
+    network = create_network(tiny(residual=True, log_variance=True))
+    for name, expected in (('fill', False), ('network', True)):
+        export_onnx(network, tmp_path / f'{name}.onnx', training_data='nothing')
+        model = openvino.Core().read_model(tmp_path / f'{name}.onnx')
+        assert has_weights(model) is expected
+        shaken(network)
 
 
 def test_default_is_not_safe_in_low_precision(tmp_path):

@@ -12,8 +12,8 @@ def halve_valid(value: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """
     Average the valid pixels of 2x2 cells.
 
-    ``value`` (B, 1, H, W), 0 where missing, and ``weight``, 1 = valid, 0 = missing -> both at half
-    the size; a cell is valid where any of its pixels is.
+    ``value`` (B, C, H, W), 0 where missing, and ``weight`` (B, 1, H, W), 1 = valid, 0 = missing ->
+    both at half the size; a cell is valid where any of its pixels is.
     """
     total = F.avg_pool2d(weight, 2)
     # Premultiplied: a value already carries its weight, so dividing by the mean weight leaves the
@@ -21,6 +21,21 @@ def halve_valid(value: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     mean = F.avg_pool2d(value, 2) / total.clamp(min=1e-6)
     weight = (4 * total).clamp(max=1)
     return mean * weight, weight
+
+
+def enlarge(x: Tensor) -> Tensor:
+    """
+    (B, C, H, W) -> (B, C, 2 H, 2 W), bilinear, as `torch.nn.functional.interpolate` does it.
+
+    In arithmetic, because runtimes resize a channel or two of a large map slowly.
+    """
+    wide = F.pad(x, (1, 1, 1, 1), mode='replicate')
+    quarters = []
+    for beside in (wide[..., :-2, :], wide[..., 2:, :]):
+        row = 0.75 * wide[..., 1:-1, :] + 0.25 * beside
+        middle = 0.75 * row[..., 1:-1]
+        quarters += [middle + 0.25 * row[..., :-2], middle + 0.25 * row[..., 2:]]
+    return F.pixel_shuffle(torch.stack(quarters, dim=2).flatten(1, 2), 2)
 
 
 def push_pull(depth: Tensor, valid: Tensor) -> Tensor:
@@ -35,14 +50,14 @@ def push_pull(depth: Tensor, valid: Tensor) -> Tensor:
     Parameters
     ----------
     depth:
-        (B, 1, H, W), any value where missing.
+        (B, C, H, W), any value where missing.
     valid:
         (B, 1, H, W), 1 = measured, 0 = missing.
 
     Returns
     -------
     Tensor
-        (B, 1, H, W): the input where valid, an interpolation elsewhere; 0 without any valid pixel.
+        (B, C, H, W): the input where valid, an interpolation elsewhere; 0 without any valid pixel.
 
     """
     values, weights = [torch.where(valid > 0, depth, 0.0)], [valid]

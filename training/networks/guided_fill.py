@@ -29,7 +29,7 @@ from .diffusion import (
     shares,
     slope_source,
 )
-from .fill import halve_valid, push_pull
+from .fill import enlarge, halve_valid, push_pull
 from .slopes import slopes
 
 STEPS = (1, 16, 32, 64)
@@ -94,7 +94,7 @@ def guided_fill(rgb: Tensor, depth: Tensor, valid: Tensor) -> GuidedFill:
     sloping = _at_every_level(slopes(*levels[SLOPES_FROM], links[SLOPES_FROM]))
     x = push_pull(*levels[-1])
     both = torch.cat([x, torch.zeros_like(x)], dim=1)
-    for level in reversed(range(len(STEPS))):
+    for level in reversed(range(1, len(STEPS))):
         value, mask = levels[level]
         known = torch.cat([value, torch.zeros_like(value)], dim=1)
         both = known + (1 - mask) * both
@@ -102,11 +102,15 @@ def guided_fill(rgb: Tensor, depth: Tensor, valid: Tensor) -> GuidedFill:
         if level in SHARPENED:
             sharper = _sharper(links[level], both[:, :1], sloping[level])
             both = _settle(both, sharper, sloping[level], mask, level, STEPS[level] // 2)
-        if level:
-            both = F.interpolate(both, scale_factor=2, mode='bilinear', align_corners=False)
-    x = torch.where(valid > 0, depth, torch.clamp(both[:, :1], *_bounds(depth, valid)))
-    walk = torch.sqrt(both[:, 1:].clamp(min=0) + _SMALL)
-    return GuidedFill(x, (NOISE + PER_STEP * walk) * x + _unevenness(x))
+        if level > 1:
+            both = enlarge(both)
+    half, walk = both[:, :1], torch.sqrt(both[:, 1:].clamp(min=0) + _SMALL)
+    deviation = enlarge((NOISE + PER_STEP * walk) * half + _unevenness(half))
+    # From pixel to pixel a slope is nothing beside the noise, and the doubt is smooth.
+    known, missing = levels[0][0], 1 - valid
+    x = settle(known + missing * enlarge(half), shares(links[0]), valid, STEPS[0], RADIUS[0])
+    x = torch.where(valid > 0, depth, torch.clamp(x, *_bounds(depth, valid)))
+    return GuidedFill(x, deviation)
 
 
 def _settle(
@@ -119,16 +123,14 @@ def _settle(
     return settle(both, around, mask, steps, RADIUS[level], sources)
 
 
-def _at_every_level(slopes: Tensor) -> list[Tensor]:
+def _at_every_level(slopes: Tensor) -> dict[int, Tensor]:
     """From those of `SLOPES_FROM`; a pixel of half the size is twice as wide."""
     at = {SLOPES_FROM: slopes}
     for level in range(SLOPES_FROM + 1, len(STEPS)):
         at[level] = 2 * F.avg_pool2d(at[level - 1], 2)
-    for level in range(SLOPES_FROM - 1, -1, -1):
-        at[level] = 0.5 * F.interpolate(
-            at[level + 1], scale_factor=2, mode='bilinear', align_corners=False
-        )
-    return [at[level] for level in range(len(STEPS))]
+    for level in range(SLOPES_FROM - 1, 0, -1):
+        at[level] = 0.5 * enlarge(at[level + 1])
+    return at
 
 
 def _sharper(links: Links, x: Tensor, slopes: Tensor) -> Links:
@@ -151,11 +153,9 @@ def _bounds(depth: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
 
 def _unevenness(x: Tensor) -> Tensor:
     """Return the standard deviation of (B, 1, H, W) around each pixel."""
-    half = F.avg_pool2d(x, 2)
-    wide = F.pad(half, (WINDOW // 2,) * 4, mode='replicate')
+    wide = F.pad(x, (WINDOW // 2,) * 4, mode='replicate')
     # Around the frame's mean, as the difference of two large squares would be rounded off.
     mean = F.avg_pool2d(wide, WINDOW, stride=1)
     level = x.mean(dim=(2, 3), keepdim=True)
     squares = F.avg_pool2d((wide - level) ** 2, WINDOW, stride=1) - (mean - level) ** 2
-    spread = torch.sqrt(squares.clamp(min=0) + _SMALL) - _SMALL**0.5
-    return F.interpolate(spread, scale_factor=2, mode='bilinear', align_corners=False)
+    return torch.sqrt(squares.clamp(min=0) + _SMALL) - _SMALL**0.5

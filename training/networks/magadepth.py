@@ -8,14 +8,17 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .decoder import DepthDecoder
 from .encoders import ColourEncoder, DepthEncoder, MaskedConv
+from .fill import enlarge
 from .fusion import BPFusion, ConcatFusion
 from .magaconv import MagaConv
 from .output import Network, NetworkOutput, check_input, normalised_picture
 from .partial_conv import PartialConv, VanillaConv
 from .residual import (
+    RelativeDepth,
     depth_from_residual,
     log_variance_in_metres,
     missing_mask,
@@ -28,6 +31,9 @@ MASKED_CONVS: dict[str, MaskedConv] = {
     'partial': PartialConv,
     'vanilla': VanillaConv,
 }
+
+NEED_FILL = ('full_size_skip', 'guided', 'at_half', 'log_variance')
+"""Fields of a configuration that have a meaning only for a residual on the fill."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,9 @@ class MagaDepthConfig:
     ``residual`` predicts a residual on a guided fill relative to the mean depth instead of
     metres; where it is set, ``full_size_skip`` gives the head the picture and the fill at the
     input's size, and ``guided`` shows the colour encoder the fill and the mask beside the picture
-    and gives its features to the decoder too. ``reduce`` narrows the decoder's tensors before
-    enlarging them, ``log_variance`` adds the output the confidence comes from.
+    and gives its features to the decoder too, ``at_half`` finds the correction at half the size of
+    the fill, a quarter of the work. ``reduce`` narrows the decoder's tensors before enlarging
+    them, ``log_variance`` adds the output the confidence comes from.
     """
 
     name: str
@@ -61,6 +68,7 @@ class MagaDepthConfig:
     residual: bool = False
     full_size_skip: bool = False
     guided: bool = False
+    at_half: bool = False
     reduce: bool = False
     log_variance: bool = False
     min_depth: float = 0.1
@@ -72,12 +80,13 @@ class MagaDepth(Network):
 
     def __init__(self, config: MagaDepthConfig):
         super().__init__()
-        if config.height % 8 or config.width % 8:
-            raise ValueError(f'input size {config.height}x{config.width}: expected multiples of 8')
-        if not config.residual and (config.full_size_skip or config.guided or config.log_variance):
+        multiple = 16 if config.at_half else 8
+        if config.height % multiple or config.width % multiple:
             raise ValueError(
-                f'{config.name}: full_size_skip, guided and log_variance need residual: true'
+                f'input size {config.height}x{config.width}: expected multiples of {multiple}'
             )
+        if not config.residual and any(getattr(config, name) for name in NEED_FILL):
+            raise ValueError(f'{config.name}: {", ".join(NEED_FILL)} need residual: true')
         self.config = config
         self.height, self.width = config.height, config.width
         coarse = config.channels[-1]
@@ -88,7 +97,7 @@ class MagaDepth(Network):
         if config.fusion == 'bp':
             self.fusion: nn.Module = BPFusion(
                 coarse,
-                (config.height // 8) * (config.width // 8),
+                (config.height // multiple) * (config.width // multiple),
                 modules=config.bid_fusions,
                 hidden=config.hidden,
                 bidirectional=config.bidirectional,
@@ -142,13 +151,39 @@ class MagaDepth(Network):
             answer, _ = self.decoder(self.fusion(skips[-1], colours[-1]), skips, None)
             return NetworkOutput(config.max_depth * torch.sigmoid(answer.float()))
         frame = relative_to_fill(rgb, depth)
-        whole = torch.cat([picture, frame.shown()], dim=1)
-        skips = self.depth_encoder(frame.relative, frame.missing)
-        colours = self.colour_encoder(whole if config.guided else picture)
-        fused = self.fusion(skips[-1], colours[-1])
-        if config.guided:
-            skips = [torch.cat(pair, dim=1) for pair in zip(skips, colours)]
-        answer, correction = self.decoder(fused, skips, whole if config.full_size_skip else None)
+        answer, correction = self.correct(picture, frame)
         completed = depth_from_residual(frame, answer, config.min_depth, config.max_depth)
         log_variance = None if correction is None else log_variance_in_metres(frame, correction)
         return NetworkOutput(completed, log_variance)
+
+    def correct(self, picture: Tensor, frame: RelativeDepth) -> tuple[Tensor, Tensor | None]:
+        """Return what the network adds to the relative fill, and to its doubt, (B, 1, H, W)."""
+        config = self.config
+        if not self.training and self.adds_nothing():
+            nothing = torch.zeros_like(frame.fill)
+            return nothing, nothing if config.log_variance else None
+        whole, missing = torch.cat([picture, frame.shown()], dim=1), frame.missing
+        if config.at_half:
+            whole, missing = F.avg_pool2d(whole, 2), halve_mask(missing)
+        skips = self.depth_encoder(whole[:, 3:4], missing)
+        colours = self.colour_encoder(whole if config.guided else whole[:, :3])
+        fused = self.fusion(skips[-1], colours[-1])
+        if config.guided:
+            skips = [torch.cat(pair, dim=1) for pair in zip(skips, colours)]
+        answer, doubt = self.decoder(fused, skips, whole if config.full_size_skip else None)
+        if config.at_half:
+            answer = enlarge(answer)
+            doubt = None if doubt is None else enlarge(doubt)
+        return answer, doubt
+
+    def adds_nothing(self) -> bool:
+        """Whether the last layers are empty, so that all before them would be for nothing."""
+        last: list[nn.Module] = [self.decoder.answer]
+        if self.decoder.log_variance is not None:
+            last.append(self.decoder.log_variance[-1])
+        return all(not p.any() for layer in last for p in layer.parameters())
+
+
+def halve_mask(missing: Tensor) -> Tensor:
+    """(B, 1, H, W), 1 = missing -> (B, 1, H / 2, W / 2), missing where all four pixels are."""
+    return -F.max_pool2d(-missing, 2)

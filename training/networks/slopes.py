@@ -49,5 +49,5 @@ def slopes(depth: Tensor, valid: Tensor, links: Links) -> Tensor:
         known.append(total / sides.clamp(min=1))
         measured.append((sides > 0).to(depth.dtype))
     both = measured[0] * measured[1]
-    guess = torch.cat([push_pull(slope, both) for slope in known], dim=1)
+    guess = push_pull(torch.cat(known, dim=1), both)
     return settle(guess, shares(links), both, STEPS, RADIUS)
