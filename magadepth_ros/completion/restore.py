@@ -75,7 +75,15 @@ def restore_depth(
     low, high = cv2.erode(predicted, kernel), cv2.dilate(predicted, kernel)
     step = high - low
     edges = cv2.compare(step, cv2.multiply(low, EDGE), cv2.CMP_GT)
-    if not cv2.countNonZero(edges):
+    mask = cv2.resize(
+        edges,
+        (shape[1], shape[0]),
+        dst=buffers.take(shape, np.uint8),
+        interpolation=cv2.INTER_NEAREST,
+    )
+    # A twentieth of the pixels in most pictures: only there is anything computed at full size.
+    where = np.flatnonzero(np.not_equal(mask, 0, out=buffers.take(shape, np.bool_)))
+    if not len(where):
         return restored
     # Membership of each small pixel in the far and in the near surface, with little for mixtures.
     # Kept off 0 and 1, because a power of next to nothing is a denormal: ten times slower.
@@ -89,18 +97,20 @@ def restore_depth(
     near, near_grey = _mean(in_near, predicted, grey)
     contrast = (far_grey - near_grey) * (COLOUR_WEIGHT / np.float32(COLOUR_SCALE**2))
 
-    near = restore_smooth(near, shape, buffers.take(shape))
-    step = restore_smooth(far, shape, buffers.take(shape))
-    step -= near
-    side, scratch = buffers.take(shape), buffers.take(shape)
+    enlarged = buffers.take(shape)
+
+    def at_edges(field: np.ndarray) -> np.ndarray:
+        return restore_smooth(field, shape, enlarged).ravel().take(where)
+
+    near, step = at_edges(near), at_edges(far - near)
     # -0.5..0.5 by depth, then moved towards the surface with the pixel's own grey.
-    np.subtract(restored, near, out=side)
-    side /= np.maximum(step, np.float32(1e-6), out=scratch)
+    side = restored.ravel().take(where)
+    side -= near
+    side /= np.maximum(step, np.float32(1e-6))
     side -= np.float32(0.5)
     shade = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY, dst=buffers.take(shape, np.uint8))
-    restore_smooth((far_grey + near_grey) * np.float32(0.5), shape, scratch)
-    colour = np.subtract(shade, scratch, out=buffers.take(shape))
-    colour *= restore_smooth(contrast, shape, scratch)
+    colour = shade.ravel().take(where) - at_edges((far_grey + near_grey) * np.float32(0.5))
+    colour *= at_edges(contrast)
     np.clip(colour, -COLOUR_WEIGHT, COLOUR_WEIGHT, out=colour)
     side += colour
     side *= SLOPE
@@ -108,13 +118,7 @@ def restore_depth(
     np.clip(side, 0.0, 1.0, out=side)
     side *= step
     side += near
-    mask = cv2.resize(
-        edges,
-        (shape[1], shape[0]),
-        dst=buffers.take(shape, np.uint8),
-        interpolation=cv2.INTER_NEAREST,
-    )
-    cv2.copyTo(side, mask, restored)
+    restored.ravel()[where] = side
     return restored
 
 
@@ -141,6 +145,8 @@ def follow_measured(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
     error = measured - predicted
     weight = ((measured > 0) & (np.abs(error) < TRUSTED * predicted)).astype(np.float32)
     error *= weight
+    if not error.any():
+        return predicted
     levels = [(error, weight)]
     for _ in range(_LEVELS):
         rows, columns = levels[-1][0].shape
