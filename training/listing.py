@@ -32,7 +32,7 @@ def measure(name: str, repeats: int = 5) -> NetworkRow:
     network = create_network(name).eval()
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter += 1e-3  # one whose last layers are empty would not be computed
+            parameter.add_(1e-3)  # one whose last layers are empty would not be computed
     config = network.config
     rgb = torch.rand(1, 3, config.height, config.width)
     depth = torch.rand(1, 1, config.height, config.width) + 1

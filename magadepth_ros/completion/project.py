@@ -33,6 +33,7 @@ class CloudProjector:
         rgb: np.ndarray | None,
         intrinsics: tuple[float, float, float, float] | CameraModel,
         stride: int = 1,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         """
         Project along the optical axis convention of REP-103: x right, y down, z forward.
@@ -48,21 +49,25 @@ class CloudProjector:
             where the image is distorted.
         stride:
             every how many pixels, in both directions.
+        out:
+            where the cloud goes, of its shape; its own memory by default.
 
         Returns
         -------
         np.ndarray
             (ceil(H/stride), ceil(W/stride), 4) float32: x, y, z [m], NaN where unknown, and the
-            colour as bits 0x00RRGGBB. Overwritten by the next call.
+            colour as bits 0x00RRGGBB. Without ``out`` overwritten by the next call.
 
         """
         if isinstance(intrinsics, CameraModel):
             intrinsics = intrinsics.scaled(depth.shape[1], depth.shape[0])
         depth = depth[::stride, ::stride]
         rays_x, rays_y = self._rays_of(intrinsics, depth.shape, stride)
-        if self._buffer.shape[:2] != depth.shape:
-            self._buffer = np.empty((*depth.shape, 4), np.float32)
-        cloud = self._buffer
+        if out is None:
+            if self._buffer.shape[:2] != depth.shape:
+                self._buffer = np.empty((*depth.shape, 4), np.float32)
+            out = self._buffer
+        cloud = out
         np.multiply(depth, rays_x, out=cloud[..., 0])
         np.multiply(depth, rays_y, out=cloud[..., 1])
         cloud[..., 2] = depth

@@ -11,12 +11,18 @@ from std_msgs.msg import Header
 
 from magadepth_ros.completion.project import FIELDS, POINT_STEP
 from magadepth_ros.errors import EncodingError
-from magadepth_ros.messages.images import fill_data
+from magadepth_ros.messages.images import fill_data, memory_of
+
+
+def cloud_memory(msg: PointCloud2, height: int, width: int) -> np.ndarray:
+    """Return the memory of a message, (height, width, 4) float32, to make its cloud in."""
+    memory = memory_of(msg, height * width * POINT_STEP)
+    return memory.view(np.float32).reshape(height, width, POINT_STEP // 4)
 
 
 def fill_cloud(msg: PointCloud2, header: Header, cloud: np.ndarray) -> None:
     """
-    Fill a message with an organised cloud in one copy.
+    Fill a message with an organised cloud, in one copy or, in its `cloud_memory`, without.
 
     Parameters
     ----------

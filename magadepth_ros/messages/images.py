@@ -179,17 +179,28 @@ def fill(msg: Image, pixels: np.ndarray, encoding: str) -> None:
 
 
 def fill_data(msg: object, values: np.ndarray) -> None:
-    """Copy a C-contiguous array's bytes once into ``msg.data`` (any message with uint8[] data)."""
-    data = msg.data  # type: ignore[attr-defined]
-    # A view of bytes first: array.frombytes takes float memory only as bytes.
+    """
+    Copy a C-contiguous array's bytes once into ``msg.data`` (any message with uint8[] data).
+
+    An array that is `memory_of` the message already stays where it is.
+    """
     raw = values.reshape(-1).view(np.uint8)
-    if isinstance(data, array.array) and len(data) == raw.size:
-        # A message that is filled again keeps its memory: no allocation, no page faults.
-        np.copyto(np.frombuffer(data, np.uint8), raw)
-        return
-    data = array.array('B')
-    data.frombytes(raw)  # type: ignore[arg-type]
-    msg.data = data  # type: ignore[attr-defined]
+    memory = memory_of(msg, raw.size)
+    if not np.may_share_memory(memory, raw):
+        np.copyto(memory, raw)
+
+
+def memory_of(msg: object, size: int) -> np.ndarray:
+    """
+    Return the ``size`` bytes of ``msg.data`` to be written, (size,) uint8.
+
+    A message that is filled again keeps its memory: no allocation, no page faults.
+    """
+    data = msg.data  # type: ignore[attr-defined]
+    if not isinstance(data, array.array) or len(data) != size:
+        msg.data = array.array('B', bytes(size))  # type: ignore[attr-defined]
+        data = msg.data  # type: ignore[attr-defined]  # a copy, in some versions
+    return np.frombuffer(data, np.uint8)
 
 
 def rgb_image(header: Header, rgb: np.ndarray) -> Image:

@@ -16,7 +16,7 @@ from magadepth_ros.completion.completer import Completion
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.completion.register import CameraModel
 from magadepth_ros.messages.camera_info import Intrinsics, camera_info
-from magadepth_ros.messages.clouds import fill_cloud
+from magadepth_ros.messages.clouds import cloud_memory, fill_cloud
 from magadepth_ros.messages.compressed import depth_to_compressed
 from magadepth_ros.messages.images import fill, to_millimetres
 from magadepth_ros.nodes import qos
@@ -115,11 +115,14 @@ class Outputs:
             return 0.0
         self._next_cloud = _next(self._next_cloud, now, parameters.cloud_rate)
         start = perf_counter()
+        stride = parameters.cloud_stride
+        rows, columns = (-(-pixels // stride) for pixels in completion.depth.shape)
         cloud = self._projector.project(
             completion.depth,
             rgb,
             (camera.fx, camera.fy, camera.cx, camera.cy) if lens is None else lens,
-            parameters.cloud_stride,
+            stride,
+            out=cloud_memory(self._points_msg, rows, columns),
         )
         fill_cloud(self._points_msg, header, cloud)
         self._points.publish(self._points_msg)

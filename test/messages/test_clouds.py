@@ -10,14 +10,16 @@ from std_msgs.msg import Header
 
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import EncodingError
-from magadepth_ros.messages.clouds import fill_cloud
+from magadepth_ros.messages.clouds import cloud_memory, fill_cloud
 
 
-def test_a_subscriber_finds_points_and_colours_by_the_fields():
+@pytest.mark.parametrize('in_place', [False, True])
+def test_a_subscriber_finds_points_and_colours_by_the_fields(in_place):
     depth = np.array([[2.0, np.nan], [4.0, 1.0]], np.float32)
     rgb = np.array([[[255, 0, 1], [2, 3, 4]], [[5, 6, 7], [8, 9, 10]]], np.uint8)
-    cloud = CloudProjector().project(depth, rgb, (100.0, 50.0, 0.5, 0.5))
     msg = PointCloud2()
+    memory = cloud_memory(msg, 2, 2) if in_place else None
+    cloud = CloudProjector().project(depth, rgb, (100.0, 50.0, 0.5, 0.5), out=memory)
     fill_cloud(msg, Header(frame_id='f'), cloud)
     assert (msg.height, msg.width, msg.is_dense, msg.header.frame_id) == (2, 2, False, 'f')
     assert msg.row_step == msg.width * msg.point_step
@@ -33,6 +35,16 @@ def test_a_subscriber_finds_points_and_colours_by_the_fields():
     np.testing.assert_array_equal(packed >> 16 & 255, rgb[..., 0])
     np.testing.assert_array_equal(packed >> 8 & 255, rgb[..., 1])
     np.testing.assert_array_equal(packed & 255, rgb[..., 2])
+
+
+def test_a_message_keeps_its_memory_while_the_size_stays():
+    msg = PointCloud2()
+    first = cloud_memory(msg, 4, 6)
+    fill_cloud(msg, Header(), first)
+
+    assert np.shares_memory(first, cloud_memory(msg, 4, 6))
+    assert cloud_memory(msg, 2, 3).shape == (2, 3, 4)
+    assert len(msg.data) == 2 * 3 * 16
 
 
 def test_another_form_is_refused():
