@@ -12,6 +12,8 @@ import lightning
 import torch
 from torch import Tensor
 
+from magadepth_ros.errors import DataError
+
 from .losses import paper_loss, robust_loss
 from .networks.registry import create_network
 from .networks.spectral_loss import joint_loss
@@ -32,8 +34,17 @@ class TrainingModule(lightning.LightningModule):
         super().__init__()
         self.network = create_network(config)
         self.recipe, self.finish_in = recipe, finish_in
+        self.freeze_all_but(recipe.only)
         self.started = time.monotonic()
         self.save_hyperparameters({'network': asdict(config), 'recipe': asdict(recipe)})
+
+    def freeze_all_but(self, part: str) -> None:
+        """Let one part of the network learn, '' all of it; DataError where there is none."""
+        parts = [name for name, _ in self.network.named_children()]
+        if part and part not in parts:
+            raise DataError(f'recipe: only: {part}: expected a part of it: {", ".join(parts)}')
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(not part or name.split('.')[0] == part)
 
     def forward(self, rgb: Tensor, depth: Tensor) -> Any:
         """Run the network: rgb (B, 3, H, W), depth (B, 1, H, W) m -> NetworkOutput."""
@@ -93,8 +104,9 @@ class TrainingModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the recipe's optimiser; biases, norms and epsilons are not decayed."""
         recipe = self.recipe
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        learnt = [p for p in self.network.parameters() if p.requires_grad]
+        decayed = [p for p in learnt if p.ndim > 1]
+        others = [p for p in learnt if p.ndim <= 1]
         groups = [
             {'params': decayed, 'weight_decay': recipe.weight_decay},
             {'params': others, 'weight_decay': 0.0},

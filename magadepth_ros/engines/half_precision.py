@@ -3,10 +3,10 @@
 Turns a float32 ONNX into one that computes in float16 inside, with float32 inputs and outputs.
 
 Strongly typed TensorRT (the only kind from 11.x on) computes in the types the graph states, so
-the precision of an engine is decided here. The rule needs no names: only what lies between the
-first and the last layer with weights becomes float16. What comes before (filling holes,
-normalising) and after (adding the residual to metres, bounds) is cheap, works on metres and
-stays float32, and so do operators whose range float16 does not hold.
+the precision of an engine is decided here: only what lies between the first and the last layer
+with weights becomes float16, those of the filling of holes (`FILL_LAYERS`) not counted. What comes
+before (filling holes, normalising) and after (adding the residual to metres, bounds) is cheap,
+works on metres and stays float32, and so do operators whose range float16 does not hold.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from magadepth_ros.engines.metadata import FILL_LAYERS
 from magadepth_ros.errors import EngineError, ModelError
 
 HALF_MAX = 65504.0
@@ -183,7 +184,9 @@ class _Halver:
         }
 
     def _weighted(self, node: Any) -> bool:
-        return node.op_type in WEIGHTED and any(name in self.weights for name in node.input[1:2])
+        if node.op_type not in WEIGHTED or FILL_LAYERS in node.name:
+            return False
+        return any(name in self.weights for name in node.input[1:2])
 
     def _may_be_half(self, node: Any) -> bool:
         if node.op_type in self.keep_operators or node.op_type in _UNTOUCHED:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from magadepth_ros.engines.metadata import FILL_LAYERS
+
 # A maximum is exact in any precision; the masks it makes would only have to be handed over.
 _HEAVY = frozenset(
     {'Convolution', 'ConvolutionBackpropData', 'GroupConvolution', 'MatMul', 'MaxPool'}
@@ -20,7 +22,12 @@ _PLAIN = frozenset({'Parameter', 'Result', 'Constant'})
 
 def has_weights(network: Any) -> bool:
     """Say whether there is any layer for which bf16 is meant."""
-    return any(operator.get_type_name() in _HEAVY for operator in network.get_ops())
+    return any(_is_heavy(operator) for operator in network.get_ops())
+
+
+def _is_heavy(operator: Any) -> bool:
+    in_fill = FILL_LAYERS in operator.get_friendly_name()
+    return operator.get_type_name() in _HEAVY and not in_fill
 
 
 def split(network: Any) -> tuple[Any, Any] | None:
@@ -45,7 +52,7 @@ def split(network: Any) -> tuple[Any, Any] | None:
         sources = [
             port.get_source_output().get_node().get_friendly_name() for port in operator.inputs()
         ]
-        if kind in _HEAVY or behind.intersection(sources):
+        if _is_heavy(operator) or behind.intersection(sources):
             behind.add(name)
         elif kind == 'Constant' or (sources and constant.issuperset(sources)):
             constant.add(name)

@@ -14,6 +14,7 @@ from .decoder import DepthDecoder
 from .encoders import ColourEncoder, DepthEncoder, MaskedConv
 from .fill import enlarge
 from .fusion import BPFusion, ConcatFusion
+from .learned_links import LearnedLinks
 from .magaconv import MagaConv
 from .output import Network, NetworkOutput, check_input, normalised_picture
 from .partial_conv import PartialConv, VanillaConv
@@ -32,7 +33,7 @@ MASKED_CONVS: dict[str, MaskedConv] = {
     'vanilla': VanillaConv,
 }
 
-NEED_FILL = ('full_size_skip', 'guided', 'at_half', 'log_variance')
+NEED_FILL = ('learned_links', 'full_size_skip', 'guided', 'at_half', 'log_variance')
 """Fields of a configuration that have a meaning only for a residual on the fill."""
 
 
@@ -46,11 +47,12 @@ class MagaDepthConfig:
     ``kernels`` make the depth encoder's layers; ``fusion`` is ``bp`` or ``concat``, the four
     fields after it shape BP-Fusion. The last block are the named deviations from the paper:
     ``residual`` predicts a residual on a guided fill relative to the mean depth instead of
-    metres; where it is set, ``full_size_skip`` gives the head the picture and the fill at the
-    input's size, and ``guided`` shows the colour encoder the fill and the mask beside the picture
-    and gives its features to the decoder too, ``at_half`` finds the correction at half the size of
-    the fill, a quarter of the work. ``reduce`` narrows the decoder's tensors before enlarging
-    them, ``log_variance`` adds the output the confidence comes from.
+    metres; where it is set, ``learned_links`` adjusts the fill, ``full_size_skip`` gives the head
+    the picture and the fill at the input's size, ``guided`` shows the colour encoder the fill and
+    the mask beside the picture and gives its features to the decoder too, ``at_half`` finds the
+    correction at half the size of the fill, a quarter of the work. ``reduce`` narrows the
+    decoder's tensors before enlarging them, ``log_variance`` adds the output the confidence comes
+    from.
     """
 
     name: str
@@ -66,6 +68,7 @@ class MagaDepthConfig:
     bidirectional: bool = True
     cross_modal: bool = True
     residual: bool = False
+    learned_links: bool = False
     full_size_skip: bool = False
     guided: bool = False
     at_half: bool = False
@@ -105,6 +108,7 @@ class MagaDepth(Network):
             )
         else:
             self.fusion = ConcatFusion(coarse)
+        self.links = LearnedLinks() if config.learned_links else None
         skips = 2 if config.guided else 1
         self.decoder = DepthDecoder(
             coarse,
@@ -150,7 +154,7 @@ class MagaDepth(Network):
             skips = self.depth_encoder(depth, missing_mask(depth))
             answer, _ = self.decoder(self.fusion(skips[-1], colours[-1]), skips, None)
             return NetworkOutput(config.max_depth * torch.sigmoid(answer.float()))
-        frame = relative_to_fill(rgb, depth)
+        frame = relative_to_fill(rgb, depth, self.links)
         answer, correction = self.correct(picture, frame)
         completed = depth_from_residual(frame, answer, config.min_depth, config.max_depth)
         log_variance = None if correction is None else log_variance_in_metres(frame, correction)
@@ -159,7 +163,8 @@ class MagaDepth(Network):
     def correct(self, picture: Tensor, frame: RelativeDepth) -> tuple[Tensor, Tensor | None]:
         """Return what the network adds to the relative fill, and to its doubt, (B, 1, H, W)."""
         config = self.config
-        if not self.training and self.adds_nothing():
+        learns = self.training and self.decoder.answer.weight.requires_grad
+        if not learns and self.adds_nothing():
             nothing = torch.zeros_like(frame.fill)
             return nothing, nothing if config.log_variance else None
         whole, missing = torch.cat([picture, frame.shown()], dim=1), frame.missing
