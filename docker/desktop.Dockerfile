@@ -21,16 +21,16 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
         ros-jazzy-std-srvs \
     && rm -rf /var/lib/apt/lists/*
 
-# The distribution's NumPy must stay: the compiled modules of ROS are made for it. What names no
-# version is the newest; setup.py has the oldest that will do.
+# The distribution's NumPy must stay: the compiled modules of ROS are made for it. The oldest that
+# will do are those of setup.py.
 ENV VIRTUAL_ENV=/opt/venv
 RUN python3 -m venv --system-site-packages "$VIRTUAL_ENV"
 ENV PATH="$VIRTUAL_ENV/bin:$PATH"
 RUN pip install --no-cache-dir \
         "cuda-python>=12.6,<13" \
         "numpy<2" \
-        onnx \
-        openvino \
+        "onnx>=1.16" \
+        "openvino>=2024.6" \
         "tensorrt-cu12>=10.3,<11"
 
 WORKDIR /ws

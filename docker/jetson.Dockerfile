@@ -28,12 +28,12 @@ http://packages.ros.org/ros2/ubuntu jammy main" > /etc/apt/sources.list.d/ros2.l
         ros-humble-std-srvs \
     && rm -rf /var/lib/apt/lists/*
 
-# What names no version is the newest; setup.py has the oldest that will do.
+# The oldest that will do are those of setup.py.
 RUN pip3 install --no-cache-dir \
         "cuda-python>=12.6,<13" \
         "numpy<2" \
-        onnx \
-        openvino
+        "onnx>=1.16" \
+        "openvino>=2024.6"
 
 WORKDIR /ws
 COPY . src/magadepth_ros
