@@ -92,6 +92,7 @@ class MagaDepth(Network):
             raise ValueError(f'{config.name}: {", ".join(NEED_FILL)} need residual: true')
         self.config = config
         self.height, self.width = config.height, config.width
+        self.idle = False
         coarse = config.channels[-1]
         self.depth_encoder = DepthEncoder(
             1, config.channels, config.kernels, MASKED_CONVS[config.conv]
@@ -163,8 +164,8 @@ class MagaDepth(Network):
     def correct(self, picture: Tensor, frame: RelativeDepth) -> tuple[Tensor, Tensor | None]:
         """Return what the network adds to the relative fill, and to its doubt, (B, 1, H, W)."""
         config = self.config
-        learns = self.training and self.decoder.answer.weight.requires_grad
-        if not learns and self.adds_nothing():
+        frozen = self.training and not self.decoder.answer.weight.requires_grad
+        if self.idle or (frozen and self.adds_nothing()):
             nothing = torch.zeros_like(frame.fill)
             return nothing, nothing if config.log_variance else None
         whole, missing = torch.cat([picture, frame.shown()], dim=1), frame.missing
@@ -180,6 +181,13 @@ class MagaDepth(Network):
             answer = enlarge(answer)
             doubt = None if doubt is None else enlarge(doubt)
         return answer, doubt
+
+    def train(self, mode: bool = True) -> MagaDepth:
+        """Switch between training and evaluation, in which a network that adds nothing idles."""
+        super().train(mode)
+        # Asked here and not for every frame, as the answer would make a GPU wait.
+        self.idle = not mode and self.config.residual and self.adds_nothing()
+        return self
 
     def adds_nothing(self) -> bool:
         """Whether the last layers are empty, so that all before them would be for nothing."""
