@@ -123,9 +123,7 @@ class OpenVinoEngine:
                 # Small steps: a second thread gains a tenth and takes its core from the camera.
                 exact.setdefault('INFERENCE_NUM_THREADS', 1)
             return self._compile(network, exact).create_infer_request()
-        if exact == self._options:
-            return self._compile(network, exact).create_infer_request()
-        parts = split(network)
+        parts = None if exact == self._options else split(network)
         if parts is None:
             return self._compile(network, self._options).create_infer_request()
         return SplitRequest(self._compile(parts[0], exact), self._compile(parts[1], self._options))

@@ -23,7 +23,6 @@ CONFIGS = {
     'scheme_d': create_network('scheme_d', **SHRUNK).config,
     'scheme_g': create_network('scheme_g', **SHRUNK).config,
     'residual': tiny(residual=True, full_size_skip=True, log_variance=True),
-    'at_half': tiny(residual=True, guided=True, at_half=True, log_variance=True),
     'learned_links': tiny(residual=True, learned_links=True, log_variance=True),
     'magadepth_small': create_network('magadepth_small', **SHRUNK).config,
     's2ml': tiny_s2ml(),

@@ -8,11 +8,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from .decoder import DepthDecoder
 from .encoders import ColourEncoder, DepthEncoder, MaskedConv
-from .fill import enlarge
 from .fusion import BPFusion, ConcatFusion
 from .learned_links import LearnedLinks
 from .magaconv import MagaConv
@@ -33,7 +31,7 @@ MASKED_CONVS: dict[str, MaskedConv] = {
     'vanilla': VanillaConv,
 }
 
-NEED_FILL = ('learned_links', 'full_size_skip', 'guided', 'at_half', 'log_variance')
+NEED_FILL = ('learned_links', 'full_size_skip', 'guided', 'log_variance')
 """Fields of a configuration that have a meaning only for a residual on the fill."""
 
 
@@ -48,11 +46,10 @@ class MagaDepthConfig:
     fields after it shape BP-Fusion. The last block are the named deviations from the paper:
     ``residual`` predicts a residual on a guided fill relative to the mean depth instead of
     metres; where it is set, ``learned_links`` adjusts the fill, ``full_size_skip`` gives the head
-    the picture and the fill at the input's size, ``guided`` shows the colour encoder the fill and
-    the mask beside the picture and gives its features to the decoder too, ``at_half`` finds the
-    correction at half the size of the fill, a quarter of the work. ``reduce`` narrows the
-    decoder's tensors before enlarging them, ``log_variance`` adds the output the confidence comes
-    from.
+    the picture and the fill at the input's size, and ``guided`` shows the colour encoder the fill
+    and the mask beside the picture and gives its features to the decoder too. ``reduce`` narrows
+    the decoder's tensors before enlarging them, ``log_variance`` adds the output the confidence
+    comes from.
     """
 
     name: str
@@ -71,7 +68,6 @@ class MagaDepthConfig:
     learned_links: bool = False
     full_size_skip: bool = False
     guided: bool = False
-    at_half: bool = False
     reduce: bool = False
     log_variance: bool = False
     min_depth: float = 0.1
@@ -83,11 +79,8 @@ class MagaDepth(Network):
 
     def __init__(self, config: MagaDepthConfig):
         super().__init__()
-        multiple = 16 if config.at_half else 8
-        if config.height % multiple or config.width % multiple:
-            raise ValueError(
-                f'input size {config.height}x{config.width}: expected multiples of {multiple}'
-            )
+        if config.height % 8 or config.width % 8:
+            raise ValueError(f'input size {config.height}x{config.width}: expected multiples of 8')
         if not config.residual and any(getattr(config, name) for name in NEED_FILL):
             raise ValueError(f'{config.name}: {", ".join(NEED_FILL)} need residual: true')
         self.config = config
@@ -101,7 +94,7 @@ class MagaDepth(Network):
         if config.fusion == 'bp':
             self.fusion: nn.Module = BPFusion(
                 coarse,
-                (config.height // multiple) * (config.width // multiple),
+                (config.height // 8) * (config.width // 8),
                 modules=config.bid_fusions,
                 hidden=config.hidden,
                 bidirectional=config.bidirectional,
@@ -124,6 +117,7 @@ class MagaDepth(Network):
             start_at_zero(self.decoder.answer)
             if self.decoder.log_variance is not None:
                 start_at_zero(self.decoder.log_variance[-1])
+        self.register_load_state_dict_post_hook(_see_whether_idle)
 
     def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
         """
@@ -168,25 +162,18 @@ class MagaDepth(Network):
         if self.idle or (frozen and self.adds_nothing()):
             nothing = torch.zeros_like(frame.fill)
             return nothing, nothing if config.log_variance else None
-        whole, missing = torch.cat([picture, frame.shown()], dim=1), frame.missing
-        if config.at_half:
-            whole, missing = F.avg_pool2d(whole, 2), halve_mask(missing)
-        skips = self.depth_encoder(whole[:, 3:4], missing)
-        colours = self.colour_encoder(whole if config.guided else whole[:, :3])
+        whole = torch.cat([picture, frame.shown()], dim=1)
+        skips = self.depth_encoder(frame.relative, frame.missing)
+        colours = self.colour_encoder(whole if config.guided else picture)
         fused = self.fusion(skips[-1], colours[-1])
         if config.guided:
             skips = [torch.cat(pair, dim=1) for pair in zip(skips, colours)]
-        answer, doubt = self.decoder(fused, skips, whole if config.full_size_skip else None)
-        if config.at_half:
-            answer = enlarge(answer)
-            doubt = None if doubt is None else enlarge(doubt)
-        return answer, doubt
+        return self.decoder(fused, skips, whole if config.full_size_skip else None)
 
     def train(self, mode: bool = True) -> MagaDepth:
         """Switch between training and evaluation, in which a network that adds nothing idles."""
         super().train(mode)
-        # Asked here and not for every frame, as the answer would make a GPU wait.
-        self.idle = not mode and self.config.residual and self.adds_nothing()
+        _see_whether_idle(self)
         return self
 
     def adds_nothing(self) -> bool:
@@ -197,6 +184,7 @@ class MagaDepth(Network):
         return all(not p.any() for layer in last for p in layer.parameters())
 
 
-def halve_mask(missing: Tensor) -> Tensor:
-    """(B, 1, H, W), 1 = missing -> (B, 1, H / 2, W / 2), missing where all four pixels are."""
-    return -F.max_pool2d(-missing, 2)
+def _see_whether_idle(network: MagaDepth, *_: object) -> None:
+    """Ask when the mode or the weights change, not for every frame: a GPU would wait for it."""
+    residual = network.config.residual
+    network.idle = not network.training and residual and network.adds_nothing()

@@ -7,8 +7,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from support.networks import HEIGHT, SHRUNK, WIDTH, frames, shaken, tiny
-from torch.nn import functional as F
+from support.networks import SHRUNK, frames, shaken, tiny
 
 from magadepth_training.networks.registry import create_network, network_names
 from magadepth_training.networks.residual import relative_to_fill, start_at_zero
@@ -83,15 +82,9 @@ def test_input_size_must_be_a_multiple_of_8():
         create_network(tiny(height=36))
 
 
-def test_input_size_of_a_correction_at_half_must_be_a_multiple_of_16():
-    with pytest.raises(ValueError, match='multiples of 16'):
-        create_network(tiny(residual=True, at_half=True, height=40))
-
-
-@pytest.mark.parametrize('at_half', [False, True])
-def test_untrained_residual_network_equals_its_fill(at_half):
+def test_untrained_residual_network_equals_its_fill():
     rgb, depth = frames()
-    net = create_network(tiny(residual=True, full_size_skip=True, at_half=at_half))
+    net = create_network(tiny(residual=True, full_size_skip=True))
 
     for output in (net.train()(rgb, depth), net.eval()(rgb, depth)):
         torch.testing.assert_close(output.depth, relative_to_fill(rgb, depth).fill)
@@ -115,23 +108,18 @@ def test_a_network_that_adds_nothing_computes_nothing_but_the_fill(emptied, monk
     assert with_it.depth.requires_grad
 
 
-def test_a_correction_at_half_is_that_of_the_halved_frame():
+def test_weights_that_come_after_the_mode_count():
     rgb, depth = frames()
-    net = shaken(create_network(tiny(residual=True, at_half=True, log_variance=True)))
+    config = tiny(residual=True, log_variance=True)
+    trained, late = shaken(create_network(config)), create_network(config).eval()
 
-    answers = []
-    net.decoder.register_forward_hook(lambda _, __, answer: answers.append(answer[0]))
+    late.load_state_dict(trained.state_dict())
 
-    output = net(rgb, depth)
-
-    frame = relative_to_fill(rgb, depth)
-    assert answers[0].shape == (2, 1, HEIGHT // 2, WIDTH // 2)
-    enlarged = F.interpolate(answers[0], scale_factor=2, mode='bilinear', align_corners=False)
-    torch.testing.assert_close(output.depth, frame.fill + frame.scale * enlarged)
-    assert (output.depth - frame.fill).abs().mean() > 1e-3
+    torch.testing.assert_close(late(rgb, depth).depth, trained(rgb, depth).depth)
+    assert (late(rgb, depth).depth - relative_to_fill(rgb, depth).fill).abs().mean() > 1e-3
 
 
-@pytest.mark.parametrize('part', ['full_size_skip', 'guided', 'at_half', 'log_variance'])
+@pytest.mark.parametrize('part', ['full_size_skip', 'guided', 'learned_links', 'log_variance'])
 def test_what_needs_the_fill_is_refused_without_it(part):
     with pytest.raises(ValueError, match='need residual'):
         create_network(tiny(**{part: True}))
