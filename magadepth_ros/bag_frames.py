@@ -36,6 +36,13 @@ class _Message(NamedTuple):
     data: bytes
 
 
+class Place(NamedTuple):
+    """Where the two messages of a frame lie in a bag: when they were recorded [ns]."""
+
+    rgb: int
+    depth: int
+
+
 @dataclass(frozen=True)
 class BagFrame:
     """
@@ -93,6 +100,7 @@ class FrameReader:
         self.pairs: list[Pair] = []
         """Pairs that have been found; whoever reads them takes them away."""
         self.topics = topics
+        self._reader = reader
         self._pairer = Pairer(self.pairs.append, HALF_FRAME, _QUEUE)
         self._infos = {
             topic: _first(reader, topic) for topic in (topics.info, topics.depth_info) if topic
@@ -143,6 +151,18 @@ class FrameReader:
         picture = at_size_of(read_rgb(rgb), depth)
         return BagFrame(rgb.header, picture, depth, info, self._camera(info, depth), logged_ns)
 
+    def read_at(self, place: Place) -> BagFrame:
+        """Find a frame by its place, and `read` it; DataError where it is gone."""
+        found = []
+        for topic, logged_ns in zip((self.topics.rgb, self.topics.depth), place, strict=True):
+            message = next(messages(self._reader, [topic], logged_ns), None)
+            if message is None:
+                raise DataError(f'{topic} at {logged_ns} ns is gone; was the bag written anew?')
+            found.append(_Message(*message))
+        rgb, depth = found
+        stamp = stamp_ns(rgb.data)
+        return self.read(Pair(rgb, depth, stamp, stamp_ns(depth.data) - stamp, 0, 0.0))
+
     def _camera(self, info: Any, depth: np.ndarray) -> CameraModel | None:
         if info is None:
             return None
@@ -154,6 +174,22 @@ class FrameReader:
             self.camera_fault = f'camera_info of {self.topics.rgb} cannot be used: {error}'
             return None
         return camera.scaled(depth.shape[1], depth.shape[0])
+
+
+def places(reader: Any, topics: Topics) -> list[Place]:
+    """Where the frames of a bag lie; DataError where no stamps of colour and depth match."""
+    frames = FrameReader(reader, topics)
+    found = []
+    for message in messages(reader, [topics.rgb, topics.depth]):
+        frames.take(*message)
+        found += [Place(pair.rgb.logged_ns, pair.depth.logged_ns) for pair in frames.pairs]
+        frames.pairs.clear()
+    if not found:
+        raise DataError(
+            f'{reader.path}: {topics.rgb} and {topics.depth} have no stamps that match; record '
+            'both with the same clock'
+        )
+    return found
 
 
 def bag_frames(

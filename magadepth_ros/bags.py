@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read RGB-D frames of ROS 2 bags and write bags with more topics; needs rosbags, not ROS."""
+"""Read the messages of bags that RGB-D frames are made of; needs rosbags, not ROS."""
 
 from __future__ import annotations
 
-import shutil
 import struct
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.rosbag1 import Reader as Ros1Reader
+from rosbags.rosbag2 import Reader as Ros2Reader
 from rosbags.typesys import Stores, get_typestore
 
-from magadepth_ros.completion.project import FIELDS, POINT_STEP
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
@@ -25,34 +23,33 @@ IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
-POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
+_READ = (IMAGE, COMPRESSED, TRANSFORMS, CAMERA_INFO)
+
+Reader = Ros1Reader | Ros2Reader
 
 # What completion_node and `magadepth complete` make is no input.
 _COMPLETED = ('/completed', '/confidence', '/colorized')
-_FLOAT32 = 7
-_NO_HASH = 'RIHS01_' + '0' * 64
-# These messages are the same in every distribution; bags up to Humble do not define their types.
-_TYPES = get_typestore(Stores.ROS2_HUMBLE)
+
+TYPES = get_typestore(Stores.ROS2_HUMBLE)
+"""These messages are the same in every distribution; bags up to Humble do not define them."""
 
 
 @contextmanager
 def open_bag(path: str | Path) -> Iterator[Reader]:
     """
-    Open a bag of any ROS 2 distribution: a folder, or a single .mcap or .db3 file.
+    Open a bag of any distribution: a folder, or a single .mcap, .db3 or, of ROS 1, .bag file.
 
     Raises
     ------
     DataError
-        missing, broken, or of ROS 1.
+        missing or broken.
 
     """
     path = Path(path)
-    if path.suffix == '.bag':
-        raise DataError(f'{path}: is a ROS 1 bag; convert it first: rosbags-convert --help')
     if path.suffix == '.db3' and (path.parent / 'metadata.yaml').is_file():
         path = path.parent
     try:
-        reader = Reader(path)
+        reader: Reader = Ros1Reader(path) if path.suffix == '.bag' else Ros2Reader(path)
         reader.open()
     # rosbags lets through whatever the parser of the storage raises.
     except Exception as error:
@@ -64,14 +61,23 @@ def open_bag(path: str | Path) -> Iterator[Reader]:
 
 
 def messages(
-    reader: Reader, topics: Collection[str] | None = None
+    reader: Reader, topics: Collection[str] | None = None, logged_ns: int | None = None
 ) -> Iterator[tuple[Any, int, bytes]]:
-    """Yield (connection, logged [ns], data) in order; DataError where the bag is damaged."""
+    """
+    Yield (connection, logged [ns], data) in order, those of ``logged_ns`` alone if it is given.
+
+    What this module reads of ROS 1 comes as ROS 2 has it. DataError where the bag is damaged.
+    """
     chosen = [c for c in reader.connections if topics is None or c.topic in topics]
     if not chosen:
         return
+    end = None if logged_ns is None else logged_ns + 1
+    old = _READ if isinstance(reader, Ros1Reader) else ()
     try:
-        yield from reader.messages(connections=chosen)
+        for connection, logged, data in reader.messages(chosen, logged_ns, end):
+            if connection.msgtype in old:
+                data = bytes(TYPES.ros1_to_cdr(data, connection.msgtype))
+            yield connection, logged, data
     except Exception as error:
         raise _broken(reader.path, error) from None
 
@@ -122,13 +128,15 @@ def find_topics(reader: Reader, rgb: str | None = None, depth: str | None = None
         [t for t in images if 'depth' in t and not t.endswith(('/compressed', '/theora'))],
         ('aligned', 'registered', 'to_rgb', 'to_color', 'rect'),
         types,
-        f'{reader.path}: depth topic: found %s of: {listed}; name it with --depth-topic',
+        f'{reader.path}: depth topic: found %s of: {listed}; name it with --depth-topic or '
+        'record one alone',
     )
     rgb = rgb or _choose(
         [t for t in images if not any(w in t for w in ('depth', 'infra', 'confid', '/ir/'))],
         ('color', 'colour', 'rgb', 'rect', 'left'),
         types,
-        f'{reader.path}: colour topic: found %s of: {listed}; name it with --rgb-topic',
+        f'{reader.path}: colour topic: found %s of: {listed}; name it with --rgb-topic or '
+        'record one alone',
     )
     return Topics(rgb, depth, _info_beside(rgb, types), _info_beside(depth, types))
 
@@ -151,7 +159,7 @@ def _choose(topics: list[str], words: tuple[str, ...], types: dict[str, str], er
 def read_message(connection: Any, data: bytes) -> Any:
     """Deserialise a message of one of the types of this module; DataError where it is broken."""
     try:
-        return _TYPES.deserialize_cdr(data, connection.msgtype)
+        return TYPES.deserialize_cdr(data, connection.msgtype)
     except Exception as error:
         raise DataError(f'{connection.topic}: broken message ({error})') from None
 
@@ -173,114 +181,3 @@ def read_rgb(message: Any) -> np.ndarray:
 def read_depth(message: Any) -> np.ndarray:
     """(H, W) float32 metres of an Image or CompressedImage; EncodingError where it is broken."""
     return compressed_to_depth(message) if hasattr(message, 'format') else image_to_depth(message)
-
-
-class BagWriter:
-    """Copies the messages of one bag to a new one and adds messages to it."""
-
-    def __init__(self, writer: Writer, source: Reader) -> None:
-        self._writer = writer
-        self._added: dict[str, Any] = {}
-        self._copies = {}
-        for connection in source.connections:
-            ext: Any = connection.ext
-            definition = connection.msgdef.data or None
-            if definition is None and connection.msgtype in _TYPES.fielddefs:
-                kwargs: dict[str, Any] = {'typestore': _TYPES}
-            else:
-                kwargs = {'msgdef': definition or '', 'rihs01': connection.digest or _NO_HASH}
-            self._copies[connection.id] = writer.add_connection(
-                connection.topic,
-                connection.msgtype,
-                serialization_format=ext.serialization_format,
-                offered_qos_profiles=ext.offered_qos_profiles,
-                **kwargs,
-            )
-
-    def copy(self, connection: Any, logged_ns: int, data: bytes) -> None:
-        """Write a message as it was."""
-        self._writer.write(self._copies[connection.id], logged_ns, data)
-
-    def add_image(
-        self, topic: str, logged_ns: int, header: Any, pixels: np.ndarray, encoding: str
-    ) -> None:
-        """Write (H, W) pixels as sensor_msgs/Image."""
-        pixels = np.ascontiguousarray(pixels)
-        message = _TYPES.types[IMAGE](
-            header=header,
-            height=pixels.shape[0],
-            width=pixels.shape[1],
-            encoding=encoding,
-            is_bigendian=int(sys.byteorder == 'big'),
-            step=pixels.strides[0],
-            data=pixels.reshape(-1).view(np.uint8),
-        )
-        self.add(topic, logged_ns, IMAGE, message)
-
-    def add_cloud(self, topic: str, logged_ns: int, header: Any, cloud: np.ndarray) -> None:
-        """Write an organised cloud of `CloudProjector` as sensor_msgs/PointCloud2."""
-        field = _TYPES.types['sensor_msgs/msg/PointField']
-        message = _TYPES.types[POINT_CLOUD](
-            header=header,
-            height=cloud.shape[0],
-            width=cloud.shape[1],
-            fields=[field(name=n, offset=o, datatype=_FLOAT32, count=1) for n, o in FIELDS],
-            is_bigendian=sys.byteorder == 'big',
-            point_step=POINT_STEP,
-            row_step=POINT_STEP * cloud.shape[1],
-            data=np.ascontiguousarray(cloud).reshape(-1).view(np.uint8),
-            is_dense=False,
-        )
-        self.add(topic, logged_ns, POINT_CLOUD, message)
-
-    def add(self, topic: str, logged_ns: int, msgtype: str, message: Any) -> None:
-        """Write a message of one of the types of this module on a topic of its own."""
-        if topic not in self._added:
-            self._added[topic] = self._writer.add_connection(topic, msgtype, typestore=_TYPES)
-        self._writer.write(self._added[topic], logged_ns, _TYPES.serialize_cdr(message, msgtype))
-
-
-@contextmanager
-def new_bag(target: str | Path, source: Reader) -> Iterator[BagWriter]:
-    """
-    Write a bag that appears under its name only when it is whole.
-
-    Parameters
-    ----------
-    target:
-        a folder; or one file, where it ends with .mcap or .db3.
-    source:
-        the open bag whose topics are copied; its storage is kept where ``target`` is a folder.
-
-    Raises
-    ------
-    DataError
-        something of that name exists.
-
-    """
-    target = Path(target)
-    if target.exists():
-        raise DataError(f'{target}: exists already; give another name, or remove it first')
-    single = target.suffix in ('.mcap', '.db3')
-    plugin = StoragePlugin.MCAP if _is_mcap(source.path) else StoragePlugin.SQLITE3
-    if single:
-        plugin = StoragePlugin.MCAP if target.suffix == '.mcap' else StoragePlugin.SQLITE3
-    # The files inside are named after their folder, so it has its final name from the start.
-    hidden = target.with_name(f'.{target.name}.partial')
-    folder = hidden / (target.stem if single else target.name)
-    try:
-        shutil.rmtree(hidden, ignore_errors=True)
-        hidden.mkdir(parents=True)
-    except OSError as error:
-        raise DataError(f'{target}: cannot be written: {error.strerror}') from None
-    try:
-        with Writer(folder, version=8, storage_plugin=plugin) as writer:
-            yield BagWriter(writer, source)
-        whole = next(folder.glob(f'*{target.suffix}')) if single else folder
-        whole.rename(target)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-
-
-def _is_mcap(path: Any) -> bool:
-    return path.suffix == '.mcap' or any(path.glob('*.mcap'))

@@ -12,15 +12,8 @@ from typing import Any
 import numpy as np
 
 from magadepth_ros.bag_frames import BagFrame, FrameReader
-from magadepth_ros.bags import (
-    CAMERA_INFO,
-    BagWriter,
-    Topics,
-    find_topics,
-    messages,
-    new_bag,
-    open_bag,
-)
+from magadepth_ros.bag_writer import BagWriter, new_bag
+from magadepth_ros.bags import CAMERA_INFO, Topics, find_topics, messages, open_bag
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, Completion
 from magadepth_ros.completion.project import CloudProjector

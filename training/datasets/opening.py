@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from magadepth_ros.errors import DataError
+from magadepth_ros.files import is_bag_path
 from magadepth_ros.manifest import MANIFEST_NAME
 from magadepth_training.datasets.manifest import ManifestSource
 from magadepth_training.datasets.sample import Source
@@ -19,7 +20,7 @@ def open_source(path: str | Path, split: str = 'test', task: str = 'raw') -> Sou
     ----------
     path:
         a manifest folder, ``nyu_depth_v2_labeled.mat`` or its folder, the ``SUNRGBD`` folder, a
-        DIML indoor folder, or a ROS bag (an .mcap file, or a folder with ``metadata.yaml``).
+        DIML indoor folder, or a ROS bag (see :mod:`magadepth_ros.bags`).
     split:
         ``train``, ``test`` or ``all``, for the data sets that have one.
     task:
@@ -41,7 +42,7 @@ def open_source(path: str | Path, split: str = 'test', task: str = 'raw') -> Sou
         from magadepth_training.datasets.nyu import NyuSource
 
         return NyuSource(path, split, task)
-    if path.suffix in ('.mcap', '.db3', '.bag') or (path / 'metadata.yaml').is_file():
+    if is_bag_path(path):
         from magadepth_training.datasets.bag import BagSource
 
         return BagSource(path)
