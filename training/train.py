@@ -150,8 +150,8 @@ def train(run: Run) -> Path:
     module = TrainingModule(config, recipe, run.finish_in)
     if run.start_from:
         module.network.load_state_dict(load_network(run.start_from).state_dict())
-    if on_gpu:
-        module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # A sixth less time a step on a CPU, more on a GPU.
+    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if run.compile:
         module.network.compile()
     trainer.fit(
