@@ -21,8 +21,8 @@ from magadepth_ros.bags import (
     read_rgb,
     stamp_ns,
 )
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.fit import at_size_of
-from magadepth_ros.completion.register import CameraModel
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.registration import DepthRegistration, View, camera_model
 from magadepth_ros.pairing import DEPTH, HALF_FRAME, NANO, RGB, Pair, Pairer
@@ -168,12 +168,10 @@ class FrameReader:
             return None
         try:
             camera = camera_model(info, self.topics.rgb)
-            if camera.width < 1 or camera.height < 1:
-                raise DataError('it has no size')
+            return camera.scaled(depth.shape[1], depth.shape[0])
         except DataError as error:
             self.camera_fault = f'camera_info of {self.topics.rgb} cannot be used: {error}'
             return None
-        return camera.scaled(depth.shape[1], depth.shape[0])
 
 
 def places(reader: Any, topics: Topics) -> list[Place]:

@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.project import CloudProjector
-from magadepth_ros.completion.register import CameraModel
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.images import to_millimetres
 

@@ -18,7 +18,8 @@ from support.bags import START, camera_info, fixed, image, read_bag, write_bag
 
 from magadepth_ros.bag_frames import bag_frames, completed_frames
 from magadepth_ros.commands.main import main
-from magadepth_ros.completion.register import CameraModel, Registrar
+from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.completion.register import Registrar
 from magadepth_ros.errors import DataError
 
 RGB, INFO = '/camera/color/image_raw', '/camera/color/camera_info'

@@ -16,6 +16,7 @@ from magadepth_ros.bag_writer import BagWriter, new_bag
 from magadepth_ros.bags import CAMERA_INFO, Topics, find_topics, messages, open_bag
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, Completion
+from magadepth_ros.completion.camera_model import scaled_matrix
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import DataError, EncodingError
 
@@ -159,18 +160,9 @@ class _Job:
 
 
 def _info_at_size(info: Any, header: Any, height: int, width: int) -> Any:
-    # Pixel centres are at whole numbers: u' + 0.5 = (u + 0.5) * scale.
     if (info.height, info.width) == (height, width) or not (info.height and info.width):
         return dataclasses.replace(info, header=header)
     sx, sy = width / info.width, height / info.height
-    scale = np.diag([sx, sy, 1.0])
-    centre = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
-    k = scale @ (np.asarray(info.k, np.float64).reshape(3, 3) + centre) - centre
-    p = np.asarray(info.p, np.float64).reshape(3, 4).copy()
-    if p.any():
-        p[:, :3] += centre
-        p = scale @ p
-        p[:, :3] -= centre
-    return dataclasses.replace(
-        info, header=header, height=height, width=width, k=k.ravel(), p=p.ravel()
-    )
+    k = scaled_matrix(np.reshape(info.k, (3, 3)), sx, sy).ravel()
+    p = scaled_matrix(np.reshape(info.p, (3, 4)), sx, sy).ravel()
+    return dataclasses.replace(info, header=header, height=height, width=width, k=k, p=p)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from magadepth_ros.completion.register import CameraModel
+from magadepth_ros.completion.camera_model import CameraModel
 
 POINT_STEP = 16
 """
@@ -45,8 +45,8 @@ class CloudProjector:
         rgb:
             (H, W, 3) uint8 RGB, or None for black points.
         intrinsics:
-            fx, fy, cx, cy of the rectified image [px]; or the camera, of the size of ``depth``,
-            where the image is distorted.
+            the camera, of the shape of ``depth``; or fx, fy, cx, cy of an image of its size that
+            is not distorted [px].
         stride:
             every how many pixels, in both directions.
         out:
@@ -60,7 +60,10 @@ class CloudProjector:
 
         """
         if isinstance(intrinsics, CameraModel):
-            intrinsics = intrinsics.scaled(depth.shape[1], depth.shape[0])
+            camera = intrinsics.scaled(depth.shape[1], depth.shape[0])
+            # Without distortion the rays of a row have one y, those of a column one x.
+            straight = (camera.fx, camera.fy, camera.cx, camera.cy)
+            intrinsics = camera if camera.distorted else straight
         depth = depth[::stride, ::stride]
         rays_x, rays_y = self._rays_of(intrinsics, depth.shape, stride)
         if out is None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from magadepth_ros.completion.register import CameraModel, Registrar
+from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.completion.register import Registrar
 from magadepth_ros.completion.static_frames import StaticFrames, rigid
 from magadepth_ros.errors import DataError
 
@@ -30,7 +31,7 @@ class View:
 
 def camera_model(info: Any, topic: str = '') -> CameraModel:
     """
-    Read what registration needs of a CameraInfo message.
+    Read the camera of a CameraInfo message, of ROS or of rosbags.
 
     K and D, unless ``topic`` is one of rectified images (image_proc's names: image_rect, .../rect/
     ...), which P describes without distortion.
@@ -38,7 +39,7 @@ def camera_model(info: Any, topic: str = '') -> CameraModel:
     Raises
     ------
     DataError
-        not calibrated, or a distortion model that is not supported, with its name.
+        no size, not calibrated, or a distortion model that is not supported, with its name.
 
     """
     k, p = np.asarray(info.k, np.float64), np.asarray(info.p, np.float64)
@@ -47,6 +48,8 @@ def camera_model(info: Any, topic: str = '') -> CameraModel:
     if rectified and p[0] > 0:
         return CameraModel(*size, p[0], p[5], p[2], p[6])
     coefficients = tuple(float(value) for value in info.d)
+    if not any(coefficients):
+        coefficients = ()
     return CameraModel(*size, k[0], k[4], k[2], k[5], info.distortion_model, coefficients)
 
 

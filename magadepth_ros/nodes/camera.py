@@ -9,9 +9,8 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo
 
-from magadepth_ros.completion.register import CameraModel
-from magadepth_ros.errors import DataError, EncodingError
-from magadepth_ros.messages.camera_info import Intrinsics, intrinsics
+from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.errors import DataError
 from magadepth_ros.messages.registration import View, camera_model
 from magadepth_ros.nodes.checks import InputChecks
 from magadepth_ros.nodes.inputs import Inputs
@@ -53,20 +52,16 @@ class Camera:
             self.inputs.depth_topic,
             f' {name}' if name else '',
         )
-        self._known: tuple[CameraInfo, Intrinsics, CameraModel | None] | None = None
+        self._known: tuple[CameraInfo, CameraModel] | None = None
 
     @property
     def counters(self) -> Counters:
         """What became of its messages."""
         return self.pairer.counters
 
-    def intrinsics_for(
-        self, depth: np.ndarray
-    ) -> tuple[CameraInfo, Intrinsics, CameraModel | None] | None:
+    def info_for(self, depth: np.ndarray) -> tuple[CameraInfo, CameraModel] | None:
         """
-        Give the newest camera_info, its intrinsics at the size of (H, W) ``depth``, and its lens.
-
-        The lens is None where the image is not distorted.
+        Give the newest camera_info, and the camera at the size of (H, W) ``depth``.
 
         None, and a warning with the remedy, where it is missing or does not belong to the image.
         """
@@ -82,17 +77,14 @@ class Camera:
         try:
             # Reading K costs more than comparing: the same message is read once.
             if self._known is None or self._known[0] is not msg:
-                camera = intrinsics(msg)
-                # Rays of a distorted image (Azure Kinect, fisheye) are not what K says.
-                lens = camera_model(msg, self.inputs.rgb_topic) if camera.distorted else None
-                self._known = msg, camera, lens
+                self._known = msg, camera_model(msg, self.inputs.rgb_topic)
             camera = self._known[1].scaled(width, height)
-        except (DataError, EncodingError) as error:
+        except DataError as error:
             self._known = None
             self.checks.camera_info(f'{self.inputs.info_topic}: {error}')
             return None
         self.checks.camera_info('')
-        return msg, camera, self._known[2]
+        return msg, camera
 
     def registered(self, pair: Pair, depth: np.ndarray) -> np.ndarray | None:
         """

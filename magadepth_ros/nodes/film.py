@@ -13,9 +13,10 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
-from magadepth_ros.messages.camera_info import Intrinsics, pinhole_info
+from magadepth_ros.messages.camera_info import pinhole_info
 from magadepth_ros.messages.compressed import depth_to_compressed, rgb_to_compressed
 from magadepth_ros.messages.images import fill, to_millimetres
 from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
@@ -106,7 +107,7 @@ def film(source: str, settings: FilmSettings) -> tuple[Iterator[Shot], str]:
 def _prepared(source: str, settings: FilmSettings) -> Iterator[Shot]:
     width, height = settings.width, settings.height
     if not source:
-        camera = Intrinsics(*simulated_intrinsics(width, height), width, height, 'plumb_bob')
+        camera = CameraModel(width, height, *simulated_intrinsics(width, height))
         for rgb, depth in simulated_frames(width, height, settings.count or 30, settings.seed):
             yield _shot(rgb, depth, camera, settings)
         return
@@ -123,9 +124,7 @@ def _bag(source: str, settings: FilmSettings) -> Iterator[Shot]:
     while True:
         for frame in islice(bag_frames(source), settings.count or None):
             camera = frame.camera
-            known = None
-            if camera is not None:
-                known = (camera.fx, camera.fy, camera.cx, camera.cy)
+            known = None if camera is None else (camera.fx, camera.fy, camera.cx, camera.cy)
             yield _fitted_shot(frame.rgb, frame.depth, known, settings)
 
 
@@ -136,11 +135,11 @@ def _fitted_shot(
     settings: FilmSettings,
 ) -> Shot:
     height, width = depth.shape
-    camera = Intrinsics(*(known or simulated_intrinsics(width, height)), width, height)
+    camera = CameraModel(width, height, *(known or simulated_intrinsics(width, height)))
     return _shot(*_fitted(rgb, depth, camera, settings.width, settings.height), settings)
 
 
-def _shot(rgb: np.ndarray, depth: np.ndarray, camera: Intrinsics, settings: FilmSettings) -> Shot:
+def _shot(rgb: np.ndarray, depth: np.ndarray, camera: CameraModel, settings: FilmSettings) -> Shot:
     header = Header(frame_id=settings.frame_id)
     millimetres = to_millimetres(depth)
     encoding = settings.depth_encoding
@@ -158,8 +157,8 @@ def _shot(rgb: np.ndarray, depth: np.ndarray, camera: Intrinsics, settings: Film
 
 
 def _fitted(
-    rgb: np.ndarray, depth: np.ndarray, camera: Intrinsics, width: int, height: int
-) -> tuple[np.ndarray, np.ndarray, Intrinsics]:
+    rgb: np.ndarray, depth: np.ndarray, camera: CameraModel, width: int, height: int
+) -> tuple[np.ndarray, np.ndarray, CameraModel]:
     """Crop the middle to the wanted shape, then scale: nearest for depth, so holes stay holes."""
     h, w = depth.shape
     scale = min(w / width, h / height)
@@ -167,9 +166,7 @@ def _fitted(
     left, top = (w - cut_w) // 2, (h - cut_h) // 2
     part = (slice(top, top + cut_h), slice(left, left + cut_w))
     rgb, depth = rgb[part], depth[part]
-    camera = Intrinsics(
-        camera.fx, camera.fy, camera.cx - left, camera.cy - top, cut_w, cut_h, camera.model
-    )
+    camera = CameraModel(cut_w, cut_h, camera.fx, camera.fy, camera.cx - left, camera.cy - top)
     if (cut_w, cut_h) != (width, height):
         smooth = cv2.INTER_AREA if cut_w > width else cv2.INTER_LINEAR
         rgb = cv2.resize(rgb, (width, height), interpolation=smooth)

@@ -14,8 +14,8 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.fit import at_size_of
-from magadepth_ros.completion.register import CameraModel
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.registration import camera_model
 from magadepth_ros.nodes.inputs import read_depth, read_rgb

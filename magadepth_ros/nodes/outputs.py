@@ -11,11 +11,11 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.colorize import colorize
 from magadepth_ros.completion.completer import Completion
 from magadepth_ros.completion.project import CloudProjector
-from magadepth_ros.completion.register import CameraModel
-from magadepth_ros.messages.camera_info import Intrinsics, camera_info
+from magadepth_ros.messages.camera_info import camera_info
 from magadepth_ros.messages.clouds import cloud_memory, fill_cloud
 from magadepth_ros.messages.compressed import depth_to_compressed
 from magadepth_ros.messages.images import fill, to_millimetres
@@ -99,17 +99,15 @@ class Outputs:
         completion: Completion,
         parameters: NodeParameters,
         source: CameraInfo,
-        camera: Intrinsics,
-        lens: CameraModel | None = None,
+        camera: CameraModel,
     ) -> float:
         """
         Publish what needs the intrinsics; return the milliseconds spent on the cloud.
 
-        ``source`` is the camera_info, ``camera`` its intrinsics at the size of the depth, ``lens``
-        the same with its distortion, where it has one.
+        ``source`` is the camera_info, ``camera`` what it says at the size of the depth.
         """
         if self._info.get_subscription_count():
-            self._info.publish(camera_info(header, source, camera))
+            self._info.publish(camera_info(header, source, camera.width, camera.height))
         now = monotonic()
         if not self._points.get_subscription_count() or now < self._next_cloud:
             return 0.0
@@ -120,7 +118,7 @@ class Outputs:
         cloud = self._projector.project(
             completion.depth,
             rgb,
-            (camera.fx, camera.fy, camera.cx, camera.cy) if lens is None else lens,
+            camera,
             stride,
             out=cloud_memory(self._points_msg, rows, columns),
         )

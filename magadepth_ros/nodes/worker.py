@@ -193,7 +193,7 @@ class Worker:
         latency_ms = (self._now_ns() - frame.stamp_ns) / 1e6
         cloud_ms = 0.0
         if camera.outputs.wants_camera():
-            found = camera.intrinsics_for(completion.depth)
+            found = camera.info_for(completion.depth)
             if found is not None:
                 cloud_ms = camera.outputs.publish_with_camera(
                     frame.header, frame.rgb, completion, parameters, *found

@@ -83,7 +83,7 @@ def test_max_depth_keeps_far_pixels_out(folder, tmp_path, model):
         ),
         (['--rgb', '{folder}/a.png', '--depth', '{folder}/0000.depth.png', '{out}.png'], 'a.png'),
         (['--rgb', '{folder}/0000.rgb.png', '--depth', '{folder}/0000.depth.png', 'x.jpg'], 'png'),
-        (['{missing}.bag', '{out}'], 'rosbags-convert'),
+        (['{missing}.bag', '{out}'], 'does not exist'),
         (['{missing}.mcap', '{out}'], 'cannot be read'),
     ],
 )

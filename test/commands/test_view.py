@@ -39,7 +39,7 @@ pytest.importorskip('rosbags', reason='reads bags')
 
 from support.bags import START, camera_info, image, write_bag
 
-from magadepth_ros.completion.register import CameraModel
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
 from magadepth_ros.viewer import ViewedFrame, Viewer
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.project import FIELDS, POINT_STEP, CloudProjector
-from magadepth_ros.completion.register import CameraModel
 
 K = (500.0, 510.0, 31.2, 23.7)
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.views import transform, two_views
 
-from magadepth_ros.completion.register import CameraModel, Registrar
+from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.completion.register import Registrar
 from magadepth_ros.errors import DataError
 
 RADIAL = {

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from magadepth_ros.completion.register import CameraModel
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.errors import DataError
-from magadepth_ros.messages.camera_info import Intrinsics, intrinsics
 from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
+from magadepth_ros.messages.registration import camera_model
 from magadepth_ros.nodes.film import (
     DEPTH_ENCODINGS,
     RGB_ENCODINGS,
@@ -62,7 +62,7 @@ def test_a_manifest_becomes_messages_of_the_wanted_size_and_starts_again(folder)
         depth = image_to_depth(shot.depth)
         # Holes stay holes and metres stay metres: nothing is mixed on the way.
         np.testing.assert_allclose(np.unique(depth), [0, 1.5 + number / 1000], rtol=1e-6)
-        camera = intrinsics(shot.info)
+        camera = camera_model(shot.info)
         assert (camera.fx, camera.cx, camera.width) == (35.0, 19.5, 40)
     shots = shots_of(folder, 2, count=1)
     assert shots[0] is shots[1]
@@ -101,11 +101,11 @@ def test_a_bag_is_played_again_and_again(tmp_path):
     shots = shots_of(bags.write_bag(tmp_path / 'bag', messages), 5)
     assert [int(image_to_rgb(s.rgb)[0, 0, 0]) for s in shots] == [50, 51, 50, 51, 50]
     assert [round(float(image_to_depth(s.depth)[0, 0]), 3) for s in shots[:2]] == [1.0, 1.001]
-    assert intrinsics(shots[0].info).fx == 35.0
+    assert camera_model(shots[0].info).fx == 35.0
 
 
 def test_another_shape_takes_the_middle_and_points_stay_on_their_rays():
-    camera = Intrinsics(100.0, 100.0, 70.0, 50.0, 160, 120)
+    camera = CameraModel(160, 120, 100.0, 100.0, 70.0, 50.0)
     depth = np.zeros((120, 160), np.float32)
     depth[60, 100] = 2.0
     rgb = np.zeros((120, 160, 3), np.uint8)

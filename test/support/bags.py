@@ -17,7 +17,7 @@ from rosbags.rosbag2 import (
 )
 from rosbags.typesys import Stores, get_typestore
 
-from magadepth_ros.completion.register import CameraModel
+from magadepth_ros.completion.camera_model import CameraModel
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 START = 1_700_000_000_000_000_000

@@ -28,7 +28,8 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from magadepth_ros.messages.camera_info import Intrinsics, pinhole_info
+from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.messages.camera_info import pinhole_info
 from magadepth_ros.messages.images import depth_image, rgb_image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,7 +255,7 @@ class Camera:
         header = header or self.header()
         self.shot.append(nanoseconds(header))
         self.picture = np.roll(self.picture, 1, axis=0)
-        camera = Intrinsics(60.0, 60.0, 31.5, 23.5, self.WIDTH, self.HEIGHT)
+        camera = CameraModel(self.WIDTH, self.HEIGHT, 60.0, 60.0, 31.5, 23.5)
         self.info.publish(pinhole_info(header, camera))
         self.depth.publish(depth_image(header, self.metres, '16UC1'))
         self.rgb.publish(rgb_image(header, self.picture))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from magadepth_ros.completion.register import CameraModel
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.simulation.render import render
 from magadepth_ros.simulation.scene import Camera, random_scene
 
