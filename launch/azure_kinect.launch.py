@@ -8,7 +8,8 @@ colour by the driver.
 
     ros2 launch magadepth_ros azure_kinect.launch.py use_rviz:=true
 
-The driver's topics carry no camera name: two cameras need camera_namespace:=left and so on.
+The driver's topics carry no camera name: two cameras need camera_namespace:=left and so on. It has
+a depth/camera_info of its own, so that of the completed depth is depth/completed/camera_info here.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def generate_launch_description() -> LaunchDescription:
             frame='rgb_camera_link',
             parameters='azure_kinect.yaml',
             camera_name='',
+            camera_info='depth/completed/camera_info',
             driver=Driver(
                 package='azure_kinect_ros_driver',
                 launch_file='driver.launch.py',

@@ -167,8 +167,7 @@ class FrameReader:
         if info is None:
             return None
         try:
-            camera = camera_model(info, self.topics.rgb)
-            return camera.scaled(depth.shape[1], depth.shape[0])
+            return camera_model(info, self.topics.rgb, (depth.shape[1], depth.shape[0]))
         except DataError as error:
             self.camera_fault = f'camera_info of {self.topics.rgb} cannot be used: {error}'
             return None

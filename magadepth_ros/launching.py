@@ -63,7 +63,8 @@ class Camera:
     One kind of camera: where its topics are, its parameters file, its driver.
 
     ``rgb``, ``rgb_info``, ``depth`` (aligned to the colour image) and ``frame`` (optical frame of
-    the colour image) may hold ``{camera_namespace}`` and ``{camera_name}``.
+    the colour image) may hold ``{camera_namespace}`` and ``{camera_name}``. ``camera_info`` is
+    another name for the outgoing one, where the driver has a ``depth/camera_info`` itself.
     """
 
     title: str
@@ -75,6 +76,7 @@ class Camera:
     driver: Driver
     camera_name: str = 'camera'
     camera_namespace: str = ''
+    camera_info: str = ''
     arguments: Sequence[DeclareLaunchArgument] = field(default=())
 
 
@@ -303,6 +305,9 @@ def _start_camera(context: LaunchContext, camera: Camera) -> list[LaunchDescript
     actions: list[LaunchDescriptionEntity] = []
     if configuration(context, 'start_camera') == 'true':
         actions += driver_actions(context, camera.driver)
-    actions.append(completion_node(context, inputs(rgb, rgb_info, depth)))
+    remappings = inputs(rgb, rgb_info, depth)
+    if camera.camera_info:
+        remappings.append(('depth/camera_info', camera.camera_info))
+    actions.append(completion_node(context, remappings))
     actions += rviz(context, rgb, rgb_info, depth, fill(camera.frame, context))
     return actions

@@ -4,13 +4,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, CompletionSettings
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import is_bag_path, no_bag_reader
-from magadepth_ros.manifest import read_depth, read_manifest, read_rgb, write_depth_png
+from magadepth_ros.manifest import (
+    Manifest,
+    read_depth,
+    read_manifest,
+    read_rgb,
+    write_depth_png,
+)
 from magadepth_ros.resources import DEFAULT_MODEL
 
 _EXAMPLES = """
@@ -163,6 +170,7 @@ def _run_pair(args: argparse.Namespace, settings: CompletionSettings) -> int:
     output = Path(args.input)
     if output.suffix.lower() != '.png':
         raise DataError(f'{output}: a single result is written as 16-bit PNG; name it *.png')
+    _leave(output, (Path(args.rgb), Path(args.depth)))
     rgb, depth = read_rgb(args.rgb), read_depth(args.depth, args.depth_scale)
     with _open(args, settings) as completer:
         completion = completer.complete(rgb, depth)
@@ -179,6 +187,7 @@ def _run_manifest(args: argparse.Namespace, settings: CompletionSettings) -> int
         raise DataError(
             f'{output}: is a file; give a folder for the {len(manifest.frames)} results'
         )
+    _leave_inputs(manifest, output)
     missing = filled = 0.0
     with _open(args, settings) as completer, Progress(len(manifest.frames), 'frames') as progress:
         for frame in manifest.frames:
@@ -194,3 +203,19 @@ def _run_manifest(args: argparse.Namespace, settings: CompletionSettings) -> int
         f'{filled / count:.1%} filled'
     )
     return 0
+
+
+def _leave_inputs(manifest: Manifest, output: Path) -> None:
+    inputs = [
+        path
+        for frame in manifest.frames
+        for path in (frame.rgb_path, frame.depth_path, frame.target_path, frame.score_path)
+        if path is not None
+    ]
+    for frame in manifest.frames:
+        _leave(output / f'{frame.stem}.png', inputs)
+
+
+def _leave(result: Path, inputs: Iterable[Path]) -> None:
+    if result.exists() and any(result.samefile(path) for path in inputs if path.exists()):
+        raise DataError(f'{result}: is an input, which would be lost; give another OUTPUT')

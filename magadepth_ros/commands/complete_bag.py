@@ -19,6 +19,7 @@ from magadepth_ros.completion import Completer, Completion
 from magadepth_ros.completion.camera_model import scaled_matrix
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import DataError, EncodingError
+from magadepth_ros.messages.registration import shown_part
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,10 @@ def complete_bag(
     with open_bag(source) as reader:
         topics = find_topics(reader, options.rgb_topic, options.depth_topic)
         taken = {c.topic for c in reader.connections}
-        if f'{options.namespace}/completed' in taken:
-            raise DataError(
-                f'{source}: has {options.namespace}/completed already; choose another --namespace'
-            )
+        for name in ('completed', 'confidence', 'camera_info', 'points'):
+            topic = f'{options.namespace}/{name}'
+            if topic in taken:
+                raise DataError(f'{source}: has {topic} already; choose another --namespace')
         total = sum(c.msgcount for c in reader.connections if c.topic == topics.depth)
         frames = FrameReader(reader, topics, options.depth_to_rgb, options.assume_aligned)
         with new_bag(target, reader) as writer, open_completer() as completer:
@@ -162,7 +163,16 @@ class _Job:
 def _info_at_size(info: Any, header: Any, height: int, width: int) -> Any:
     if (info.height, info.width) == (height, width) or not (info.height and info.width):
         return dataclasses.replace(info, header=header)
-    sx, sy = width / info.width, height / info.height
-    k = scaled_matrix(np.reshape(info.k, (3, 3)), sx, sy).ravel()
-    p = scaled_matrix(np.reshape(info.p, (3, 4)), sx, sy).ravel()
-    return dataclasses.replace(info, header=header, height=height, width=width, k=k, p=p)
+    left, top, w, h = shown_part(info, width, height)
+    to_image = width / w, height / h, left, top
+    return dataclasses.replace(
+        info,
+        header=header,
+        height=height,
+        width=width,
+        k=scaled_matrix(np.reshape(info.k, (3, 3)), *to_image).ravel(),
+        p=scaled_matrix(np.reshape(info.p, (3, 4)), *to_image).ravel(),
+        binning_x=0,
+        binning_y=0,
+        roi=dataclasses.replace(info.roi, x_offset=0, y_offset=0, height=0, width=0),
+    )

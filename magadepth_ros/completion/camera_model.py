@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -68,6 +69,11 @@ class CameraModel:
             raise DataError(f'fx, fy are {self.fx}, {self.fy}: the camera is not calibrated')
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height [px]."""
+        return self.width, self.height
+
+    @property
     def distorted(self) -> bool:
         """Whether straight lines are bent in the image."""
         return any(self.distortion)
@@ -76,6 +82,22 @@ class CameraModel:
     def matrix(self) -> np.ndarray:
         """K, (3, 3) float64."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
+
+    @cached_property
+    def reach(self) -> float:
+        """
+        Tangent of the angle to the axis up to which lines of sight are seen; inf for all.
+
+        Beyond it the distortion, a polynomial that was fitted to what the lens sees, bends lines
+        back into the picture.
+        """
+        if not self.distorted:
+            return np.inf
+        tangent = np.tan(np.linspace(0, np.pi / 2, 2048, endpoint=False))
+        with np.errstate(all='ignore'):
+            bent = tangent * self._radial(tangent * tangent)
+        back = np.flatnonzero(~(np.diff(bent) > 0))
+        return float(tangent[back[0]]) if len(back) else np.inf
 
     def scaled(self, width: int, height: int) -> CameraModel:
         """
@@ -100,7 +122,11 @@ class CameraModel:
         return replace(self, width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
 
     def rays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return x/z and y/z of each pixel's line of sight, each (H, W) float32."""
+        """
+        Return x/z and y/z of each pixel's line of sight, each (H, W) float32.
+
+        NaN where a pixel sees nothing in front of the camera: the rim of a wide fisheye.
+        """
         columns, rows = np.meshgrid(np.arange(self.width), np.arange(self.height))
         if not self.distorted:
             x, y = (columns - self.cx) / self.fx, (rows - self.cy) / self.fy
@@ -114,30 +140,51 @@ class CameraModel:
             criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-7)
             points = _undistort(points, self.matrix, coefficients, criteria)
         points = points.reshape(self.height, self.width, 2).astype(np.float32)
-        return points[..., 0], points[..., 1]
+        x, y = points[..., 0], points[..., 1]
+        if not any(self.distortion[12:]):
+            u, v = self.project(x, y)
+            points[~(np.hypot(u - columns, v - rows) < 1)] = np.nan
+        return x, y
 
     def project(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the pixel coordinates of lines of sight given as x/z and y/z, any shape."""
+        """
+        Return the pixel coordinates of lines of sight given as x/z and y/z, any shape.
+
+        Either is NaN for one that the lens does not see (`reach`). Raises DataError for a tilted
+        sensor.
+        """
         if self.distorted:
+            seen = x * x + y * y < self.reach**2
             x, y = self._distort(x, y)
+            x = np.where(seen, x, np.float32(np.nan))
         return (
             x * np.float32(self.fx) + np.float32(self.cx),
             y * np.float32(self.fy) + np.float32(self.cy),
         )
 
-    def _distort(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        d = np.zeros(14, np.float32)
-        d[: len(self.distortion)] = self.distortion
-        r2 = x * x + y * y
+    def _radial(self, r2: np.ndarray) -> np.ndarray:
+        """By what a line at the squared tangent r2 moves away from the axis."""
+        d = self._coefficients(r2.dtype)
         if self.distortion_model in FISHEYE_MODELS:
             r = np.sqrt(r2)
             angle = np.arctan(r)
             a2 = angle * angle
             bent = angle * (1 + a2 * (d[0] + a2 * (d[1] + a2 * (d[2] + a2 * d[3]))))
-            scale = np.where(r > 1e-6, bent / np.maximum(r, np.float32(1e-6)), np.float32(1))
-            return x * scale, y * scale
+            return np.where(r > 1e-6, bent / np.maximum(r, r.dtype.type(1e-6)), r.dtype.type(1))
         radial = 1 + r2 * (d[0] + r2 * (d[1] + r2 * d[4]))
-        radial = radial / (1 + r2 * (d[5] + r2 * (d[6] + r2 * d[7])))
+        return radial / (1 + r2 * (d[5] + r2 * (d[6] + r2 * d[7])))
+
+    def _coefficients(self, dtype: np.dtype) -> np.ndarray:
+        d = np.zeros(14, dtype)
+        d[: len(self.distortion)] = self.distortion
+        return d
+
+    def _distort(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        d = self._coefficients(np.dtype(np.float32))
+        r2 = x * x + y * y
+        radial = self._radial(r2)
+        if self.distortion_model in FISHEYE_MODELS:
+            return x * radial, y * radial
         xy2 = 2 * x * y
         out_x = x * radial + d[2] * xy2 + d[3] * (r2 + 2 * x * x) + r2 * (d[8] + r2 * d[9])
         out_y = y * radial + d[3] * xy2 + d[2] * (r2 + 2 * y * y) + r2 * (d[10] + r2 * d[11])
@@ -149,17 +196,21 @@ class CameraModel:
         return out_x, out_y
 
 
-def scaled_matrix(matrix: np.ndarray, sx: float, sy: float) -> np.ndarray:
+def scaled_matrix(
+    matrix: np.ndarray, sx: float, sy: float, left: int = 0, top: int = 0
+) -> np.ndarray:
     """
-    Give K (3, 3) or P (3, 4) of a picture that is enlarged by ``sx`` and ``sy``.
+    Give K (3, 3) or P (3, 4) of the part of a picture from ``left``, ``top`` on, enlarged.
 
-    Pixel centres are at whole numbers: u' + 0.5 = (u + 0.5) * scale. Zeros, which stand for no
-    calibration, stay.
+    Pixel centres are at whole numbers: u' + 0.5 = (u - left + 0.5) * sx. Zeros, which stand for
+    no calibration, stay.
     """
-    scaled = np.asarray(matrix, np.float64) * np.array([[sx], [sy], [1.0]])
+    scaled = np.array(matrix, np.float64)
     if scaled.any():
-        scaled[0, 2] += 0.5 * sx - 0.5
-        scaled[1, 2] += 0.5 * sy - 0.5
+        scaled[0, 2] -= left - 0.5
+        scaled[1, 2] -= top - 0.5
+        scaled *= np.array([[sx], [sy], [1.0]])
+        scaled[:2, 2] -= 0.5
     return scaled
 
 

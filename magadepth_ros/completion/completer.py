@@ -62,7 +62,8 @@ class Completer:
 
     def __init__(self, engine: Engine, settings: CompletionSettings | None = None) -> None:
         self.engine = engine
-        self.settings = settings or CompletionSettings()
+        self._settings = CompletionSettings()
+        self.settings = settings or self._settings
         self._buffers = Buffers()
         self._rgb = np.zeros((0, 3, engine.info.height, engine.info.width), np.float32)
         self._depth = np.zeros((0, 1, engine.info.height, engine.info.width), np.float32)
@@ -82,6 +83,8 @@ class Completer:
 
         Raises
         ------
+        DataError
+            the settings leave no depth of the model's range.
         ModelError
             no such model, or a file without the metadata that says how to use it.
         EngineError
@@ -94,13 +97,35 @@ class Completer:
         engine = open_engine(
             find_model(model), backend=backend, precision=precision, threads=threads, batch=batch
         )
-        return cls(engine, settings)
+        try:
+            return cls(engine, settings)
+        except DataError:
+            engine.close()
+            raise
+
+    @property
+    def settings(self) -> CompletionSettings:
+        """What is done with a prediction; setting it raises DataError where no depth is left."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: CompletionSettings) -> None:
+        low, high = self._range(settings)
+        if low >= high:
+            raise DataError(
+                f'the depth range is {low:g} to {high:g} m: expected min_depth below max_depth; '
+                f'{self.engine.info.network} has {self.engine.info.min_depth:g} to '
+                f'{self.engine.info.max_depth:g} m'
+            )
+        self._settings = settings
 
     @property
     def depth_range(self) -> tuple[float, float]:
         """Plausible range in use [m]: the settings', else the model's."""
-        low, high = self.settings.min_depth, self.settings.max_depth
-        info = self.engine.info
+        return self._range(self._settings)
+
+    def _range(self, settings: CompletionSettings) -> tuple[float, float]:
+        low, high, info = settings.min_depth, settings.max_depth, self.engine.info
         return (
             info.min_depth if low is None else low,
             info.max_depth if high is None else high,
@@ -167,7 +192,7 @@ class Completer:
         self, rgb: np.ndarray, depth: np.ndarray, rgb_slot: np.ndarray, depth_slot: np.ndarray
     ) -> _Frame:
         start = perf_counter()
-        rgb, depth = _checked(rgb, depth)
+        rgb, depth = checked(rgb, depth)
         low, high = self.depth_range
         # 0 is a sensor's sign for missing even where the range starts at 0; NaN fails every
         # comparison, so it is outside too.
@@ -265,7 +290,8 @@ class _Frame:
     fit_ms: float
 
 
-def _checked(rgb: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def checked(rgb: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a pair that can be completed, contiguous; DataError says what is wrong with it."""
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise DataError(f'rgb is {rgb.dtype} {rgb.shape}, expected uint8 (H, W, 3)')
     if depth.ndim != 2 or depth.dtype != np.float32:

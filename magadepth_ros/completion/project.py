@@ -74,6 +74,8 @@ class CloudProjector:
         np.multiply(depth, rays_x, out=cloud[..., 0])
         np.multiply(depth, rays_y, out=cloud[..., 1])
         cloud[..., 2] = depth
+        if isinstance(intrinsics, CameraModel):
+            cloud[..., 2][np.isnan(rays_x)] = np.nan
         colour = cloud[..., 3].view(np.uint32)
         if rgb is None:
             colour.fill(0)

@@ -29,28 +29,44 @@ class View:
     info_topic: str = ''
 
 
-def camera_model(info: Any, topic: str = '') -> CameraModel:
+def shown_part(info: Any, width: int, height: int) -> tuple[int, int, int, int]:
+    """
+    Return left, top, width and height of what an image shows of the sensor's picture [px].
+
+    K and P are of the whole picture. An image of another size is the message's region of
+    interest, if it has one, at whatever scale (binning).
+    """
+    whole, roi = (0, 0, int(info.width), int(info.height)), info.roi
+    if (width, height) == whole[2:] or not (roi.width and roi.height):
+        return whole
+    return int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)
+
+
+def camera_model(info: Any, topic: str = '', size: tuple[int, int] | None = None) -> CameraModel:
     """
     Read the camera of a CameraInfo message, of ROS or of rosbags.
 
-    K and D, unless ``topic`` is one of rectified images (image_proc's names: image_rect, .../rect/
-    ...), which P describes without distortion.
+    That of an image of ``size`` (width, height), or of the whole picture. K and D, unless
+    ``topic`` is one of rectified images (image_proc's names: image_rect, .../rect/...), which P
+    describes without distortion.
 
     Raises
     ------
     DataError
-        no size, not calibrated, or a distortion model that is not supported, with its name.
+        no size, not calibrated, a distortion model that is not supported, with its name, or an
+        image of another shape.
 
     """
-    k, p = np.asarray(info.k, np.float64), np.asarray(info.p, np.float64)
-    size = int(info.width), int(info.height)
+    k, p = np.reshape(info.k, (3, 3)), np.reshape(info.p, (3, 4))
     rectified = 'rect' in topic.rpartition('image')[2] or '/rect/' in topic
-    if rectified and p[0] > 0:
-        return CameraModel(*size, p[0], p[5], p[2], p[6])
-    coefficients = tuple(float(value) for value in info.d)
-    if not any(coefficients):
-        coefficients = ()
-    return CameraModel(*size, k[0], k[4], k[2], k[5], info.distortion_model, coefficients)
+    by_p = rectified and p[0, 0] > 0
+    (fx, _, cx, *_), (_, fy, cy, *_), _ = (p if by_p else k).tolist()
+    coefficients = () if by_p or not any(info.d) else tuple(float(value) for value in info.d)
+    model = '' if by_p else info.distortion_model
+    size = size or (int(info.width), int(info.height))
+    left, top, width, height = shown_part(info, *size)
+    camera = CameraModel(width, height, fx, fy, cx - left, cy - top, model, coefficients)
+    return camera.scaled(*size)
 
 
 class DepthRegistration:

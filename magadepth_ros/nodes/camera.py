@@ -73,18 +73,17 @@ class Camera:
                 missing=True,
             )
             return None
-        height, width = depth.shape
+        size = depth.shape[1], depth.shape[0]
         try:
             # Reading K costs more than comparing: the same message is read once.
-            if self._known is None or self._known[0] is not msg:
-                self._known = msg, camera_model(msg, self.inputs.rgb_topic)
-            camera = self._known[1].scaled(width, height)
+            if self._known is None or self._known[0] is not msg or self._known[1].size != size:
+                self._known = msg, camera_model(msg, self.inputs.rgb_topic, size)
         except DataError as error:
             self._known = None
             self.checks.camera_info(f'{self.inputs.info_topic}: {error}')
             return None
         self.checks.camera_info('')
-        return msg, camera
+        return self._known
 
     def registered(self, pair: Pair, depth: np.ndarray) -> np.ndarray | None:
         """

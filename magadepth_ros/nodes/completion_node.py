@@ -228,10 +228,10 @@ class CompletionNode(LifecycleNode):
         before = self._settings
         try:
             after = before.changed(parameters, configured=self._state != 'unconfigured')
+            self._keeper.configure(after)
         except DataError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._settings = after
-        self._keeper.configure(after)
         for camera in self._cameras:
             if after.slop != before.slop:
                 camera.pairer.set_slop(after.slop)

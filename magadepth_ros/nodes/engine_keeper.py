@@ -12,7 +12,7 @@ from time import monotonic
 import numpy as np
 
 from magadepth_ros.completion.completer import Completer, Completion
-from magadepth_ros.errors import EngineError, MagadepthError
+from magadepth_ros.errors import DataError, EngineError, MagadepthError
 from magadepth_ros.nodes.build_log import BuildLog
 from magadepth_ros.nodes.opening import OpenCompleter, open_completer
 from magadepth_ros.nodes.parameters import NodeParameters
@@ -22,6 +22,7 @@ Lock = AbstractContextManager[bool]
 
 _ON_RELOAD = ('model', 'backend', 'precision', 'threads')
 
+OVERTAKEN = 'stopped, or overtaken by a later reload'
 FAILURES_BEFORE_REOPEN = 3
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
@@ -49,6 +50,8 @@ class EngineKeeper:
         self._parameters = NodeParameters()
         self._failures = 0
         self._generation = 0
+        self._asked = self._answered = 0
+        """Engines that were asked for, and the newest of them that came into use."""
         self._pause = FIRST_PAUSE
         self._stop = threading.Event()
         self._opening: threading.Thread | None = None
@@ -100,7 +103,10 @@ class EngineKeeper:
 
         """
         self._stop.clear()
-        generation = self._generation
+        self.configure(parameters)
+        with self._swapping:
+            self._asked += 1
+            asked, generation = self._asked, self._generation
         outcome: list[BaseException | Completer] = []
         build = BuildLog(self._reporter)
 
@@ -119,7 +125,7 @@ class EngineKeeper:
                 return False
         result = outcome[0]
         if isinstance(result, Completer):
-            return self._swap(result, parameters, build, generation)
+            return self._swap(result, parameters, build, generation, asked)
         if isinstance(result, MagadepthError):
             raise result
         raise EngineError(f'the engine cannot be opened: {type(result).__name__}: {result}')
@@ -134,20 +140,19 @@ class EngineKeeper:
 
         def work() -> None:
             try:
-                done('' if self.open(parameters, keep_on) else 'stopped')
+                done('' if self.open(parameters, keep_on) else OVERTAKEN)
             except MagadepthError as error:
                 done(str(error))
 
         threading.Thread(target=work, name='open-engine-aside', daemon=True).start()
 
     def configure(self, parameters: NodeParameters) -> None:
-        """Apply what can change while the engine runs."""
+        """Apply what can change while the engine runs; DataError where the model forbids it."""
         with self._swapping:
-            # What only a reload applies must not sneak in when a failed engine is reopened.
-            kept = {name: getattr(self._parameters, name) for name in _ON_RELOAD}
-            self._parameters = replace(parameters, **kept)
             if self._completer is not None:
                 self._completer.settings = parameters.completion()
+            # What only a reload applies must not sneak in when a failed engine is reopened.
+            self._parameters = _mixed(parameters, self._parameters)
 
     def complete(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Completion]:
         """
@@ -246,13 +251,18 @@ class EngineKeeper:
         parameters: NodeParameters,
         build: BuildLog,
         generation: int,
+        asked: int,
     ) -> bool:
         with self._swapping:
-            late = generation != self._generation
+            late = generation != self._generation or asked < self._answered
+            if not late:
+                # What was set while the engine was being opened is newer than the request.
+                newest = _mixed(self._parameters, parameters)
+                _set(completer, newest, build)
             (build if late else self.build).end()
             old, lock = (completer, threading.RLock()) if late else self._replace(completer)
             if not late:
-                self._parameters, self.build = parameters, build
+                self._parameters, self.build, self._answered = newest, build, asked
                 self._failures, self.failed = 0, ''
         if old is not None:
             self._close(old, lock)
@@ -305,21 +315,40 @@ class EngineKeeper:
             build = BuildLog(self._reporter)
             try:
                 completer = self._warm(self._parameters, build)
+                taken = self._take_again(completer, build, generation)
             except Exception as error:
                 self.failed = str(error) or type(error).__name__
                 self._reporter.error(
                     'reopen', f'cannot reopen the engine, next try in {self._pause:g} s: {error}'
                 )
                 continue
-            completer.settings = self._parameters.completion()
-            with self._swapping:
-                late = generation != self._generation or self._completer is not None
-                if not late:
-                    self._replace(completer)
-                    self.build = build
-                    self.reopened += 1
-            if late:
+            if not taken:
                 build.end()
                 completer.close()
             # ``failed`` and the pause are reset by the first frame that goes well.
             return
+
+    def _take_again(self, completer: Completer, build: BuildLog, generation: int) -> bool:
+        with self._swapping:
+            if generation != self._generation or self._completer is not None:
+                return False
+            _set(completer, self._parameters, build)
+            self._replace(completer)
+            self.build = build
+            self.reopened += 1
+            return True
+
+
+def _mixed(live: NodeParameters, reloaded: NodeParameters) -> NodeParameters:
+    """Return ``live``, with what only a reload applies of ``reloaded``."""
+    return replace(live, **{name: getattr(reloaded, name) for name in _ON_RELOAD})
+
+
+def _set(completer: Completer, parameters: NodeParameters, build: BuildLog) -> None:
+    """Give it its settings; where they leave no depth it is closed again, and DataError raised."""
+    try:
+        completer.settings = parameters.completion()
+    except DataError:
+        build.end()
+        completer.close()
+        raise

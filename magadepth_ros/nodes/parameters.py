@@ -79,7 +79,9 @@ class NodeParameters:
         limits=(-1.0, 10.0),
     )
     max_age: float = _p(
-        0.5, 'Pairs older than this are dropped [s]; 0 = never.', limits=(0.0, 60.0)
+        0.5,
+        'Pairs older than this are dropped [s]; 0 = never. Older than 10 s too is another clock.',
+        limits=(0.0, 60.0),
     )
     on_failure: str = _p(
         'passthrough',

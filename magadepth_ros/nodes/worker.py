@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from std_msgs.msg import Header
 
-from magadepth_ros.completion.completer import Completion
+from magadepth_ros.completion.completer import Completion, checked
 from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError, EngineError
 from magadepth_ros.nodes.camera import Camera
@@ -142,7 +142,7 @@ class Worker:
         if max_age <= 0 or pair.stamp_ns == 0:
             return True
         age = (self._now_ns() - pair.stamp_ns) / NANO
-        if abs(age) > FOREIGN_CLOCK:
+        if abs(age) > max(FOREIGN_CLOCK, max_age):
             self._reporter.warn(
                 f'clock{camera.checks.label}',
                 f'stamps of {camera.inputs.rgb_topic} are {age:.1f} s old: another clock made '
@@ -172,7 +172,7 @@ class Worker:
                 return None
             depth = registered
             start = perf_counter()
-            rgb = at_size_of(rgb, depth)
+            rgb, depth = checked(at_size_of(rgb, depth), depth)
             decode_ms += (perf_counter() - start) * 1e3
         except (DataError, EncodingError) as error:
             camera.counters.refused += 1

@@ -98,6 +98,29 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, word, folder, tmp_path
     assert not (tmp_path / 'out').exists() and not (tmp_path / 'out.png').exists()
 
 
+def test_inputs_are_never_written_over(folder, tmp_path, model, capsys):
+    inside = tmp_path / 'inside'
+    inside.mkdir()
+    for name in ('rgb', 'depth'):
+        (inside / name).mkdir()
+        picture = (folder / f'0000.{name}.png').read_bytes()
+        (inside / name / '0001.png').write_bytes(picture)
+    frames = [{'rgb': 'rgb/0001.png', 'depth': 'depth/0001.png'}]
+    text = json.dumps({'depth_scale': 0.001, 'frames': frames})
+    (inside / 'manifest.json').write_text(text, encoding='utf-8')
+    rgb, depth = inside / 'rgb' / '0001.png', inside / 'depth' / '0001.png'
+    before = rgb.read_bytes(), depth.read_bytes()
+
+    for arguments in (
+        [str(inside), str(inside)],
+        ['--rgb', str(rgb), '--depth', str(depth), str(depth)],
+    ):
+        assert main(['complete', *arguments, '--model', model]) == 2
+        assert 'is an input' in capsys.readouterr().err
+
+    assert (rgb.read_bytes(), depth.read_bytes()) == before
+
+
 def test_progress_counts_and_says_the_time_left():
     progress = Progress(100, 'frames')
     progress.done = 25

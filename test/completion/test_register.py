@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support.views import transform, two_views
 
 from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.completion.register import Registrar
 from magadepth_ros.errors import DataError
 
@@ -120,6 +121,36 @@ def test_a_wall_stays_a_wall_through_distortion(model):
     registered = Registrar(depth_camera, colour_camera, shift).register(depth)
     assert (registered > 0).mean() > 0.9
     assert registered[registered > 0] == pytest.approx(2.1, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    'coefficients', [(0.12, -0.25, 0.0, 0.0), (-0.373, 0.204, 0.002, 0.001, -0.072)]
+)
+def test_what_a_lens_does_not_see_is_not_bent_back_into_its_picture(coefficients):
+    wide = CameraModel(160, 120, 46.0, 46.0, 79.5, 59.5)
+    narrow = CameraModel(160, 120, 150.0, 150.0, 79.5, 59.5, 'plumb_bob', coefficients)
+    depth = np.full((120, 160), 4.0, np.float32)
+    depth[:, 140:] = 1.2
+
+    registered = Registrar(wide, narrow, np.eye(4)).register(depth)
+
+    assert 0.5 < narrow.reach < 1.4
+    assert (registered > 0).mean() > 0.5
+    assert not (registered == np.float32(1.2)).any()
+
+
+def test_a_fisheye_has_no_rays_behind_the_camera():
+    camera = CameraModel(640, 480, 200.0, 200.0, 319.5, 239.5, 'equidistant', (1e-4, 0, 0, 0))
+
+    x, y = camera.rays()
+
+    v, u = np.mgrid[:480, :640]
+    angle = np.hypot(u - 319.5, v - 239.5) / 200.0
+    assert np.isnan(x[angle > np.pi / 2 + 0.02]).all()
+    assert np.isfinite(x[angle < np.pi / 2 - 0.02]).all()
+    assert (np.isnan(x) == np.isnan(y)).all()
+    cloud = CloudProjector().project(np.full((480, 640), 2, np.float32), None, camera)
+    assert (np.isnan(cloud[..., 2]) == np.isnan(x)).all()
 
 
 @settings(max_examples=30, deadline=None)

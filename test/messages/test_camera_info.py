@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
 from magadepth_ros.completion.camera_model import CameraModel
@@ -50,6 +50,20 @@ def test_the_outgoing_message_keeps_distortion_and_scales_both_matrices():
     assert list(half.d) == list(source.d)
     np.testing.assert_allclose(np.reshape(half.p, (3, 4))[:, :3], np.reshape(half.k, (3, 3)))
     assert (source.width, source.k[0]) == (640, 600.0)
+
+
+def test_what_is_in_k_and_p_is_not_said_again():
+    source = pinhole_info(Header(), CAMERA)
+    source.binning_x = source.binning_y = 2
+    source.roi = RegionOfInterest(x_offset=100, y_offset=60, width=400, height=300)
+
+    part = camera_info(Header(), source, 200, 150)
+
+    assert (part.width, part.height, part.binning_x, part.roi.width) == (200, 150, 0, 0)
+    assert part.k[0] == part.p[0] == 300.0
+    u, _, _ = np.reshape(part.k, (3, 3)) @ [0.1, 0.0, 1.0]
+    assert u + 0.5 == pytest.approx((600 * 0.1 + 321.5 - 100 + 0.5) / 2)
+    assert (source.binning_x, source.roi.width) == (2, 400)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,13 @@ NO_TURN = (0.0, 0.0, 0.0, 1.0)
 def info(width=64, height=48, focal=60.0, model='plumb_bob', d=(0.0,) * 5, p=None):
     k = [focal, 0, (width - 1) / 2, 0, focal, (height - 1) / 2, 0, 0, 1]
     p = np.zeros(12) if p is None else p
-    return Message(width=width, height=height, k=k, d=list(d), p=p, distortion_model=model)
+    return Message(
+        width=width, height=height, k=k, d=list(d), p=p, distortion_model=model, roi=part(0, 0)
+    )
+
+
+def part(width, height, left=0, top=0):
+    return Message(width=width, height=height, x_offset=left, y_offset=top)
 
 
 def views(rgb_info, depth_info, frames=('color', 'depth')):
@@ -77,6 +83,30 @@ def test_rectified_images_are_described_by_p_without_distortion():
         assert not camera.distorted
     with pytest.raises(DataError, match='fov'):
         camera_model(message, '/d/image_raw')
+
+
+@pytest.mark.parametrize(
+    ('roi', 'size', 'expected'),
+    [
+        (part(0, 0), (32, 24), (30.0, 15.5, 11.5)),
+        (part(32, 24, 16, 12), (32, 24), (60.0, 15.5, 11.5)),
+        (part(32, 24, 20, 4), (16, 12), (30.0, 5.5, 9.5)),
+        # A driver that names a part and sends the whole.
+        (part(32, 24, 20, 4), (64, 48), (60.0, 31.5, 23.5)),
+    ],
+)
+def test_binning_and_a_region_of_interest_move_the_rays(roi, size, expected):
+    message = info()
+    message.roi = roi
+
+    camera = camera_model(message, '/c/image_raw', size)
+
+    assert (camera.fx, camera.cx, camera.cy) == expected and camera.size == size
+
+
+def test_an_image_of_another_shape_is_refused():
+    with pytest.raises(DataError, match='64x48, the image is 64x24'):
+        camera_model(info(), '/c/image_raw', (64, 24))
 
 
 @pytest.mark.parametrize(

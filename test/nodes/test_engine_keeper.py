@@ -11,7 +11,7 @@ import pytest
 
 from magadepth_ros.completion.completer import Completer
 from magadepth_ros.engines.engine import ModelInfo, Prediction
-from magadepth_ros.errors import EngineError, ModelError
+from magadepth_ros.errors import DataError, EngineError, ModelError
 from magadepth_ros.nodes import engine_keeper
 from magadepth_ros.nodes.engine_keeper import EngineKeeper
 from magadepth_ros.nodes.parameters import NodeParameters
@@ -48,10 +48,12 @@ class Shop:
     def __init__(self) -> None:
         self.engines: list[TwoMetres] = []
         self.error: Exception | None = None
+        self.asked = 0
         self.gate = threading.Event()
         self.gate.set()
 
     def __call__(self, parameters: NodeParameters, progress) -> Completer:
+        self.asked += 1
         self.gate.wait(30)
         if self.error is not None:
             raise self.error
@@ -112,6 +114,49 @@ def test_reloading_swaps_and_closes_the_old(keeper, shop):
     assert [engine.closed for engine in shop.engines] == [True, False]
 
 
+def test_what_is_set_while_an_engine_opens_stays_set(keeper, shop):
+    keeper.open(NodeParameters(), lambda: True)
+    shop.gate.clear()
+    told = []
+    keeper.open_aside(NodeParameters(), lambda: True, told.append)
+    keeper.configure(NodeParameters(max_depth=4.0, confidence_threshold=0.5))
+    shop.gate.set()
+    wait_for(lambda: told)
+
+    assert told == ['']
+    assert keeper.depth_range[1] == 4.0
+    assert keeper._completer.settings.confidence_threshold == 0.5
+
+
+def test_of_two_reloads_the_later_wins(keeper, shop):
+    keeper.open(NodeParameters(), lambda: True)
+    shop.gate.clear()
+    told = []
+    keeper.open_aside(NodeParameters(), lambda: True, told.append)
+    wait_for(lambda: shop.asked == 2)
+    shop.gate, gate = threading.Event(), shop.gate
+    shop.gate.set()
+    keeper.open(NodeParameters(), lambda: True)
+    used = keeper._completer
+    gate.set()
+    wait_for(lambda: told)
+
+    assert keeper._completer is used and told == [engine_keeper.OVERTAKEN]
+
+
+def test_a_range_that_leaves_no_depth_is_refused(keeper):
+    keeper.open(NodeParameters(), lambda: True)
+    far = NodeParameters(min_depth=12.0)
+
+    with pytest.raises(DataError, match='expected min_depth below max_depth'):
+        keeper.configure(far)
+    with pytest.raises(DataError, match='expected min_depth below max_depth'):
+        keeper.open(far, lambda: True)
+
+    assert keeper.depth_range == (0.1, 10.0)
+    keeper.complete([PAIR])
+
+
 def test_three_failures_reopen_and_frames_come_again(keeper, shop):
     keeper.open(NodeParameters(), lambda: True)
     shop.engines[0].broken = True
@@ -166,7 +211,7 @@ def test_an_engine_that_opens_after_closing_is_not_taken(keeper, shop):
     keeper.close()
     shop.gate.set()
     wait_for(lambda: told)
-    assert told == ['stopped']
+    assert told == [engine_keeper.OVERTAKEN]
     assert shop.engines[0].closed
 
 
