@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from magadepth_ros.errors import DataError
@@ -31,6 +32,23 @@ def write_result(path: str | Path, data: bytes | str) -> None:
         write_atomically(path, data.encode() if isinstance(data, str) else data, sync=False)
     except OSError as error:
         raise DataError(f'{path}: cannot be written: {error.strerror}') from None
+
+
+def write_all(*results: tuple[Path | None, Callable[[Path], object]]) -> None:
+    """
+    Write each result that has a path; DataError after the last where some could not be written.
+
+    So one bad path does not cost what took an hour to measure.
+    """
+    faults = []
+    for path, write in results:
+        try:
+            if path is not None:
+                write(path)
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        raise DataError('; '.join(faults))
 
 
 def is_bag_path(path: str | Path) -> bool:

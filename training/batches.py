@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from magadepth_ros.errors import DataError
+
 from . import scenes, sensors
 from .augment import random_colours, random_view
 from .datasets.sample import Source
@@ -54,11 +56,14 @@ class RecordedFrames:
             return self.cache[index]
         source, i = self.frames[index]
         sample = source[i]
+        known = sample.depth if sample.target is None else sample.target
+        if sample.target is not None and sample.score is not None:
+            known = np.where(sample.score > 0, known, np.float32(0))
         size = (self.width, self.height)
         rgb = cv2.resize(sample.rgb, size, interpolation=cv2.INTER_AREA)
         depth, target = (
             torch.from_numpy(cv2.resize(m, size, interpolation=cv2.INTER_NEAREST_EXACT))[None]
-            for m in (sample.depth, sample.depth if sample.target is None else sample.target)
+            for m in (sample.depth, known)
         )
         frame = (
             torch.from_numpy(rgb).permute(2, 0, 1).contiguous().to(device),
@@ -156,6 +161,11 @@ class BatchMaker:
         share = recipe.synthetic if sources else 1.0
         generated = round(recipe.batch_size * share) * self.at_once
         self.recorded = recipe.batch_size * self.at_once - generated
+        if sources and not self.recorded:
+            raise DataError(
+                f'none of the given frames would be used: of {recipe.batch_size} a batch '
+                f'{recipe.synthetic:g} are generated; lower synthetic or raise batch_size'
+            )
         # Twice the network's size, so that a part of a frame is still sharp.
         self.frames = RecordedFrames(sources, 2 * height, 2 * width) if self.recorded else None
         self.pool = ScenePool(recipe, generated, height, width, rank) if generated else None

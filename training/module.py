@@ -19,6 +19,9 @@ from .networks.registry import create_network
 from .networks.spectral_loss import joint_loss
 from .recipe import Recipe
 
+WARM_UP = 0.05
+"""Longest share of the time that the learning rate may rise, where the time is given."""
+
 
 class TrainingModule(lightning.LightningModule):
     """
@@ -46,6 +49,14 @@ class TrainingModule(lightning.LightningModule):
         for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(not part or name.split('.')[0] == part)
 
+    def train(self, mode: bool = True) -> TrainingModule:
+        """Switch between training and evaluation; parts that do not learn keep statistics too."""
+        super().train(mode)
+        if self.recipe.only:
+            for name, child in self.network.named_children():
+                child.train(mode and name == self.recipe.only)
+        return self
+
     def forward(self, rgb: Tensor, depth: Tensor) -> Any:
         """Run the network: rgb (B, 3, H, W), depth (B, 1, H, W) m -> NetworkOutput."""
         return self.network(rgb, depth)
@@ -62,6 +73,11 @@ class TrainingModule(lightning.LightningModule):
         else:
             terms = robust_loss(output, batch['target'], batch['weight'])
         total = torch.stack(list(terms.values())).sum()
+        if not total.requires_grad:
+            raise DataError(
+                f'recipe: only: {self.recipe.only}: nothing of it reaches the depth as long as '
+                'the decoder adds nothing to the fill; train the decoder first'
+            )
         self.log_dict({f'train/{name}': value.detach() for name, value in terms.items()})
         self.log('train/loss', total.detach(), prog_bar=True)
         return total
@@ -137,13 +153,17 @@ class TrainingModule(lightning.LightningModule):
 
     def share_of_rate(self, step: int) -> float:
         """Return warm-up, then a cosine to nothing, as a share of the learning rate."""
-        recipe = self.recipe
-        if step < recipe.warmup_steps:
-            return (step + 1) / recipe.warmup_steps
+        recipe, elapsed = self.recipe, 0.0
+        warm = (step + 1) / max(1, recipe.warmup_steps)
         done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
         if self.finish_in:
-            done = max(done, (time.monotonic() - self.started) / self.finish_in)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+            elapsed = (time.monotonic() - self.started) / self.finish_in
+            if self.trainer.world_size > 1:
+                # One clock for all ranks, whose weights would drift apart.
+                elapsed = self.trainer.strategy.broadcast(elapsed)
+            warm = max(warm, elapsed / WARM_UP)
+        fallen = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, done, elapsed))))
+        return min(1.0, warm, fallen)
 
 
 def contact_sheet(batch: dict[str, Tensor], completed: Tensor, count: int = 6) -> Tensor:

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from magadepth_ros.errors import DataError
 
 from .networks.registry import read_config
 from .typed import typed
@@ -49,6 +52,22 @@ class Recipe:
     ema: float = 0.999
     validate_every: int = 500
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Raise DataError, naming field, value and range."""
+        for low, high, names in (
+            (1, math.inf, 'steps batch_size scene_uses at_once validate_every'),
+            (0, math.inf, 'warmup_steps scene_pool seed'),
+            (0, math.inf, 'learning_rate gradient_clip weight_decay keep_weight'),
+            (0, 1, 'synthetic'),
+            (0, 1 - 1e-9, 'ema momentum'),
+        ):
+            for name in names.split():
+                value = getattr(self, name)
+                if not low <= value <= high or value == math.inf:
+                    wanted = f'{low:g} or more' + (', at most 1' if high == 1 else '')
+                    wanted += ', below 1' if high < 1 else ''
+                    raise DataError(f'recipe: {name}: {value}; expected {wanted}')
 
 
 def read_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:

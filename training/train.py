@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from magadepth_ros.errors import DataError
@@ -21,8 +23,9 @@ from .batches import BatchMaker
 from .datasets.sample import Source
 from .module import TrainingModule
 from .networks.registry import network_config
-from .recipe import read_recipe
+from .recipe import Recipe, read_recipe
 from .stream import TrainingStream
+from .typed import typed
 from .weights import load_network, save_weights
 
 CHECKPOINT = 'last.ckpt'
@@ -66,14 +69,19 @@ class KeepCheckpoint(Callback):
         if trainer.is_global_zero:
             partial.replace(self.path)
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Save every so often."""
-        if trainer.global_step % self.every == 0:
+    def on_train_batch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Save every so often, when the validation of the step before has had its say."""
+        if trainer.global_step and trainer.global_step % self.every == 0:
             self.save(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Save when the run stops, for whatever reason."""
+        """Save when the run stops."""
         self.save(trainer)
+
+    def on_exception(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Save when it is stopped, or breaks; in a validation other weights are in place."""
+        if trainer.training and trainer.global_step:
+            self.save(trainer)
 
 
 class StopAfter(Callback):
@@ -101,21 +109,26 @@ def train(run: Run) -> Path:
     Raises
     ------
     DataError
-        an unknown configuration or field, or nothing to resume from.
+        an unknown configuration or field, nothing to resume from, or weights of another network.
 
     """
     config = network_config(run.config)
     recipe = read_recipe(run.config, run.overrides)
     checkpoint = run.output / CHECKPOINT
-    if run.resume and not checkpoint.is_file():
-        raise DataError(f'nothing to resume: expected {checkpoint}; start without --resume')
+    weights = run.output / f'{config.name}.safetensors'
+    if run.finish_in and recipe.schedule != 'cosine':
+        raise DataError(
+            f'a run finishes in a given time by schedule: cosine, not {recipe.schedule}'
+        )
+    if run.resume and _finished(checkpoint, config, recipe) and weights.is_file():
+        return weights
     run.output.mkdir(parents=True, exist_ok=True)
     lightning.seed_everything(recipe.seed, workers=True)
     torch.set_float32_matmul_precision('high')
     options = dict(run.trainer or {})
     on_gpu = torch.cuda.is_available() and options.get('accelerator', 'auto') != 'cpu'
     options.setdefault('precision', 'bf16-mixed' if on_gpu else '32-true')
-    limit = run.finish_in or run.max_seconds
+    limit = min((t for t in (run.finish_in, run.max_seconds) if t), default=None)
     callbacks: list[Callback] = [LearningRateMonitor()]
     if limit:
         callbacks.append(StopAfter(limit))
@@ -149,18 +162,45 @@ def train(run: Run) -> Path:
     validation = BatchMaker(watched, *size, run.sources)
     module = TrainingModule(config, recipe, run.finish_in)
     if run.start_from:
-        module.network.load_state_dict(load_network(run.start_from).state_dict())
+        given = load_network(run.start_from)
+        _require_same(given.config, config, run.start_from)
+        module.network.load_state_dict(given.state_dict())
     # A sixth less time a step on a CPU, more on a GPU.
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if run.compile:
         module.network.compile()
-    trainer.fit(
-        module,
-        datamodule=TrainingStream(recipe, maker, validation),
-        ckpt_path=checkpoint if run.resume else None,
-        weights_only=True,
-    )
-    weights = run.output / f'{config.name}.safetensors'
+    try:
+        trainer.fit(
+            module,
+            datamodule=TrainingStream(recipe, maker, validation),
+            ckpt_path=checkpoint if run.resume else None,
+            weights_only=True,
+        )
+    except SIGTERMException:
+        # Lightning's own ends as if all were done.
+        raise SystemExit(128 + signal.SIGTERM) from None
     if trainer.is_global_zero:
         save_weights(module.network, weights)
     return weights
+
+
+def _finished(checkpoint: Path, config: Any, recipe: Recipe) -> bool:
+    """Whether a checkpoint of this network has all steps; DataError where it is none."""
+    if not checkpoint.is_file():
+        raise DataError(f'nothing to resume: expected {checkpoint}; start without --resume')
+    try:
+        state = torch.load(checkpoint, map_location='cpu', weights_only=True, mmap=True)
+        step, before = state['global_step'], state['hyper_parameters']['network']
+    except Exception as error:  # whatever a damaged file makes the reader raise
+        raise DataError(f'{checkpoint}: not a checkpoint of a training run ({error})') from None
+    _require_same(typed(type(config), before, str(checkpoint)), config, checkpoint)
+    return bool(step >= recipe.steps)
+
+
+def _require_same(given: Any, config: Any, path: Path) -> None:
+    """Raise DataError where weights of one network are to go on as another."""
+    one, other = ({'kind': type(c).__name__, **asdict(c)} for c in (given, config))
+    names = [key for key in {**one, **other} if one.get(key) != other.get(key) and key != 'name']
+    if names:
+        differing = ', '.join(f'{n}: {one.get(n)} instead of {other.get(n)}' for n in names)
+        raise DataError(f'{path}: is of another network than the configuration ({differing})')

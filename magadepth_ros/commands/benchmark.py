@@ -35,7 +35,7 @@ from magadepth_ros.commands.benchmark_timing import (
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer
 from magadepth_ros.errors import EngineError, MagadepthError, ModelError
-from magadepth_ros.files import write_result
+from magadepth_ros.files import write_all, write_result
 from magadepth_ros.resources import DEFAULT_MODEL, find_model, model_names
 from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
 
@@ -103,13 +103,12 @@ def run(args: argparse.Namespace) -> int:
     report = read_report(args.from_json) if args.from_json else _measure(args)
     report['note'] = args.note or report.get('note', '')
     print(to_text(report))
-    if args.json:
-        write_result(args.json, json.dumps(report, indent=1) + '\n')
-    if args.markdown:
-        picture = os.path.relpath(args.plot, args.markdown.parent) if args.plot else ''
-        write_result(args.markdown, to_markdown(report, picture))
-    if args.plot:
-        write_plot(args.plot, report)
+    picture = os.path.relpath(args.plot, (args.markdown or args.plot).parent) if args.plot else ''
+    write_all(
+        (args.json, lambda path: write_result(path, json.dumps(report, indent=1) + '\n')),
+        (args.markdown, lambda path: write_result(path, to_markdown(report, picture))),
+        (args.plot, lambda path: write_plot(path, report)),
+    )
     return 2 if report['errors'] else 0
 
 

@@ -196,14 +196,19 @@ def _node_cells(report: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         (
             *_node_run(row),
-            f'{row["rate_hz"]:.1f}',
-            f'{row["latency_ms_p50"]:.0f}',
-            f'{row["latency_ms_p95"]:.0f}',
-            f'{row["busy_cores"]:.2f}',
-            str(row['memory_mib']),
+            _shown(row['rate_hz'], '.1f'),
+            _shown(row['latency_ms_p50'], '.0f'),
+            _shown(row['latency_ms_p95'], '.0f'),
+            _shown(row['busy_cores'], '.2f'),
+            _shown(row['memory_mib'], ''),
         )
         for row in report['node']
     ]
+
+
+def _shown(value: float | None, form: str) -> str:
+    """Return a figure; '-' for one of a node of which no frame came."""
+    return '-' if value is None else format(value, form)
 
 
 def _node_stages(report: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from magadepth_ros.commands.arguments import count
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.errors import DataError
-from magadepth_ros.files import write_result
+from magadepth_ros.files import write_all, write_result
 
 if TYPE_CHECKING:
     from magadepth_training.evaluation.methods import Method
@@ -114,14 +114,12 @@ def run(args: argparse.Namespace) -> int:
         )
     print(f'{source.name}: {len(indices)} frames')
     print(table(rows, source.target_made_by))
-    if args.json:
-        write_json(args.json, source.name, rows, source.target_made_by)
-    if args.csv:
-        write_csv(args.csv, rows)
-    if args.markdown:
-        _write_page(args)
-    if args.sheet:
-        sheet.write(args.sheet)
+    write_all(
+        (args.json, lambda path: write_json(path, source.name, rows, source.target_made_by)),
+        (args.csv, lambda path: write_csv(path, rows)),
+        (args.markdown, lambda _: _write_page(args)),
+        (args.sheet, sheet.write),
+    )
     return 0
 
 

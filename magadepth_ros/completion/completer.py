@@ -140,7 +140,8 @@ class Completer:
         rgb:
             (H, W, 3) uint8 RGB, aligned with the depth.
         depth:
-            (H, W) float32 metres; 0, NaN, inf and anything outside the range = missing.
+            (H, W) float32 metres; 0, NaN, inf and anything outside the range = missing. Where
+            all is, nothing is filled.
 
         Raises
         ------
@@ -232,6 +233,9 @@ class Completer:
         )
         confident_at = perf_counter()
         valid = frame.valid
+        if not valid.any():
+            # A picture alone has no metres: a guess would be an obstacle that is not there.
+            restored.fill(np.nan)
         if settings.replace_outliers:
             valid = valid & ~find_outliers(
                 frame.measured, valid, restored, settings.outlier_tolerance

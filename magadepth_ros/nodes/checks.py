@@ -56,8 +56,8 @@ class InputChecks:
         self._set(
             'no_depth',
             measured_share == 0.0,
-            f'{self.depth_topic} has no usable measurement: the completed depth is a guess from '
-            'the picture alone, without scale; check the depth stream, min_depth and max_depth',
+            f'{self.depth_topic} has no usable measurement, so nothing can be completed; check '
+            'the depth stream, min_depth and max_depth',
         )
 
     def frames(self, rgb_frame: str, depth_frame: str) -> None:

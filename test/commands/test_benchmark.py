@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.models import write_tiny_model
 
+from magadepth_ros.commands.benchmark_report import FORMAT
 from magadepth_ros.commands.benchmark_timing import BUDGET_MS, Candidate, measure
 from magadepth_ros.commands.main import main
 
@@ -46,6 +47,24 @@ def test_models_and_peers_in_one_run(tmp_path, model, capsys):
     again = tmp_path / 'again.md'
     assert main(['benchmark', '--from-json', str(out), '--markdown', str(again)]) == 0
     assert again.read_text() == page.read_text()
+
+
+def test_a_node_of_which_no_frame_came_is_shown(tmp_path, capsys):
+    node = {'size': [640, 480], 'cameras': 1, 'camera_hz': 30.0, 'runtime': 'openvino fp32'}
+    node |= {'rate_hz': 0.0, 'latency_ms_p50': None, 'latency_ms_p95': None}
+    node |= {'busy_cores': 0.1, 'memory_mib': 300, 'stages': {}}
+    report = {'format': FORMAT, 'date': '', 'versions': {}, 'rows': [{'name': 'x'}], 'errors': []}
+    path = tmp_path / 'report.json'
+    row = {'name': 'x', 'kind': 'model', 'runtime': 'r', 'size': [4, 4], 'ms': 1.0, 'p95_ms': 1.0}
+    row |= {'ratio': 1.0, 'stages': {}, 'rounds': 1}
+    machine = {'processor': 'p', 'cores': 2, 'threads': 2, 'system': 's'}
+    report |= {'node': [node], 'machine': machine, 'rows': [row]}
+    path.write_text(json.dumps(report), encoding='utf-8')
+
+    assert main(['benchmark', '--from-json', str(path)]) == 0
+
+    shown = next(line for line in capsys.readouterr().out.splitlines() if '300' in line)
+    assert shown.split() == ['640x480', '1', '0.0', '-', '-', '0.10', '300']
 
 
 def test_a_plot_is_drawn(tmp_path, model):

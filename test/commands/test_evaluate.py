@@ -14,7 +14,10 @@ from support.models import write_tiny_model
 
 from magadepth_ros.commands.main import main
 from magadepth_ros.manifest import write_depth_png
+from magadepth_training.datasets.manifest import ManifestSource
 from magadepth_training.evaluation.baselines import BASELINES
+from magadepth_training.evaluation.evaluator import evaluate
+from magadepth_training.evaluation.methods import baseline_methods
 
 SIZE = (48, 64)
 
@@ -175,3 +178,19 @@ def test_faults_are_one_line_and_status_2(
     assert run(*arguments) == 2
     error = capsys.readouterr().err
     assert message in error and error.count('\n') == 1
+
+
+def test_stills_have_no_flicker(tmp_path: Path) -> None:
+    class Stills(ManifestSource):
+        consecutive = False
+
+    folder = write_frames(tmp_path)
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    manifest['frames'] = manifest['frames'][:1] * 2
+    (folder / 'manifest.json').write_text(json.dumps(manifest))
+    moving, still = (
+        evaluate(source(folder), baseline_methods(['nearest']), range(2))[0].as_dict()
+        for source in (ManifestSource, Stills)
+    )
+
+    assert 'flicker' in moving and 'flicker' not in still

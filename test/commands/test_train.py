@@ -134,6 +134,11 @@ def test_train_then_export(config, tmp_path, capsys):
         (['--data', 'nowhere'], 'nowhere: no such file or folder'),
         (['--resume'], 'nothing to resume'),
         (['--set', 'steps'], 'expected FIELD=VALUE'),
+        (['--set', 'steps=-1'], 'steps: -1; expected 1 or more'),
+        (['--set', 'validate_every=0'], 'validate_every: 0; expected 1 or more'),
+        (['--set', 'synthetic=1.5'], 'synthetic: 1.5; expected 0 or more, at most 1'),
+        (['--set', 'ema=1.0'], 'ema: 1.0; expected 0 or more, below 1'),
+        (['--set', 'learning_rate=.nan'], 'learning_rate: nan'),
     ],
 )
 def test_mistakes_are_one_line_and_exit_2(arguments, said, tmp_path, capsys):

@@ -121,6 +121,18 @@ def test_confidence_without_variance_falls_with_the_distance_to_measurements():
     assert not Completer(KnownEngine(log_variance=None)).complete(rgb, depth).confidence.any()
 
 
+@pytest.mark.parametrize('value', [0.0, np.nan, 20.0])
+@pytest.mark.parametrize('log_variance', [None, -12.0])
+def test_without_a_measurement_nothing_is_known(value, log_variance):
+    rgb, depth = frame()
+    depth[:] = value
+
+    result = Completer(KnownEngine(log_variance=log_variance)).complete(rgb, depth)
+
+    assert np.isnan(result.depth).all()
+    assert not result.confidence.any() and not result.filled.any()
+
+
 def test_measured_pixels_can_be_given_up():
     rgb, depth = frame()
     settings_ = CompletionSettings(keep_measured=False)

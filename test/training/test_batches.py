@@ -12,6 +12,7 @@ torch = pytest.importorskip('torch')
 
 from support.recordings import write_recording
 
+from magadepth_ros.errors import DataError
 from magadepth_training.batches import BatchMaker, RecordedFrames, generator_for
 from magadepth_training.datasets.manifest import ManifestSource
 from magadepth_training.datasets.sample import Sample
@@ -163,6 +164,26 @@ def test_a_frame_without_measurements_counts_nothing():
     batch = maker(RECORDED, Nothing()).make(0, CPU)
 
     assert not batch['weight'].any()
+
+
+def test_what_a_score_ignores_is_not_learned_from():
+    class Masked(Nothing):
+        def __getitem__(self, index):
+            depth = np.full((48, 64), 2, np.float32)
+            score = np.ones((48, 64), np.uint8)
+            score[:, :32] = 0
+            return Sample(np.zeros((48, 64, 3), np.uint8), depth, depth, score)
+
+    _, _, target, own = RecordedFrames([Masked()], 48, 64).load(0, CPU)
+
+    assert own.all() and not target[..., :32].any() and (target[..., 32:] == 2).all()
+
+
+def test_frames_that_would_not_be_used_are_refused(source):
+    recipe = replace(RECORDED, batch_size=1, synthetic=0.67)
+
+    with pytest.raises(DataError, match='none of the given frames would be used'):
+        maker(recipe, source)
 
 
 def test_frames_are_stretched_without_inventing_depth(source):

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import csv
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch')
@@ -19,7 +21,7 @@ from magadepth_training.datasets.manifest import ManifestSource
 from magadepth_training.module import TrainingModule
 from magadepth_training.networks.registry import create_network, network_config
 from magadepth_training.recipe import read_recipe
-from magadepth_training.train import CHECKPOINT, Run, train
+from magadepth_training.train import CHECKPOINT, KeepCheckpoint, Run, train
 from magadepth_training.weights import load_network, save_weights
 
 CONFIG = """
@@ -163,9 +165,11 @@ def test_every_resumed_run_has_its_own_time(setting, tmp_path):
     assert steps_done(tmp_path) > first + 3
 
 
-@pytest.mark.parametrize('ema', [0, 0.5])
-def test_a_crashed_run_goes_on_from_the_last_checkpoint(setting, tmp_path, monkeypatch, ema):
-    """As a power cut would: nothing but what was saved every `validate_every` steps is left."""
+@pytest.mark.parametrize(('ema', 'cut', 'kept'), [(0, True, 2), (0.5, True, 2), (0.5, False, 3)])
+def test_a_crashed_run_goes_on_from_the_last_checkpoint(
+    setting, tmp_path, monkeypatch, ema, cut, kept
+):
+    """A power cut leaves what was saved every `validate_every` steps, an exception all steps."""
     unbroken = tmp_path / 'unbroken'
     train(Run(output=unbroken, overrides={'ema': ema}, **setting))
     make = BatchMaker.make
@@ -178,13 +182,87 @@ def test_a_crashed_run_goes_on_from_the_last_checkpoint(setting, tmp_path, monke
     crashed = Run(output=tmp_path / 'crashed', overrides={'ema': ema}, **setting)
     with monkeypatch.context() as patch:
         patch.setattr(BatchMaker, 'make', fail)
+        if cut:
+            patch.setattr(KeepCheckpoint, 'on_exception', lambda *_: None)
         with pytest.raises(RuntimeError, match='power cut'):
             train(crashed)
-    assert steps_done(crashed.output) == 2
+    assert steps_done(crashed.output) == kept
 
     train(Run(**{**crashed.__dict__, 'resume': True}))
 
     assert_same(weights(crashed.output), weights(unbroken))
+
+
+def test_a_plateau_counts_the_same_after_a_power_cut(setting, tmp_path, monkeypatch):
+    overrides = {'schedule': 'plateau', 'ema': 0, 'validate_every': 1}
+    unbroken, crashed = (
+        Run(output=tmp_path / name, overrides=overrides, **setting) for name in ('a', 'b')
+    )
+    train(unbroken)
+    make = BatchMaker.make
+
+    def fail(self, step, device):
+        if step == 3:
+            raise RuntimeError('power cut')
+        return make(self, step, device)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchMaker, 'make', fail)
+        patch.setattr(KeepCheckpoint, 'on_exception', lambda *_: None)
+        with pytest.raises(RuntimeError, match='power cut'):
+            train(crashed)
+    train(Run(**{**crashed.__dict__, 'resume': True}))
+
+    one, other = (
+        torch.load(run.output / CHECKPOINT, weights_only=True)['lr_schedulers'][0]
+        for run in (unbroken, crashed)
+    )
+    assert one == other
+
+
+def test_a_finished_run_is_left_as_it_is(whole, setting):
+    path = whole / 'little.safetensors'
+    before = path.read_bytes(), (whole / CHECKPOINT).stat().st_mtime_ns
+
+    assert train(Run(output=whole, resume=True, **setting)) == path
+
+    assert (path.read_bytes(), (whole / CHECKPOINT).stat().st_mtime_ns) == before
+
+
+def test_weights_of_another_network_are_named(whole, setting, tmp_path):
+    other = tmp_path / 'little.yaml'
+    other.write_text(CONFIG.replace('hidden: 16', 'hidden: 24'))
+    run = {**setting, 'config': str(other)}
+
+    with pytest.raises(DataError, match='hidden: 16 instead of 24'):
+        train(Run(output=tmp_path, start_from=whole / 'little.safetensors', **run))
+    with pytest.raises(DataError, match='hidden: 16 instead of 24'):
+        train(Run(output=whole, resume=True, **run))
+    (tmp_path / CHECKPOINT).write_bytes(b'PK')
+    with pytest.raises(DataError, match='not a checkpoint'):
+        train(Run(output=tmp_path, resume=True, **run))
+
+
+def test_a_given_time_shortens_the_warm_up_and_ends_at_nothing(setting, monkeypatch):
+    recipe = read_recipe(setting['config'], {'warmup_steps': 500, 'steps': 10_000})
+    module = TrainingModule(network_config(setting['config']), recipe, finish_in=100.0)
+    monkeypatch.setattr(TrainingModule, 'trainer', SimpleNamespace(world_size=1))
+    now = [0.0]
+    monkeypatch.setattr(
+        'magadepth_training.module.time.monotonic', lambda: module.started + now[0]
+    )
+
+    shares = []
+    for step, now[0] in enumerate(np.linspace(0, 100, 101)):
+        shares.append(module.share_of_rate(step))
+
+    assert shares[0] < 0.01 and max(shares) > 0.95 and shares[-1] < 1e-6
+    assert shares.index(max(shares)) in range(4, 8)
+
+
+def test_a_given_time_needs_the_cosine(setting, tmp_path):
+    with pytest.raises(DataError, match='schedule: cosine, not plateau'):
+        train(Run(output=tmp_path, finish_in=5, overrides={'schedule': 'plateau'}, **setting))
 
 
 def test_the_curve_of_a_resumed_run_begins_where_the_first_began(setting, tmp_path):
@@ -230,11 +308,20 @@ def test_one_part_learns_while_the_rest_stays(setting, tmp_path):
         if not torch.equal(parameter, after.get_parameter(name))
     }
     assert moved == {'links'}
+    statistics = [name for name, _ in before.named_buffers()]
+    assert statistics
+    for name in statistics:
+        assert torch.equal(before.get_buffer(name), after.get_buffer(name)), name
 
 
 def test_a_part_that_does_not_exist_is_named(setting, tmp_path):
     with pytest.raises(DataError, match=r'only: nose.*decoder'):
         train(Run(output=tmp_path, overrides={'only': 'nose'}, **setting))
+
+
+def test_a_part_that_reaches_nothing_is_named(setting, tmp_path):
+    with pytest.raises(DataError, match='only: fusion: nothing of it reaches the depth'):
+        train(Run(output=tmp_path, overrides={'only': 'fusion'}, **setting))
 
 
 def test_generated_scenes_and_recordings_are_mixed(setting, tmp_path):

@@ -42,6 +42,7 @@ class BagSource:
     """
 
     target_made_by = ''
+    consecutive = True
 
     def __init__(
         self,

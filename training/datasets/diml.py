@@ -65,6 +65,7 @@ class DimlSource:
     """
 
     target_made_by = ''
+    consecutive = False
 
     def __init__(self, root: str | Path, split: str = 'test') -> None:
         root = Path(root)

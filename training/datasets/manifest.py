@@ -13,6 +13,7 @@ class ManifestSource:
     """The frames of a folder with a ``manifest.json``; see :mod:`magadepth_ros.manifest`."""
 
     target_made_by = ''
+    consecutive = True
 
     def __init__(self, folder: str | Path) -> None:
         manifest = read_manifest(folder)

@@ -49,6 +49,8 @@ class NyuSource:
 
     """
 
+    consecutive = False
+
     def __init__(self, path: str | Path, split: str = 'test', task: str = 'raw') -> None:
         path = Path(path)
         self.path = path / LABELED if path.is_dir() else path

@@ -35,6 +35,8 @@ class Source(Protocol):
     name: str
     target_made_by: str
     """Name of the baseline that filled the holes of the target, '' where none did."""
+    consecutive: bool
+    """Whether one frame follows the other as a camera took them; else they are stills."""
 
     def __len__(self) -> int:
         """Return how many samples there are."""

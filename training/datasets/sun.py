@@ -48,6 +48,7 @@ class SunSource:
     """
 
     target_made_by = ''
+    consecutive = False
 
     def __init__(self, root: str | Path, split: str = 'test') -> None:
         root = Path(root)

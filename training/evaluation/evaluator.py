@@ -141,7 +141,7 @@ def evaluate(
     """
     rows = [Row(method) for method in methods]
     indices = list(indices)
-    following = indices == list(range(indices[0], indices[0] + len(indices))) if indices else False
+    following = source.consecutive and indices == list(range(*_span(indices)))
     for index in indices:
         sample = source[index]
         predictions = {}
@@ -155,3 +155,7 @@ def evaluate(
         if watch is not None:
             watch(index, sample, predictions)
     return rows
+
+
+def _span(indices: Sequence[int]) -> tuple[int, int]:
+    return (indices[0], indices[0] + len(indices)) if indices else (0, 0)

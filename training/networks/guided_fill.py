@@ -115,13 +115,15 @@ def guided_fill(
             both = _settle(both, sharper, sloping[level], mask, level, STEPS[level] // 2)
         if level > 1:
             both = enlarge(both)
-    half, walk = both[:, :1], torch.sqrt(both[:, 1:].clamp(min=0) + _SMALL)
-    deviation = enlarge((NOISE + PER_STEP * walk) * half + _unevenness(half))
+    # Slopes that go on for long may lead behind the camera; what is cut off is in doubt.
+    half = torch.clamp(both[:, :1], *_bounds(depth, valid))
+    cut = (both[:, :1] - half).abs()
+    walk = torch.sqrt(both[:, 1:].clamp(min=0) + _SMALL)
+    deviation = enlarge((NOISE + PER_STEP * walk) * half + _unevenness(half) + cut)
     # From pixel to pixel a slope is nothing beside the noise, and the doubt is smooth.
     known, missing = levels[0][0], 1 - valid
     x = settle(known + missing * enlarge(half), shares(links[0]), valid, STEPS[0], RADIUS[0])
-    x = torch.where(valid > 0, depth, torch.clamp(x, *_bounds(depth, valid)))
-    return GuidedFill(x, deviation)
+    return GuidedFill(torch.where(valid > 0, depth, x), deviation)
 
 
 def _settle(

@@ -65,6 +65,8 @@ def relative_to_fill(rgb: Tensor, depth: Tensor, adjust: Adjust | None = None) -
         fill = torch.where(valid > 0, depth, relative * scale)
         doubt = 2 * torch.log(deviation.detach() + 1e-6)
         doubt = doubt.clamp(*LOG_VARIANCE_RANGE)
+        nothing = missing.amin(dim=(2, 3), keepdim=True)
+        doubt = doubt + nothing * (LOG_VARIANCE_RANGE[1] - doubt)
         return RelativeDepth(fill, relative - 1, missing, scale, doubt)
 
 

@@ -140,6 +140,17 @@ def test_doubt_grows_into_a_hole_and_with_the_depth():
     torch.testing.assert_close(twice, 2 * off, atol=1e-3, rtol=0.01)
 
 
+def test_doubt_stays_where_slopes_lead_behind_the_camera():
+    u = torch.arange(WIDTH)
+    depth = (0.9 - 0.015 * u)[None, None, None].repeat(1, 1, HEIGHT, 1)
+    depth[..., 45:] = 0
+
+    off = deviation(grey(), depth)[0, 0]
+
+    assert off.min() > 0
+    assert off[:, 80:].min() > off[:, :20].max()
+
+
 def test_doubt_is_greater_where_the_depth_is_uneven():
     depth = torch.ones(1, 1, HEIGHT, WIDTH)
     depth[..., 48:] = 3

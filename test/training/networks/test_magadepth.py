@@ -10,7 +10,11 @@ torch = pytest.importorskip('torch')
 from support.networks import SHRUNK, frames, shaken, tiny
 
 from magadepth_training.networks.registry import create_network, network_names
-from magadepth_training.networks.residual import relative_to_fill, start_at_zero
+from magadepth_training.networks.residual import (
+    LOG_VARIANCE_RANGE,
+    relative_to_fill,
+    start_at_zero,
+)
 
 SHIPPED = [name for name in network_names() if name.startswith('magadepth')]
 
@@ -202,3 +206,13 @@ def test_every_parameter_learns(name):
 
     # The hole ends before the coarsest layers: without missing pixels no epsilon.
     assert not [n for n in still if 'epsilon' not in n]
+
+
+def test_a_frame_without_depth_is_in_greatest_doubt():
+    rgb, depth = frames()
+    depth[0] = 0
+
+    frame = relative_to_fill(rgb, depth)
+
+    assert (frame.doubt[0] == LOG_VARIANCE_RANGE[1]).all()
+    assert frame.doubt[1:].max() < LOG_VARIANCE_RANGE[1]
