@@ -172,6 +172,7 @@ def test_inputs_are_remapped_to_the_topics_of_the_camera(ros, name):
     remapped = remappings_of(nodes['completion_node'], context)
     beside = TOPICS[name][2].rpartition('/')[0] + '/camera_info'
     assert remapped.pop('depth/image/camera_info') == beside
+    remapped.pop('depth/camera_info', None)
     assert remapped == dict(zip(('rgb/image', 'rgb/camera_info', 'depth/image'), TOPICS[name]))
     assert others == []
 
@@ -230,6 +231,14 @@ def test_rviz_sees_the_topics_of_the_camera_and_of_the_namespace(ros):
     depth_info = remapped['/camera/camera/aligned_depth_to_color/camera_info']
     assert depth_info == '/depth_to_rgb/camera_info'
     assert remapped['/depth/points'] == '/arm/depth/points'
+
+
+def test_camera_info_does_not_go_where_the_driver_has_its_own(ros):
+    context, nodes, _ = perform('azure_kinect', start_camera='false')
+    remapped = remappings_of(nodes['completion_node'], context)
+    assert remapped['depth/camera_info'] == 'depth/completed/camera_info'
+    context, nodes, _ = perform('realsense', start_camera='false')
+    assert 'depth/camera_info' not in remappings_of(nodes['completion_node'], context)
 
 
 def test_several_cameras_are_remapped_each_and_checked(ros):
