@@ -63,7 +63,11 @@ class Completer:
     def __init__(self, engine: Engine, settings: CompletionSettings | None = None) -> None:
         self.engine = engine
         self._settings = CompletionSettings()
-        self.settings = settings or self._settings
+        try:
+            self.settings = settings or self._settings
+        except DataError:
+            engine.close()
+            raise
         self._buffers = Buffers()
         self._rgb = np.zeros((0, 3, engine.info.height, engine.info.width), np.float32)
         self._depth = np.zeros((0, 1, engine.info.height, engine.info.width), np.float32)
@@ -97,11 +101,7 @@ class Completer:
         engine = open_engine(
             find_model(model), backend=backend, precision=precision, threads=threads, batch=batch
         )
-        try:
-            return cls(engine, settings)
-        except DataError:
-            engine.close()
-            raise
+        return cls(engine, settings)
 
     @property
     def settings(self) -> CompletionSettings:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from time import monotonic
 
 import numpy as np
@@ -14,13 +13,11 @@ import numpy as np
 from magadepth_ros.completion.completer import Completer, Completion
 from magadepth_ros.errors import DataError, EngineError, MagadepthError
 from magadepth_ros.nodes.build_log import BuildLog
-from magadepth_ros.nodes.opening import OpenCompleter, open_completer
+from magadepth_ros.nodes.opening import OpenCompleter, in_thread, open_completer, open_warm
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
 
 Lock = AbstractContextManager[bool]
-
-_ON_RELOAD = ('model', 'backend', 'precision', 'threads')
 
 OVERTAKEN = 'stopped, or overtaken by a later reload'
 FAILURES_BEFORE_REOPEN = 3
@@ -107,28 +104,18 @@ class EngineKeeper:
         with self._swapping:
             self._asked += 1
             asked, generation = self._asked, self._generation
-        outcome: list[BaseException | Completer] = []
         build = BuildLog(self._reporter)
-
-        def work() -> None:
-            try:
-                outcome.append(self._warm(parameters, build))
-            # Handed to the caller's thread, whatever a runtime raises.
-            except BaseException as error:
-                outcome.append(error)
-
-        thread = threading.Thread(target=work, name='open-engine', daemon=True)
-        thread.start()
-        while thread.is_alive():
-            thread.join(0.1)
-            if not keep_on():
-                return False
-        result = outcome[0]
-        if isinstance(result, Completer):
-            return self._swap(result, parameters, build, generation, asked)
-        if isinstance(result, MagadepthError):
-            raise result
-        raise EngineError(f'the engine cannot be opened: {type(result).__name__}: {result}')
+        try:
+            completer = in_thread(lambda: self._warm(parameters, build), 'open-engine', keep_on)
+        except MagadepthError:
+            raise
+        except Exception as error:
+            raise EngineError(
+                f'the engine cannot be opened: {type(error).__name__}: {error}'
+            ) from error
+        if completer is None:
+            return False
+        return self._swap(completer, parameters, build, generation, asked)
 
     def open_aside(
         self,
@@ -152,7 +139,7 @@ class EngineKeeper:
             if self._completer is not None:
                 self._completer.settings = parameters.completion()
             # What only a reload applies must not sneak in when a failed engine is reopened.
-            self._parameters = _mixed(parameters, self._parameters)
+            self._parameters = parameters.reloaded_as(self._parameters)
 
     def complete(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Completion]:
         """
@@ -228,21 +215,7 @@ class EngineKeeper:
         return before
 
     def _warm(self, parameters: NodeParameters, build: BuildLog) -> Completer:
-        completer = self._opener(parameters, build)
-        info = completer.engine.info
-        rgb = np.full((info.height, info.width, 3), 127, np.uint8)
-        depth = np.full(rgb.shape[:2], sum(completer.depth_range) / 2, np.float32)
-        try:
-            # The first inference of a size prepares the runtime for it, which can take seconds:
-            # one to as many frames as there are cameras, whose pairs come together or apart.
-            for count in range(1, len(parameters.camera_names()) + 1):
-                begin = monotonic()
-                completer.complete_batch([(rgb, depth)] * count)
-                self.longest = monotonic() - begin
-        except BaseException:
-            build.end()
-            completer.close()
-            raise
+        completer, self.longest = open_warm(self._opener, parameters, build)
         return completer
 
     def _swap(
@@ -257,7 +230,7 @@ class EngineKeeper:
             late = generation != self._generation or asked < self._answered
             if not late:
                 # What was set while the engine was being opened is newer than the request.
-                newest = _mixed(self._parameters, parameters)
+                newest = self._parameters.reloaded_as(parameters)
                 _set(completer, newest, build)
             (build if late else self.build).end()
             old, lock = (completer, threading.RLock()) if late else self._replace(completer)
@@ -337,11 +310,6 @@ class EngineKeeper:
             self.build = build
             self.reopened += 1
             return True
-
-
-def _mixed(live: NodeParameters, reloaded: NodeParameters) -> NodeParameters:
-    """Return ``live``, with what only a reload applies of ``reloaded``."""
-    return replace(live, **{name: getattr(reloaded, name) for name in _ON_RELOAD})
 
 
 def _set(completer: Completer, parameters: NodeParameters, build: BuildLog) -> None:
