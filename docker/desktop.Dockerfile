@@ -2,7 +2,7 @@
 # ROS 2 Jazzy with TensorRT for a desktop GPU. CUDA comes with the wheels, the driver from the host
 # (NVIDIA Container Toolkit):
 #   docker build -f docker/desktop.Dockerfile -t magadepth:desktop .
-#   docker run --rm -it --gpus all --network host --ipc host magadepth:desktop
+#   docker run --rm -it --gpus all --network host --ipc host --device /dev/bus/usb magadepth:desktop
 FROM ros:jazzy-ros-base
 
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
@@ -17,6 +17,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
         ros-jazzy-diagnostic-msgs \
         ros-jazzy-launch-ros \
         ros-jazzy-message-filters \
+        ros-jazzy-realsense2-camera \
         ros-jazzy-sensor-msgs \
         ros-jazzy-std-srvs \
     && rm -rf /var/lib/apt/lists/*

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # ROS 2 Humble on JetPack 6.2 (Orin), whose TensorRT 10.3 and CUDA 12.6 are in the base image:
 #   docker build -f docker/jetson.Dockerfile -t magadepth:jetson .
-#   docker run --rm -it --runtime nvidia --network host --ipc host magadepth:jetson
+#   docker run --rm -it --runtime nvidia --network host --ipc host --device /dev/bus/usb \
+#       magadepth:jetson
 FROM nvcr.io/nvidia/l4t-jetpack:r36.4.0
 
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
@@ -23,6 +24,7 @@ http://packages.ros.org/ros2/ubuntu jammy main" > /etc/apt/sources.list.d/ros2.l
         ros-humble-diagnostic-msgs \
         ros-humble-launch-ros \
         ros-humble-message-filters \
+        ros-humble-realsense2-camera \
         ros-humble-ros-base \
         ros-humble-sensor-msgs \
         ros-humble-std-srvs \

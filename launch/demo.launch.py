@@ -2,7 +2,7 @@
 """
 Complete the depth of a simulated camera, under a RealSense's topic names.
 
-Requirements: none beside this package; for use_rviz:=true also ros-<distro>-rviz2.
+Requirements: openvino; for a bag as input rosbags, for use_rviz:=true ros-<distro>-rviz2.
 
     ros2 launch magadepth_ros demo.launch.py use_rviz:=true
     ros2 launch magadepth_ros demo.launch.py input:=/data/frames     # with manifest.json; or a bag

@@ -44,7 +44,12 @@ class NodeParameters:
         ON_RELOAD,
         choices=('auto', 'fp32', 'bf16', 'fp16', 'int8'),
     )
-    threads: int = _p(0, 'CPU threads of the runtime; 0 = all cores.', ON_RELOAD, (0, 256))
+    threads: int = _p(
+        0,
+        'CPU threads of the runtime; 0 = all, or one for one camera without a network.',
+        ON_RELOAD,
+        (0, 256),
+    )
     min_depth: float = _p(
         0.0, 'Nearest plausible depth [m]; 0 = the range of the model.', limits=(0.0, 60.0)
     )
