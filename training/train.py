@@ -22,8 +22,8 @@ from magadepth_ros.errors import DataError
 from .batches import BatchMaker
 from .datasets.sample import Source
 from .module import TrainingModule
-from .networks.registry import network_config
-from .recipe import Recipe, read_recipe
+from .networks.registry import create_network, network_config
+from .recipe import read_recipe
 from .stream import TrainingStream
 from .typed import typed
 from .weights import load_network, save_weights
@@ -79,8 +79,13 @@ class KeepCheckpoint(Callback):
         self.save(trainer)
 
     def on_exception(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Save when it is stopped, or breaks; in a validation other weights are in place."""
-        if trainer.training and trainer.global_step:
+        """
+        Save when it is stopped, or breaks.
+
+        Not in a validation, in which other weights are in place; nor where other ranks, which may
+        not have failed, would have to save with it.
+        """
+        if trainer.training and trainer.global_step and trainer.world_size == 1:
             self.save(trainer)
 
 
@@ -120,7 +125,14 @@ def train(run: Run) -> Path:
         raise DataError(
             f'a run finishes in a given time by schedule: cosine, not {recipe.schedule}'
         )
-    if run.resume and _finished(checkpoint, config, recipe) and weights.is_file():
+    state = _resumed(checkpoint, config) if run.resume else {}
+    if state and state['global_step'] >= recipe.steps:
+        # Of the averaged weights, if they were; a fit without a step would not write those.
+        network = create_network(config)
+        part = 'network.'
+        kept = {n[len(part) :]: t for n, t in state['state_dict'].items() if n.startswith(part)}
+        network.load_state_dict(kept)
+        save_weights(network, weights)
         return weights
     run.output.mkdir(parents=True, exist_ok=True)
     lightning.seed_everything(recipe.seed, workers=True)
@@ -184,17 +196,17 @@ def train(run: Run) -> Path:
     return weights
 
 
-def _finished(checkpoint: Path, config: Any, recipe: Recipe) -> bool:
-    """Whether a checkpoint of this network has all steps; DataError where it is none."""
+def _resumed(checkpoint: Path, config: Any) -> dict[str, Any]:
+    """Return what is in a checkpoint of this network; DataError where it is none."""
     if not checkpoint.is_file():
         raise DataError(f'nothing to resume: expected {checkpoint}; start without --resume')
     try:
         state = torch.load(checkpoint, map_location='cpu', weights_only=True, mmap=True)
-        step, before = state['global_step'], state['hyper_parameters']['network']
+        before = state['hyper_parameters']['network']
     except Exception as error:  # whatever a damaged file makes the reader raise
         raise DataError(f'{checkpoint}: not a checkpoint of a training run ({error})') from None
     _require_same(typed(type(config), before, str(checkpoint)), config, checkpoint)
-    return bool(step >= recipe.steps)
+    return dict(state)
 
 
 def _require_same(given: Any, config: Any, path: Path) -> None:

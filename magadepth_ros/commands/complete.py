@@ -170,7 +170,7 @@ def _run_pair(args: argparse.Namespace, settings: CompletionSettings) -> int:
     output = Path(args.input)
     if output.suffix.lower() != '.png':
         raise DataError(f'{output}: a single result is written as 16-bit PNG; name it *.png')
-    _leave(output, (Path(args.rgb), Path(args.depth)))
+    _leave((Path(args.rgb), Path(args.depth)), [output])
     rgb, depth = read_rgb(args.rgb), read_depth(args.depth, args.depth_scale)
     with _open(args, settings) as completer:
         completion = completer.complete(rgb, depth)
@@ -212,10 +212,12 @@ def _leave_inputs(manifest: Manifest, output: Path) -> None:
         for path in (frame.rgb_path, frame.depth_path, frame.target_path, frame.score_path)
         if path is not None
     ]
-    for frame in manifest.frames:
-        _leave(output / f'{frame.stem}.png', inputs)
+    _leave(inputs, [output / f'{frame.stem}.png' for frame in manifest.frames])
 
 
-def _leave(result: Path, inputs: Iterable[Path]) -> None:
-    if result.exists() and any(result.samefile(path) for path in inputs if path.exists()):
-        raise DataError(f'{result}: is an input, which would be lost; give another OUTPUT')
+def _leave(inputs: Iterable[Path], results: Iterable[Path]) -> None:
+    """Raise DataError where a result would be written over an input, by whatever name."""
+    taken = {(s.st_dev, s.st_ino) for s in (path.stat() for path in inputs if path.exists())}
+    for result in results:
+        if result.exists() and (result.stat().st_dev, result.stat().st_ino) in taken:
+            raise DataError(f'{result}: is an input, which would be lost; give another OUTPUT')

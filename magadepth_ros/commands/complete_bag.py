@@ -80,9 +80,15 @@ def complete_bag(
     with open_bag(source) as reader:
         topics = find_topics(reader, options.rgb_topic, options.depth_topic)
         taken = {c.topic for c in reader.connections}
-        for name in ('completed', 'confidence', 'camera_info', 'points'):
+        added = {
+            'completed': True,
+            'confidence': True,
+            'camera_info': topics.info is not None,
+            'points': options.points,
+        }
+        for name, is_added in added.items():
             topic = f'{options.namespace}/{name}'
-            if topic in taken:
+            if is_added and topic in taken:
                 raise DataError(f'{source}: has {topic} already; choose another --namespace')
         total = sum(c.msgcount for c in reader.connections if c.topic == topics.depth)
         frames = FrameReader(reader, topics, options.depth_to_rgb, options.assume_aligned)

@@ -154,9 +154,11 @@ class CameraModel:
         sensor.
         """
         if self.distorted:
-            seen = x * x + y * y < self.reach**2
+            limit = self.reach
+            seen = True if np.isinf(limit) else x * x + y * y < limit**2
             x, y = self._distort(x, y)
-            x = np.where(seen, x, np.float32(np.nan))
+            if seen is not True:
+                x = np.where(seen, x, np.float32(np.nan))
         return (
             x * np.float32(self.fx) + np.float32(self.cx),
             y * np.float32(self.fy) + np.float32(self.cy),

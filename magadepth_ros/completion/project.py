@@ -20,11 +20,15 @@ FIELDS = (('x', 0), ('y', 4), ('z', 8), ('rgb', 12))
 """Name and offset [byte] of each field; all are FLOAT32 with one element."""
 
 
+Rays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+"""x/z and y/z of the pixels, and which of them see nothing, if any."""
+
+
 class CloudProjector:
     """Projects images of one or more cameras, keeping rays and the output buffer between calls."""
 
     def __init__(self) -> None:
-        self._rays: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+        self._rays: dict[tuple, Rays] = {}
         self._buffer = np.empty((0, 0, 4), np.float32)
 
     def project(
@@ -65,7 +69,7 @@ class CloudProjector:
             straight = (camera.fx, camera.fy, camera.cx, camera.cy)
             intrinsics = camera if camera.distorted else straight
         depth = depth[::stride, ::stride]
-        rays_x, rays_y = self._rays_of(intrinsics, depth.shape, stride)
+        rays_x, rays_y, blind = self._rays_of(intrinsics, depth.shape, stride)
         if out is None:
             if self._buffer.shape[:2] != depth.shape:
                 self._buffer = np.empty((*depth.shape, 4), np.float32)
@@ -74,8 +78,8 @@ class CloudProjector:
         np.multiply(depth, rays_x, out=cloud[..., 0])
         np.multiply(depth, rays_y, out=cloud[..., 1])
         cloud[..., 2] = depth
-        if isinstance(intrinsics, CameraModel):
-            cloud[..., 2][np.isnan(rays_x)] = np.nan
+        if blind is not None:
+            cloud[..., 2][blind] = np.nan
         colour = cloud[..., 3].view(np.uint32)
         if rgb is None:
             colour.fill(0)
@@ -90,14 +94,15 @@ class CloudProjector:
         intrinsics: tuple[float, float, float, float] | CameraModel,
         shape: tuple[int, int],
         stride: int,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> Rays:
         key = (intrinsics, shape, stride)
         if key not in self._rays:
             if len(self._rays) >= 8:
                 self._rays.clear()
             if isinstance(intrinsics, CameraModel):
-                x, y = intrinsics.rays()
-                self._rays[key] = x[::stride, ::stride].copy(), y[::stride, ::stride].copy()
+                x, y = (ray[::stride, ::stride].copy() for ray in intrinsics.rays())
+                blind = np.isnan(x)
+                self._rays[key] = x, y, blind if blind.any() else None
                 return self._rays[key]
             fx, fy, cx, cy = intrinsics
             columns = (np.arange(shape[1]) * stride - cx) / fx
@@ -105,5 +110,6 @@ class CloudProjector:
             self._rays[key] = (
                 columns.astype(np.float32)[None, :],
                 rows.astype(np.float32)[:, None],
+                None,
             )
         return self._rays[key]

@@ -94,9 +94,9 @@ class Registrar:
         if not front.all():
             x, y, z = x[front], y[front], z[front]
         u, v = self.colour_camera.project(x / z, y / z)
-        inside = np.isfinite(u) & np.isfinite(v)
-        if not inside.all():
-            u, v, z = u[inside], v[inside], z[inside]
+        if np.isfinite(self.colour_camera.reach):
+            seen = np.isfinite(u)
+            u, v, z = u[seen], v[seen], z[seen]
         height, width = self.colour_camera.height, self.colour_camera.width
         columns = [np.rint(u + offset).astype(np.int32) for offset in self._spread[0]]
         rows = [np.rint(v + offset).astype(np.int32) for offset in self._spread[1]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import math
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -227,6 +228,17 @@ def test_a_finished_run_is_left_as_it_is(whole, setting):
     assert train(Run(output=whole, resume=True, **setting)) == path
 
     assert (path.read_bytes(), (whole / CHECKPOINT).stat().st_mtime_ns) == before
+
+
+def test_a_finished_run_gives_its_weights_again(whole, setting, tmp_path):
+    output = tmp_path / 'copy'
+    shutil.copytree(whole, output)
+    for stale in (b'of an earlier stop', None):
+        (output / 'little.safetensors').unlink()
+        if stale:
+            (output / 'little.safetensors').write_bytes(stale)
+        train(Run(output=output, resume=True, **setting))
+        assert_same(weights(output), weights(whole))
 
 
 def test_weights_of_another_network_are_named(whole, setting, tmp_path):

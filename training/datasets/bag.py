@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -52,20 +53,21 @@ class BagSource:
         step: int = 1,
     ) -> None:
         self.path = Path(path)
-        self.name = self.path.parent.name if self.path.suffix == '.db3' else self.path.stem
+        of_folder = self.path.suffix == '.db3' and (self.path.parent / 'metadata.yaml').is_file()
+        self.name = self.path.parent.name if of_folder else self.path.stem
         with open_bag(self.path) as reader:
             self.topics = find_topics(reader, rgb_topic, depth_topic)
             self.places = places(reader, self.topics)[::step]
-        self._bag = ExitStack()
-        self._frames: FrameReader | None = None
-        self._owner = -1
+        self.__setstate__({})
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> Sample:
         try:
-            frame = self._open().read_at(self.places[index])
+            # An open bag has one place to read from, and frames are drawn by several threads.
+            with self._lock:
+                frame = self._open().read_at(self.places[index])
         except (DataError, EncodingError) as error:
             raise DataError(f'{self.path}: frame {index}: {error}') from None
         known = np.isfinite(frame.depth) & (frame.depth > 0) & (frame.depth < FARTHEST)
@@ -80,12 +82,20 @@ class BagSource:
 
     def __getstate__(self) -> dict[str, Any]:
         # An open bag cannot go to a worker process.
-        return {**self.__dict__, '_bag': ExitStack(), '_frames': None, '_owner': -1}
+        return {name: value for name, value in self.__dict__.items() if name[0] != '_'}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = Lock()
+        self._bags: list[ExitStack] = []
+        self._frames: FrameReader | None = None
+        self._owner = -1
 
     def _open(self) -> FrameReader:
         """Return the reader of this process."""
         if self._frames is None or self._owner != os.getpid():
-            # One that came by a fork is its parent's: it is left, not closed.
-            self._bag, self._owner = ExitStack(), os.getpid()
-            self._frames = FrameReader(self._bag.enter_context(open_bag(self.path)), self.topics)
+            # One that came by a fork is its parent's: it is kept, as letting go would close it.
+            self._bags.append(ExitStack())
+            reader = self._bags[-1].enter_context(open_bag(self.path))
+            self._frames, self._owner = FrameReader(reader, self.topics), os.getpid()
         return self._frames

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -114,6 +115,27 @@ def test_pairs_by_stamp_from_registered_depth(tmp_path: Path, mcap: bool) -> Non
     copy = pickle.loads(pickle.dumps(source))
     np.testing.assert_array_equal(copy[2].depth, source[2].depth)
     assert len(BagSource(path, step=2)) == 2
+
+
+@pytest.mark.parametrize('mcap', [False, True])
+def test_frames_are_drawn_by_several_threads(tmp_path: Path, mcap: bool) -> None:
+    source = BagSource(record(tmp_path / 'walk', raw_topics(), mcap))
+    copy = pickle.loads(pickle.dumps(source))
+
+    for _ in range(10):
+        with ThreadPoolExecutor(4) as threads:
+            found = list(threads.map(lambda i: copy[i % 3], range(24)))
+        copy = pickle.loads(pickle.dumps(source))
+        for i, sample in enumerate(found):
+            np.testing.assert_array_equal(sample.depth, source[i % 3].depth)
+
+
+def test_a_lone_file_has_its_own_name(tmp_path: Path) -> None:
+    recorded = next(record(tmp_path / 'walk', raw_topics()).glob('*.db3'))
+    alone = tmp_path / 'kitchen.db3'
+    alone.write_bytes(recorded.read_bytes())
+
+    assert (BagSource(recorded).name, BagSource(alone).name) == ('walk', 'kitchen')
 
 
 def test_ros_1(tmp_path: Path) -> None:
