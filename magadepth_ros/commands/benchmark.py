@@ -103,10 +103,14 @@ def run(args: argparse.Namespace) -> int:
     report = read_report(args.from_json) if args.from_json else _measure(args)
     report['note'] = args.note or report.get('note', '')
     print(to_text(report))
-    picture = os.path.relpath(args.plot, (args.markdown or args.plot).parent) if args.plot else ''
+
+    def write_page(path: Path) -> None:
+        picture = os.path.relpath(args.plot, path.parent) if args.plot else ''
+        write_result(path, to_markdown(report, picture))
+
     write_all(
         (args.json, lambda path: write_result(path, json.dumps(report, indent=1) + '\n')),
-        (args.markdown, lambda path: write_result(path, to_markdown(report, picture))),
+        (args.markdown, write_page),
         (args.plot, lambda path: write_plot(path, report)),
     )
     return 2 if report['errors'] else 0

@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from magadepth_ros.bag_frames import BagFrame, FrameReader
 from magadepth_ros.bag_writer import BagWriter, new_bag
 from magadepth_ros.bags import CAMERA_INFO, Topics, find_topics, messages, open_bag
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, Completion
-from magadepth_ros.completion.camera_model import scaled_matrix
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import DataError, EncodingError
-from magadepth_ros.messages.registration import shown_part
+from magadepth_ros.messages.registration import matrices
 
 
 @dataclass(frozen=True)
@@ -169,15 +166,14 @@ class _Job:
 def _info_at_size(info: Any, header: Any, height: int, width: int) -> Any:
     if (info.height, info.width) == (height, width) or not (info.height and info.width):
         return dataclasses.replace(info, header=header)
-    left, top, w, h = shown_part(info, width, height)
-    to_image = width / w, height / h, left, top
+    k, p = matrices(info, width, height)
     return dataclasses.replace(
         info,
         header=header,
         height=height,
         width=width,
-        k=scaled_matrix(np.reshape(info.k, (3, 3)), *to_image).ravel(),
-        p=scaled_matrix(np.reshape(info.p, (3, 4)), *to_image).ravel(),
+        k=k,
+        p=p,
         binning_x=0,
         binning_y=0,
         roi=dataclasses.replace(info.roi, x_offset=0, y_offset=0, height=0, width=0),

@@ -154,11 +154,11 @@ class CameraModel:
         sensor.
         """
         if self.distorted:
-            limit = self.reach
-            seen = True if np.isinf(limit) else x * x + y * y < limit**2
-            x, y = self._distort(x, y)
-            if seen is not True:
-                x = np.where(seen, x, np.float32(np.nan))
+            bent_x, bent_y = self._distort(x, y)
+            if np.isfinite(self.reach):
+                seen = x * x + y * y < self.reach**2
+                bent_x = np.where(seen, bent_x, np.float32(np.nan))
+            x, y = bent_x, bent_y
         return (
             x * np.float32(self.fx) + np.float32(self.cx),
             y * np.float32(self.fy) + np.float32(self.cy),

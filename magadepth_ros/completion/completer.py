@@ -62,9 +62,8 @@ class Completer:
 
     def __init__(self, engine: Engine, settings: CompletionSettings | None = None) -> None:
         self.engine = engine
-        self._settings = CompletionSettings()
         try:
-            self.settings = settings or self._settings
+            self.settings = settings or CompletionSettings()
         except DataError:
             engine.close()
             raise

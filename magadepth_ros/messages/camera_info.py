@@ -9,8 +9,8 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
-from magadepth_ros.completion.camera_model import CameraModel, scaled_matrix
-from magadepth_ros.messages.registration import shown_part
+from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.messages.registration import matrices
 
 
 def camera_info(header: Header, source: CameraInfo, width: int, height: int) -> CameraInfo:
@@ -20,15 +20,11 @@ def camera_info(header: Header, source: CameraInfo, width: int, height: int) -> 
     Distortion and rectification of ``source`` are kept. Where the image has another size, K and P
     are brought to it, and binning and region of interest, which are in them then, are taken out.
     """
-    same = (width, height) == (source.width, source.height)
-    msg = copy.copy(source) if same else copy.deepcopy(source)
+    msg = copy.copy(source)
     msg.header = header
-    if not same:
-        left, top, w, h = shown_part(source, width, height)
-        to_image = width / w, height / h, left, top
+    if (width, height) != (source.width, source.height):
         msg.width, msg.height = width, height
-        msg.k = scaled_matrix(np.reshape(source.k, (3, 3)), *to_image).reshape(-1)
-        msg.p = scaled_matrix(np.reshape(source.p, (3, 4)), *to_image).reshape(-1)
+        msg.k, msg.p = matrices(source, width, height)
         msg.binning_x = msg.binning_y = 0
         msg.roi = RegionOfInterest(do_rectify=source.roi.do_rectify)
     return msg

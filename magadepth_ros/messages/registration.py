@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.completion.camera_model import CameraModel, scaled_matrix
 from magadepth_ros.completion.register import Registrar
 from magadepth_ros.completion.static_frames import StaticFrames, rigid
 from magadepth_ros.errors import DataError
@@ -40,6 +40,16 @@ def shown_part(info: Any, width: int, height: int) -> tuple[int, int, int, int]:
     if (width, height) == whole[2:] or not (roi.width and roi.height):
         return whole
     return int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)
+
+
+def matrices(info: Any, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return K (9,) and P (12,) of a CameraInfo for an image of this size; see `shown_part`."""
+    left, top, w, h = shown_part(info, width, height)
+    k, p = (
+        scaled_matrix(np.reshape(m, (3, -1)), width / w, height / h, left, top).ravel()
+        for m in (info.k, info.p)
+    )
+    return k, p
 
 
 def camera_model(info: Any, topic: str = '', size: tuple[int, int] | None = None) -> CameraModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
@@ -141,7 +142,7 @@ def evaluate(
     """
     rows = [Row(method) for method in methods]
     indices = list(indices)
-    following = source.consecutive and indices == list(range(*_span(indices)))
+    following = source.consecutive and all(b == a + 1 for a, b in pairwise(indices))
     for index in indices:
         sample = source[index]
         predictions = {}
@@ -155,7 +156,3 @@ def evaluate(
         if watch is not None:
             watch(index, sample, predictions)
     return rows
-
-
-def _span(indices: Sequence[int]) -> tuple[int, int]:
-    return (indices[0], indices[0] + len(indices)) if indices else (0, 0)
