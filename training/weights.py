@@ -29,7 +29,8 @@ def save_weights(network: Network, path: Path) -> None:
         for name, tensor in network.state_dict().items()
     }
     family = next(name for name, (cls, _) in FAMILIES.items() if isinstance(network, cls))
-    metadata = {'family': family, 'network': json.dumps(asdict(network.config))}
+    # One entry: several are written in any order, and the same weights would differ in bytes.
+    metadata = {'network': json.dumps({'family': family, **asdict(network.config)})}
     write_result(path, save(tensors, metadata))
 
 
@@ -51,10 +52,15 @@ def load_network(path: Path) -> Network:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ModelError(f'{path}: not a safetensors file, or cut ({error})') from error
-    if metadata.get('family') not in FAMILIES or 'network' not in metadata:
+    try:
+        values = dict(json.loads(metadata['network']))
+    except (KeyError, TypeError, ValueError):
+        values = {}
+    # Older files name the family in an entry of its own.
+    family = values.pop('family', metadata.get('family'))
+    if family not in FAMILIES:
         raise ModelError(f'{path}: no magadepth configuration in its metadata')
-    values = json.loads(metadata['network'])
-    network = create_network(typed(FAMILIES[metadata['family']][1], values, str(path)))
+    network = create_network(typed(FAMILIES[family][1], values, str(path)))
     tensors = {n: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items()}
     try:
         network.load_state_dict(tensors)

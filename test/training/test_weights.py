@@ -58,6 +58,23 @@ def test_a_second_round_trip_changes_nothing(path, tmp_path):
     assert all(tensor.dtype != torch.float16 for tensor in one.values())
 
 
+def test_the_same_weights_are_the_same_bytes(path):
+    network = create_network(tiny())
+    written = set()
+    for _ in range(8):
+        save_weights(network, path)
+        written.add(path.read_bytes())
+
+    assert len(written) == 1
+
+
+def test_an_older_file_is_read(path):
+    save_weights(create_network(tiny()), path)
+    rewrite(path, lambda config, tensors: config.pop('family'), family='magadepth')
+
+    assert load_network(path).config == tiny()
+
+
 def test_matrices_are_half_precision_and_the_rest_is_exact(path):
     network = shaken(create_network(tiny()))
     save_weights(network, path)
@@ -101,7 +118,15 @@ def test_a_pickle_is_not_opened(path):
 
 
 @pytest.mark.parametrize(
-    'metadata', [None, {'format': 'pt'}, {'family': 'resnet', 'network': '{}'}]
+    'metadata',
+    [
+        None,
+        {'format': 'pt'},
+        {'family': 'resnet', 'network': '{}'},
+        {'network': '{"family": "resnet"}'},
+        {'network': 'resnet'},
+        {'network': '3'},
+    ],
 )
 def test_a_foreign_file_is_refused(path, metadata):
     safetensors.save_file({'weight': torch.zeros(3)}, path, metadata)
@@ -110,14 +135,15 @@ def test_a_foreign_file_is_refused(path, metadata):
         load_network(path)
 
 
-def rewrite(path, change):
+def rewrite(path, change, **entries):
     """Change the metadata's network configuration and the tensors of a file."""
     with safetensors.safe_open(path, 'pt') as file:
         metadata = dict(file.metadata())
     tensors = safetensors.load_file(path)
     config = json.loads(metadata['network'])
     change(config, tensors)
-    safetensors.save_file(tensors, path, {**metadata, 'network': json.dumps(config)})
+    metadata['network'] = json.dumps(config)
+    safetensors.save_file(tensors, path, {**metadata, **entries})
 
 
 @pytest.mark.parametrize(
