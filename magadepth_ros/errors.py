@@ -22,3 +22,8 @@ class ModelError(MagadepthError):
 
 class EngineError(MagadepthError):
     """A runtime is not installed, or failed to open, build or run a model."""
+
+
+def describe(error: Exception) -> str:
+    """Return one line for people, whatever was raised; the type only where it was not us."""
+    return str(error) if isinstance(error, MagadepthError) else f'{type(error).__name__}: {error}'

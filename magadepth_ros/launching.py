@@ -27,6 +27,7 @@ from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node, PushRosNamespace
 
+from magadepth_ros.engines import BACKENDS
 from magadepth_ros.nodes.dds import PROFILE_VARIABLES
 from magadepth_ros.resources import PACKAGE, find_config
 
@@ -126,7 +127,7 @@ def completion_arguments(
         DeclareLaunchArgument(
             'backend',
             default_value='',
-            choices=['', 'auto', 'openvino', 'tensorrt', 'torch'],
+            choices=['', *BACKENDS],
             description='Runtime of the network; empty: as params_file says.',
         ),
         DeclareLaunchArgument(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from magadepth_ros.engines.engine import Engine
 from magadepth_ros.engines.metadata import read_model_info
-from magadepth_ros.errors import EngineError, ModelError
+from magadepth_ros.errors import EngineError, ModelError, describe
 
 if TYPE_CHECKING:
     from magadepth_ros.engines.swapping import BuildStatus
@@ -70,15 +70,13 @@ def open_engine(
         read_model_info(model)  # a broken file is the model's fault, not that of each runtime
     if backend != 'auto':
         return _open(model, backend, precision, threads, batch, progress)
-    from magadepth_ros.engines.tensorrt_build import describe_failure
-
     reasons = []
     for candidate in FASTEST_FIRST:
         try:
             engine = _open(model, candidate, precision, threads, batch, progress)
         except Exception as error:
             # Whatever a driver or a half-installed library raises, the next one is tried.
-            reason = describe_failure(error)
+            reason = describe(error)
             _LOG.info('backend %s is not used: %s', candidate, reason)
             reasons.append(f'{candidate}: {reason}')
             continue

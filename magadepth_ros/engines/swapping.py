@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 
 from magadepth_ros.engines.engine import Engine, ModelInfo, Prediction
-from magadepth_ros.engines.tensorrt_build import describe_failure
-from magadepth_ros.errors import EngineError
+from magadepth_ros.errors import EngineError, describe
 
 _LOG = logging.getLogger(__name__)
 
@@ -132,8 +131,8 @@ class SwappingEngine:
         except Exception as error:
             # Whatever a driver or builder raises, the service goes on.
             if not self._closed.is_set():
-                _LOG.error('%s; OpenVINO goes on serving', describe_failure(error))
-            self._set(BuildStatus(FAILED, describe_failure(error)))
+                _LOG.error('%s; OpenVINO goes on serving', describe(error))
+            self._set(BuildStatus(FAILED, describe(error)))
             return
         with self._lock:
             self._ready = engine

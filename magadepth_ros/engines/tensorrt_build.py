@@ -13,7 +13,7 @@ from typing import Any
 
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.tensorrt_library import TensorRtLibrary
-from magadepth_ros.errors import EngineError, MagadepthError
+from magadepth_ros.errors import EngineError
 from magadepth_ros.files import write_atomically
 
 _LOG = logging.getLogger(__name__)
@@ -250,8 +250,3 @@ def _precision_share(network: Any) -> tuple[int, dict[str, float]]:
     total = sum(counts.values())
     share = {name: round(count / total, 4) for name, count in sorted(counts.items())}
     return total, share
-
-
-def describe_failure(error: Exception) -> str:
-    """Return one line for a log, whatever was raised."""
-    return str(error) if isinstance(error, MagadepthError) else f'{type(error).__name__}: {error}'

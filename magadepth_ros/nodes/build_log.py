@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from magadepth_ros.engines.swapping import BUILDING, FAILED, READY, BuildStatus, build_only
-from magadepth_ros.errors import MagadepthError
+from magadepth_ros.errors import describe
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.resources import find_model
@@ -63,8 +63,7 @@ def build_engine(parameters: NodeParameters, reporter: Reporter) -> int:
         )
     # Whatever a builder raises, the process says it and ends with it.
     except Exception as error:
-        kind = '' if isinstance(error, MagadepthError) else f'{type(error).__name__}: '
-        reporter.error('build', f'engine not built: {kind}{error}', period=0.0)
+        reporter.error('build', f'engine not built: {describe(error)}', period=0.0)
         return 2
     reporter.info(f'engine built: {path}')
     return 0

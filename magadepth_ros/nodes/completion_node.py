@@ -20,7 +20,7 @@ from rclpy.task import Future
 from std_msgs.msg import Float64
 from std_srvs.srv import SetBool, Trigger
 
-from magadepth_ros.errors import DataError, MagadepthError
+from magadepth_ros.errors import DataError, MagadepthError, describe
 from magadepth_ros.nodes.build_log import build_engine
 from magadepth_ros.nodes.camera import Camera
 from magadepth_ros.nodes.diagnostics import diagnostics
@@ -63,6 +63,8 @@ class CompletionNode(LifecycleNode):
         self._worker: Worker | None = None
         self._enabled = True
         self._abandoned = 0
+        self._fault = ''
+        """Why the last transition failed; empty where it did not."""
         self._survive_invalid_transitions()
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
@@ -180,11 +182,12 @@ class CompletionNode(LifecycleNode):
         try:
             step()
         except Exception as error:
-            kind = '' if isinstance(error, MagadepthError) else f'{type(error).__name__}: '
-            self._reporter.error('lifecycle', f'{kind}{error}', period=0.0)
+            self._fault = describe(error)
+            self._reporter.error('lifecycle', self._fault, period=0.0)
             if undo is not None:
                 undo()
             return FAILURE
+        self._fault = ''
         return SUCCESS
 
     def _autostart(self) -> None:
@@ -298,6 +301,7 @@ class CompletionNode(LifecycleNode):
             self._keeper,
             self._reporter,
             self._settings,
+            self._fault,
         )
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)

@@ -23,10 +23,15 @@ def diagnostics(
     keeper: EngineKeeper,
     reporter: Reporter,
     parameters: NodeParameters,
+    fault: str,
 ) -> DiagnosticArray:
-    """Gather everything; the caller stamps and publishes it."""
+    """
+    Gather everything; the caller stamps and publishes it.
+
+    ``fault`` says why the last transition failed; empty where it did not.
+    """
     array = DiagnosticArray()
-    array.status.append(_engine(node_name, state, enabled, keeper, reporter, parameters))
+    array.status.append(_engine(node_name, state, enabled, keeper, reporter, parameters, fault))
     for camera in cameras:
         array.status.append(_camera(node_name, state == 'active' and enabled, camera))
     return array
@@ -39,14 +44,15 @@ def _engine(
     keeper: EngineKeeper,
     reporter: Reporter,
     parameters: NodeParameters,
+    fault: str,
 ) -> DiagnosticStatus:
     status = DiagnosticStatus(name=f'{node_name}: engine', hardware_id=keeper.engine_name)
     status.level, status.message = DiagnosticStatus.OK, state if enabled else f'{state}, disabled'
     if keeper.failed:
         status.level = DiagnosticStatus.ERROR
         status.message = f'engine failed, {parameters.on_failure}: {keeper.failed}'
-    elif state == 'unconfigured' and reporter.last:
-        status.level, status.message = DiagnosticStatus.ERROR, reporter.last
+    elif fault:
+        status.level, status.message = DiagnosticStatus.ERROR, f'{state}: {fault}'
     elif keeper.build.status is not None and keeper.build.status.state in (BUILDING, FAILED):
         failed = keeper.build.status.state == FAILED
         status.level = DiagnosticStatus.WARN if failed else DiagnosticStatus.OK

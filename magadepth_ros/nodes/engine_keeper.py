@@ -11,7 +11,7 @@ from time import monotonic
 import numpy as np
 
 from magadepth_ros.completion.completer import Completer, Completion
-from magadepth_ros.errors import DataError, EngineError, MagadepthError
+from magadepth_ros.errors import DataError, EngineError, MagadepthError, describe
 from magadepth_ros.nodes.build_log import BuildLog
 from magadepth_ros.nodes.opening import OpenCompleter, in_thread, open_completer, open_warm
 from magadepth_ros.nodes.parameters import NodeParameters
@@ -110,9 +110,7 @@ class EngineKeeper:
         except MagadepthError:
             raise
         except Exception as error:
-            raise EngineError(
-                f'the engine cannot be opened: {type(error).__name__}: {error}'
-            ) from error
+            raise EngineError(f'the engine cannot be opened: {describe(error)}') from error
         if completer is None:
             return False
         return self._swap(completer, parameters, build, generation, asked)
@@ -198,7 +196,7 @@ class EngineKeeper:
                 self._count_failure(error)
             if isinstance(error, EngineError):
                 raise
-            raise EngineError(f'{type(error).__name__}: {error}') from error
+            raise EngineError(describe(error)) from error
         if completer is self._completer:
             self.longest = max(self.longest, monotonic() - begin)
             if self._failures or self.failed:
@@ -261,7 +259,7 @@ class EngineKeeper:
 
     def _count_failure(self, error: Exception) -> None:
         self._failures += 1
-        self.failed = str(error) or type(error).__name__
+        self.failed = describe(error)
         if self._failures < FAILURES_BEFORE_REOPEN:
             return
         with self._swapping:
@@ -281,18 +279,18 @@ class EngineKeeper:
     def _reopen(self) -> None:
         generation = self._generation
         while not self._stop.is_set():
-            until = monotonic() + self._pause
-            self._pause = min(self._pause * 2, LONGEST_PAUSE)
-            if self._stop.wait(max(0.0, until - monotonic())):
+            if self._stop.wait(self._pause):
                 return
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
             build = BuildLog(self._reporter)
             try:
                 completer = self._warm(self._parameters, build)
                 taken = self._take_again(completer, build, generation)
             except Exception as error:
-                self.failed = str(error) or type(error).__name__
+                self.failed = describe(error)
                 self._reporter.error(
-                    'reopen', f'cannot reopen the engine, next try in {self._pause:g} s: {error}'
+                    'reopen',
+                    f'cannot reopen the engine, next try in {self._pause:g} s: {self.failed}',
                 )
                 continue
             if not taken:

@@ -13,12 +13,15 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from magadepth_ros.completion.completer import CompletionSettings
+from magadepth_ros.engines import BACKENDS
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.registration import DepthRegistration
+from magadepth_ros.resources import DEFAULT_MODEL
 
 LIVE = 'Takes effect at once.'
 ON_RELOAD = 'Takes effect at ~/reload_model or configure.'
 ON_CONFIGURE = 'Takes effect at configure; fixed while the node is inactive or active.'
+ON_START = 'Given at the start, fixed from then on.'
 
 
 def _p(
@@ -36,8 +39,13 @@ def _p(
 class NodeParameters:
     """One consistent set of parameter values; each field is a parameter of the same name."""
 
-    model: str = _p('magadepth_small', 'Shipped model by name, or path of an ONNX.', ON_RELOAD)
-    backend: str = _p('auto', 'Runtime: auto, openvino, tensorrt or torch.', ON_RELOAD)
+    model: str = _p(DEFAULT_MODEL, 'Shipped model by name, or path of an ONNX.', ON_RELOAD)
+    backend: str = _p(
+        'auto',
+        'Runtime; auto is the first of tensorrt, torch-cuda, openvino that works.',
+        ON_RELOAD,
+        choices=BACKENDS,
+    )
     precision: str = _p(
         'auto',
         'Arithmetic inside the network; auto is the lowest that the model calls safe.',
@@ -130,12 +138,12 @@ class NodeParameters:
         "Names of cameras, each in its own namespace; [''] is one camera in the node's.",
         ON_CONFIGURE,
     )
-    autostart: bool = _p(True, 'Configure and activate by itself at the start.', ON_CONFIGURE)
+    autostart: bool = _p(True, 'Configure and activate by itself at the start.', ON_START)
     build_only: bool = _p(
-        False, 'Build the TensorRT engine of the model for this machine, then exit.', ON_CONFIGURE
+        False, 'Build the TensorRT engine of the model for this machine, then exit.', ON_START
     )
     diagnostics_period: float = _p(
-        1.0, 'Seconds between /diagnostics messages.', ON_CONFIGURE, (0.1, 60.0)
+        1.0, 'Seconds between /diagnostics messages.', ON_START, (0.1, 60.0)
     )
 
     def completion(self) -> CompletionSettings:
@@ -253,7 +261,9 @@ def declare(node: Node) -> NodeParameters:
 
 def _descriptor(item: Any) -> ParameterDescriptor:
     about = item.metadata
-    descriptor = ParameterDescriptor(description=f'{about["text"]} {about["when"]}')
+    descriptor = ParameterDescriptor(
+        description=f'{about["text"]} {about["when"]}', read_only=about['when'] == ON_START
+    )
     if about['choices']:
         descriptor.additional_constraints = 'one of: ' + ', '.join(about['choices'])
     if about['limits'] is not None:

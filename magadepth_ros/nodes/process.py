@@ -14,7 +14,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
-from magadepth_ros.errors import MagadepthError
+from magadepth_ros.errors import MagadepthError, describe
 from magadepth_ros.nodes.dds import use_shipped_profile
 
 _STUCK = ('open-engine', 'close-engine', 'worker')
@@ -80,8 +80,6 @@ def _spin_once(executor: SingleThreadedExecutor, node: Node) -> None:
     except Exception as error:
         if not rclpy.ok():
             return
-        node.get_logger().error(
-            f'callback failed: {type(error).__name__}: {error}', throttle_duration_sec=5.0
-        )
+        node.get_logger().error(f'callback failed: {describe(error)}', throttle_duration_sec=5.0)
         # Should it fail at once again and again, the other processes still get their share.
         time.sleep(0.01)

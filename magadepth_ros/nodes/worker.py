@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 
 from magadepth_ros.completion.completer import Completion, checked
 from magadepth_ros.completion.fit import at_size_of
-from magadepth_ros.errors import DataError, EncodingError, EngineError
+from magadepth_ros.errors import DataError, EncodingError, EngineError, describe
 from magadepth_ros.nodes.camera import Camera
 from magadepth_ros.nodes.engine_keeper import EngineKeeper
 from magadepth_ros.nodes.inputs import read_depth, read_rgb
@@ -105,7 +105,7 @@ class Worker:
             except Exception as error:
                 if self._stop.is_set():
                     return
-                self._reporter.error('frame', f'frame lost: {type(error).__name__}: {error}')
+                self._reporter.error('frame', f'frame lost: {describe(error)}')
             finally:
                 self._began = None
 

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from sensor_msgs.msg import Image
@@ -83,8 +83,14 @@ def test_a_configure_that_fails_half_way_keeps_nothing(tmp_path, model):
     with running(NODE, tmp_path, *given) as (process, graph):
         graph.until(lambda: 'is not installed' in process.log, 'the reason')
         assert state(graph) == 'unconfigured'
-        assert graph.status('engine')[2]['engine'] == 'none'
+        level, message, values = graph.status('engine')
+        assert (level, values['engine']) == (DiagnosticStatus.ERROR, 'none')
+        assert 'is not installed' in message
         assert not graph.node.count_publishers('/depth/completed')
+        assert graph.set_parameter('synchronizer', 'own').successful
+        assert change(graph, 'configure')
+        assert change(graph, 'cleanup')
+        assert graph.status('engine')[:2] == (DiagnosticStatus.OK, 'unconfigured')
         assert process.end() == 0
 
 

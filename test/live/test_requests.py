@@ -27,6 +27,8 @@ def test_parameters_change_the_next_frame_and_refusals_say_why(live):
         ('transport', 'compressed', 'deactivate'),
         ('slop', -0.5, 'slop'),
         ('cloud_stride', 0, 'range'),
+        ('backend', 'openvion', 'torch-cpu'),
+        ('diagnostics_period', 2.0, 'read-only'),
     ):
         result = graph.set_parameter(name, value)
         assert not result.successful, name

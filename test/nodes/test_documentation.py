@@ -8,11 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from magadepth_ros.nodes.parameters import LIVE, ON_CONFIGURE, ON_RELOAD, NodeParameters
+from magadepth_ros.nodes.parameters import (
+    LIVE,
+    ON_CONFIGURE,
+    ON_RELOAD,
+    ON_START,
+    NodeParameters,
+)
 
 PAGE = Path(__file__).parents[2] / 'docs' / 'nodes.md'
 TYPES = {bool: 'bool', int: 'int', float: 'double', str: 'string'}
-WHEN = {LIVE: 'at once', ON_RELOAD: 'reload', ON_CONFIGURE: 'configure'}
+WHEN = {LIVE: 'at once', ON_RELOAD: 'reload', ON_CONFIGURE: 'configure', ON_START: 'start'}
 
 
 def type_of(default: object) -> str:

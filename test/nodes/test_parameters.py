@@ -6,10 +6,18 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
+import yaml
 from rclpy.parameter import Parameter
 
 from magadepth_ros.errors import DataError
-from magadepth_ros.nodes.parameters import NodeParameters
+from magadepth_ros.nodes.parameters import (
+    LIVE,
+    ON_CONFIGURE,
+    ON_RELOAD,
+    ON_START,
+    NodeParameters,
+)
+from magadepth_ros.resources import find_config
 
 
 def p(name: str, value) -> Parameter:
@@ -19,7 +27,19 @@ def p(name: str, value) -> Parameter:
 def test_every_parameter_says_what_it_does_and_when():
     for item in fields(NodeParameters):
         assert item.metadata['text'].endswith('.'), item.name
-        assert item.metadata['when'].startswith('Takes effect'), item.name
+        assert item.metadata['when'] in (LIVE, ON_RELOAD, ON_CONFIGURE, ON_START), item.name
+
+
+@pytest.mark.parametrize('path', sorted(find_config('default.yaml').parent.glob('*.yaml')))
+def test_the_shipped_files_hold_parameters_of_the_node(path):
+    values = yaml.safe_load(path.read_text(encoding='utf-8'))['/**']['ros__parameters']
+    parameters = NodeParameters().changed([p(*item) for item in values.items()], False)
+
+    assert values.keys() <= {item.name for item in fields(NodeParameters)}
+    # A copy of a default would hide the next one; those of the template are what it is for.
+    for name, value in values.items():
+        assert getattr(parameters, name) == value
+        assert (value == getattr(NodeParameters(), name)) == (path.name == 'default.yaml'), name
 
 
 def test_a_change_is_all_or_nothing():
