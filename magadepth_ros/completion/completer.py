@@ -17,7 +17,8 @@ from magadepth_ros.completion.confidence import (
     confidence_from_log_variance,
 )
 from magadepth_ros.completion.fit import Geometry, fit_depth, fit_rgb, geometry
-from magadepth_ros.completion.merge import find_outliers, merge
+from magadepth_ros.completion.merge import merge
+from magadepth_ros.completion.outliers import find_suspects, refute
 from magadepth_ros.completion.restore import follow_measured, restore_depth, restore_smooth
 from magadepth_ros.completion.settings import CompletionSettings
 from magadepth_ros.engines.engine import Engine, Prediction
@@ -202,13 +203,19 @@ class Completer:
         measured.fill(0.0)
         cv2.copyTo(depth, mask, measured)
         valid = np.greater(mask, 0, out=take(depth.shape, np.bool_))
+        suspects, shown = None, measured
+        if self.settings.replace_outliers:
+            suspects = find_suspects(
+                measured, valid, self.settings.outlier_tolerance, self._buffers
+            )
+            # What a prediction was made from it never contradicts.
+            shown = np.where(suspects, np.float32(0.0), measured)
         info = self.engine.info
         geo = geometry(*depth.shape, info.height, info.width)
         small_rgb = fit_rgb(rgb, geo, rgb_slot)
-        small_depth = fit_depth(measured, geo, depth_slot, self._buffers)
-        return _Frame(
-            rgb, measured, valid, geo, small_rgb, small_depth, (perf_counter() - start) * 1e3
-        )
+        small_depth = fit_depth(shown, geo, depth_slot, self._buffers)
+        fit_ms = (perf_counter() - start) * 1e3
+        return _Frame(rgb, measured, valid, suspects, geo, small_rgb, small_depth, fit_ms)
 
     def _finish(
         self, frame: _Frame, prediction: Prediction, index: int, infer_ms: float
@@ -235,10 +242,9 @@ class Completer:
         if not valid.any():
             # A picture alone has no metres: a guess would be an obstacle that is not there.
             restored.fill(np.nan)
-        if settings.replace_outliers:
-            valid = valid & ~find_outliers(
-                frame.measured, valid, restored, settings.outlier_tolerance
-            )
+        if frame.suspects is not None:
+            tolerance = settings.outlier_tolerance
+            valid = valid & ~refute(frame.suspects, frame.measured, restored, tolerance)
         depth, confidence, filled = merge(
             frame.measured,
             valid,
@@ -287,6 +293,7 @@ class _Frame:
     rgb: np.ndarray
     measured: np.ndarray
     valid: np.ndarray
+    suspects: np.ndarray | None
     geo: Geometry
     small_rgb: np.ndarray
     small_depth: np.ndarray

@@ -8,9 +8,6 @@ import numpy as np
 
 from magadepth_ros.completion.buffers import Buffers
 
-_NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
-_LONELY = 3
-
 
 def merge(
     measured: np.ndarray,
@@ -69,41 +66,3 @@ def merge(
         np.copyto(predicted, np.float32(np.nan), where=known)
         np.copyto(confidence, np.float32(0.0), where=known)
     return predicted, confidence, filled
-
-
-def find_outliers(
-    measured: np.ndarray, valid: np.ndarray, predicted: np.ndarray, tolerance: float
-) -> np.ndarray:
-    """
-    Find flying pixels and speckle: far from the prediction and with hardly a neighbour at hand.
-
-    Both must speak against a pixel, so that a thin object the network overlooked stays (its own
-    neighbours support it), and so does a lone pixel the network agrees with.
-
-    Parameters
-    ----------
-    measured:
-        (H, W) float32 metres, 0 = missing.
-    valid:
-        (H, W) bool.
-    predicted:
-        (H, W) float32 metres.
-    tolerance:
-        what is far, relative to the depth.
-
-    Returns
-    -------
-    np.ndarray
-        (H, W) bool.
-
-    """
-    outliers = (np.abs(measured - predicted) > tolerance * predicted) & valid
-    rows, columns = np.nonzero(outliers)
-    framed = cv2.copyMakeBorder(measured, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    depth = measured[rows, columns]
-    limit = np.float32(tolerance) * depth
-    support = np.zeros(len(rows), np.int32)
-    for dy, dx in _NEIGHBOURS:
-        support += np.abs(framed[rows + 1 + dy, columns + 1 + dx] - depth) <= limit
-    outliers[rows, columns] = support < _LONELY
-    return outliers

@@ -19,12 +19,13 @@ class CompletionSettings:
     ----------
     min_depth, max_depth:
         plausible range [m]; anything outside counts as missing on the way in and becomes NaN on
-        the way out. None takes the model's own range.
+        the way out. None takes the model's own range. A wider one is filled just as well by what
+        is relative to the frame's depth, as the shipped model is.
     keep_measured:
         measured pixels leave as they came; False replaces the whole image by the prediction.
     replace_outliers:
-        measured pixels far from both their neighbours and the prediction (flying pixels,
-        speckle) are treated as missing.
+        measured pixels that both their neighbours and a prediction made without them contradict
+        (lone flying pixels, speckle) are treated as missing.
     outlier_tolerance:
         how far that is, relative to the depth.
     confidence_threshold:

@@ -151,7 +151,7 @@ class MagaDepth(Network):
             return NetworkOutput(config.max_depth * torch.sigmoid(answer.float()))
         frame = relative_to_fill(rgb, depth, self.links)
         answer, correction = self.correct(picture, frame)
-        completed = depth_from_residual(frame, answer, config.min_depth, config.max_depth)
+        completed = depth_from_residual(frame, answer)
         log_variance = None if correction is None else log_variance_in_metres(frame, correction)
         return NetworkOutput(completed, log_variance)
 

@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from .fill import mean_valid
 from .guided_fill import Adjust, guided_fill
 
+NEAREST = 0.001
+"""Nothing is predicted nearer to the camera, or behind it [m]."""
+
 LOG_VARIANCE_RANGE = (-12.0, 4.0)
 """Bounds of the relative log-variance: errors of 0.25 % to 7 times the mean depth."""
 
@@ -70,13 +73,16 @@ def relative_to_fill(rgb: Tensor, depth: Tensor, adjust: Adjust | None = None) -
         return RelativeDepth(fill, relative - 1, missing, scale, doubt)
 
 
-def depth_from_residual(
-    frame: RelativeDepth, residual: Tensor, min_depth: float, max_depth: float
-) -> Tensor:
-    """Add a (B, 1, H, W) relative residual to the fill: metres within the network's range."""
+def depth_from_residual(frame: RelativeDepth, residual: Tensor) -> Tensor:
+    """
+    Add a (B, 1, H, W) relative residual to the fill: metres in front of the camera.
+
+    Farther than any range a network is said to have, where the input is: what is relative to the
+    frame's depth knows no metres.
+    """
     with torch.autocast(residual.device.type, enabled=False):
         depth = frame.fill + frame.scale * residual.float()
-        return depth.clamp(min_depth, max_depth)
+        return depth.clamp(min=NEAREST)
 
 
 def log_variance_in_metres(frame: RelativeDepth, correction: Tensor) -> Tensor:

@@ -204,7 +204,7 @@ class S2ML(Network):
         """(B, 1, H, W) in the network's unit to metres."""
         config = self.config
         if config.residual:
-            return depth_from_residual(frame, answer, config.min_depth, config.max_depth)
+            return depth_from_residual(frame, answer)
         return config.max_depth * torch.sigmoid(answer.float())
 
 

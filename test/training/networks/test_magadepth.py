@@ -12,6 +12,7 @@ from support.networks import SHRUNK, frames, shaken, tiny
 from magadepth_training.networks.registry import create_network, network_names
 from magadepth_training.networks.residual import (
     LOG_VARIANCE_RANGE,
+    NEAREST,
     relative_to_fill,
     start_at_zero,
 )
@@ -30,7 +31,7 @@ def is_residual(network):
 
 @pytest.mark.parametrize('name', SHIPPED)
 @pytest.mark.parametrize('far', [0.02, 1.0, 8.0])
-def test_output_is_complete_and_within_the_range_in_metres(name, far):
+def test_output_is_complete_in_metres(name, far):
     rgb, depth = frames()
     net = shaken(shrunk(name))
 
@@ -39,9 +40,9 @@ def test_output_is_complete_and_within_the_range_in_metres(name, far):
     assert output.depth.shape == depth.shape
     assert output.depth.dtype == torch.float32
     assert (output.depth > 0).all()
-    assert (output.depth <= net.config.max_depth).all()
-    if is_residual(net):
-        assert (output.depth >= net.config.min_depth).all()
+    assert torch.isfinite(output.depth).all()
+    if not is_residual(net):
+        assert (output.depth <= net.config.max_depth).all()
 
 
 @pytest.mark.parametrize('log_variance', [False, True])
@@ -143,15 +144,14 @@ def test_shipped_residual_networks_start_from_an_interpolation(name):
 
 
 @pytest.mark.parametrize('name', [n for n in SHIPPED if is_residual(shrunk(n))])
-@pytest.mark.parametrize('factor', [0.5, 2.0])
+@pytest.mark.parametrize('factor', [0.1, 0.5, 2.0, 20.0])
 def test_residual_network_is_invariant_to_the_scale_of_the_scene(name, factor):
     rgb, depth = frames()
     net = shaken(shrunk(name), spread=0.2)
 
     one, scaled = net(rgb, depth).depth, net(rgb, factor * depth).depth
 
-    config = net.config
-    inside = (one > 2 * config.min_depth) & (one < config.max_depth / 2)
+    inside = one > 10 * NEAREST
     assert inside.float().mean() > 0.5
     assert (one - relative_to_fill(rgb, depth).fill).abs().mean() > 1e-3
     torch.testing.assert_close(scaled[inside], factor * one[inside], atol=1e-4, rtol=1e-4)

@@ -46,8 +46,7 @@ def test_output_is_complete_depth_with_variance_and_a_stage_for_every_pair():
 
     assert output.depth.shape == output.log_variance.shape == depth.shape
     assert [stage.shape for stage in output.stages] == [depth.shape] * SMALL.pairs
-    assert (output.depth >= SMALL.min_depth).all()
-    assert (output.depth <= SMALL.max_depth).all()
+    assert (output.depth > 0).all() and torch.isfinite(output.depth).all()
 
 
 def test_untrained_network_is_nearly_the_fill():
