@@ -75,8 +75,8 @@ class CameraModel:
 
     @property
     def distorted(self) -> bool:
-        """Whether straight lines are bent in the image."""
-        return any(self.distortion)
+        """Whether straight lines are bent, as also by a fisheye without coefficients."""
+        return any(self.distortion) or self.distortion_model in FISHEYE_MODELS
 
     @property
     def matrix(self) -> np.ndarray:
@@ -132,10 +132,11 @@ class CameraModel:
             x, y = (columns - self.cx) / self.fx, (rows - self.cy) / self.fy
             return x.astype(np.float32), y.astype(np.float32)
         points = np.stack([columns, rows], axis=-1).reshape(-1, 1, 2).astype(np.float64)
-        coefficients = np.array(self.distortion)
         if self.distortion_model in FISHEYE_MODELS:
+            coefficients = self._coefficients(np.dtype(np.float64))[:4]
             points = cv2.fisheye.undistortPoints(points, self.matrix, coefficients)
         else:
+            coefficients = np.array(self.distortion)
             # The default five iterations leave a tenth of a pixel in the corners of wide lenses.
             criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-7)
             points = _undistort(points, self.matrix, coefficients, criteria)

@@ -246,7 +246,9 @@ def _nearest(
     # Flat indices, into an image halved so often, of the pixels nearest to ``wanted`` centres.
     def along(count: int, sensor: int, available: int) -> np.ndarray:
         centres = (np.arange(count) + 0.5) * (sensor / count / 2**halvings)
-        return np.minimum(np.floor(centres).astype(np.intp), available - 1)
+        # Of two equally near pixels the one towards the middle, so that nothing shifts.
+        towards = np.where(np.arange(count) < count / 2, 1e-6, -1e-6)
+        return np.minimum(np.floor(centres + towards).astype(np.intp), available - 1)
 
     rows = along(wanted[0], geo.sensor_height, shape[0])
     columns = along(wanted[1], geo.sensor_width, shape[1])

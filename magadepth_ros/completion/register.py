@@ -10,6 +10,9 @@ import numpy as np
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.errors import DataError
 
+NEAR = 0.5
+"""Down to this distance from the depth camera no gaps are left [m]."""
+
 
 class Registrar:
     """
@@ -53,10 +56,13 @@ class Registrar:
         turned = [r[0] * x + r[1] * y + r[2] for r in rotation]
         self._rays = [ray.astype(np.float32).ravel() for ray in turned]
         # A depth pixel covers this many colour pixels; each is filled, so that a coarse depth
-        # image leaves no grid of gaps through which the background shows.
+        # image leaves no grid of gaps through which the background shows. Turned, it covers the
+        # box around it; a colour camera that is nearer to things sees them larger.
+        width, height = np.abs(rotation[:2, :2]) @ [1 / depth_camera.fx, 1 / depth_camera.fy]
+        closer = NEAR / max(NEAR + min(0.0, transform[2, 3]), NEAR / 2)
         self._spread = (
-            _offsets(colour_camera.fx / depth_camera.fx),
-            _offsets(colour_camera.fy / depth_camera.fy),
+            _offsets(colour_camera.fx * width * closer),
+            _offsets(colour_camera.fy * height * closer),
         )
 
     def register(self, depth: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, cycle, islice
 from pathlib import Path
 
@@ -113,7 +113,9 @@ def _prepared(source: str, settings: FilmSettings) -> Iterator[Shot]:
         return
     for frame in read_manifest(Path(source)).frames[: settings.count or None]:
         data = frame.load()
-        yield _fitted_shot(data.rgb, data.depth, frame.K, settings)
+        height, width = data.depth.shape
+        known = CameraModel(width, height, *frame.K) if frame.K else None
+        yield _fitted_shot(data.rgb, data.depth, known, settings)
 
 
 def _bag(source: str, settings: FilmSettings) -> Iterator[Shot]:
@@ -123,19 +125,14 @@ def _bag(source: str, settings: FilmSettings) -> Iterator[Shot]:
         raise no_bag_reader(source, error) from None
     while True:
         for frame in islice(bag_frames(source), settings.count or None):
-            camera = frame.camera
-            known = None if camera is None else (camera.fx, camera.fy, camera.cx, camera.cy)
-            yield _fitted_shot(frame.rgb, frame.depth, known, settings)
+            yield _fitted_shot(frame.rgb, frame.depth, frame.camera, settings)
 
 
 def _fitted_shot(
-    rgb: np.ndarray,
-    depth: np.ndarray,
-    known: tuple[float, float, float, float] | None,
-    settings: FilmSettings,
+    rgb: np.ndarray, depth: np.ndarray, camera: CameraModel | None, settings: FilmSettings
 ) -> Shot:
     height, width = depth.shape
-    camera = CameraModel(width, height, *(known or simulated_intrinsics(width, height)))
+    camera = camera or CameraModel(width, height, *simulated_intrinsics(width, height))
     return _shot(*_fitted(rgb, depth, camera, settings.width, settings.height), settings)
 
 
@@ -166,10 +163,11 @@ def _fitted(
     left, top = (w - cut_w) // 2, (h - cut_h) // 2
     part = (slice(top, top + cut_h), slice(left, left + cut_w))
     rgb, depth = rgb[part], depth[part]
-    camera = CameraModel(cut_w, cut_h, camera.fx, camera.fy, camera.cx - left, camera.cy - top)
+    centre = {'cx': camera.cx - left, 'cy': camera.cy - top}
+    camera = replace(camera, width=cut_w, height=cut_h, **centre)
     if (cut_w, cut_h) != (width, height):
         smooth = cv2.INTER_AREA if cut_w > width else cv2.INTER_LINEAR
         rgb = cv2.resize(rgb, (width, height), interpolation=smooth)
-        depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
+        depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         camera = camera.scaled(width, height)
     return rgb, depth, camera

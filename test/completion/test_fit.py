@@ -21,6 +21,8 @@ SIZES = [
     (480, 640),
     (480, 848),
     (720, 1280),
+    (1280, 720),
+    (128, 128),
     (576, 640),
     (424, 512),
     (96, 77),
@@ -64,6 +66,8 @@ def test_a_pixel_arrives_where_the_geometry_says(size):
         us, vs = np.meshgrid(np.arange(geo.inner_width), np.arange(geo.inner_height))
         expected = geo.to_sensor(us + geo.left, vs + geo.top)[axis]
         assert np.abs(out - expected).max() <= 0.5 * step + 0.51
+        # Rounding to whole pixels shifts single ones, not a picture that has more than a few.
+        assert min(out.shape) < 16 or abs((out - expected).mean()) < 0.02 * step
 
 
 @settings(max_examples=100, deadline=None)

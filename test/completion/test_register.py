@@ -58,6 +58,43 @@ def test_nearest_surface_wins_and_hides_what_is_behind():
     assert registered[5, 30] == 3.0
 
 
+@pytest.mark.parametrize('turn', [0, 10, 45, 90])
+@pytest.mark.parametrize('ahead', [0.0, 0.04])
+def test_a_coarse_turned_or_farther_depth_camera_leaves_no_gaps(turn, ahead):
+    depth_camera = CameraModel(160, 120, 110.0, 110.0, 79.5, 59.5)
+    colour_camera = CameraModel(480, 360, 330.0, 330.0, 239.5, 179.5)
+    extrinsics = np.eye(4)
+    extrinsics[:3, :3] = cv2.Rodrigues(np.deg2rad(turn) * np.array([0.0, 0.0, 1.0]))[0]
+    extrinsics[:3, 3] = (-0.03, 0.0, -ahead)
+    # A wall 0.6 m in front of the colour camera.
+    x, y = depth_camera.rays()
+    plane = extrinsics[2, :3]
+    depth = ((0.6 + ahead) / (plane[0] * x + plane[1] * y + plane[2])).astype(np.float32)
+
+    registered = Registrar(depth_camera, colour_camera, extrinsics).register(depth)
+
+    # Within 0.28 of the image's width around its centre every turn shows the wall.
+    rows, columns = np.mgrid[:360, :480]
+    seen = np.hypot(rows - 179.5, columns - 239.5) < 130
+    assert (registered[seen] > 0).all()
+    assert registered[seen] == pytest.approx(0.6, abs=1e-4)
+
+
+@pytest.mark.parametrize('coefficients', [(), (0.0,) * 4])
+def test_a_fisheye_without_coefficients_is_one(coefficients):
+    camera = CameraModel(640, 480, 286.0, 286.0, 319.5, 239.5, 'equidistant', coefficients)
+
+    x, y = camera.rays()
+
+    angle = (619 - 319.5) / 286.0
+    assert x[239, 619] / np.hypot(1, y[239, 619]) == pytest.approx(np.tan(angle), rel=1e-3)
+    u, v = camera.project(x, y)
+    rows, columns = np.mgrid[:480, :640]
+    seen = np.isfinite(x)
+    assert seen.mean() > 0.9
+    assert np.abs(np.hypot(u - columns, v - rows))[seen].max() < 0.05
+
+
 @pytest.mark.parametrize('model', list(RADIAL))
 def test_projection_undoes_the_rays_for_each_distortion(model):
     camera = CameraModel(160, 120, 130.0, 131.0, 80.2, 58.9, model, RADIAL[model])

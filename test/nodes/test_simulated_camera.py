@@ -119,6 +119,22 @@ def test_another_shape_takes_the_middle_and_points_stay_on_their_rays():
         assert ray[1] == pytest.approx(10 / 100, abs=0.5 / 100)
 
 
+@pytest.mark.parametrize('lens', [(), ('plumb_bob', (-0.3, 0.1, 0.0, 0.0, 0.0))])
+def test_fitting_keeps_the_lens_and_the_place_of_depth(lens):
+    camera = CameraModel(640, 480, 500.0, 500.0, 319.5, 239.5, *lens)
+    columns = np.tile(np.arange(640, dtype=np.float32), (480, 1))
+
+    _, depth, fitted = _fitted(np.zeros((480, 640, 3), np.uint8), columns, camera, 128, 96)
+
+    assert (fitted.distortion_model, fitted.distortion) == (
+        camera.distortion_model,
+        camera.distortion,
+    )
+    seen_at = (depth - camera.cx) / camera.fx
+    expected = (np.arange(128) - fitted.cx) / fitted.fx
+    assert (seen_at - expected).mean() * fitted.fx == pytest.approx(0.0, abs=0.01)
+
+
 def test_the_rendered_room_has_holes_and_measured_depth():
     shots = shots_of('', 2, width=96, height=72, count=2, seed=3)
     depth = image_to_depth(shots[0].depth)
