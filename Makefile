@@ -32,7 +32,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	if $$p -c '$(USABLE)' 2>/dev/null; then echo $$p; break; fi; done)
 
 # What this call needs beside the rest: rosbags for a bag as INPUT, rerun for the viewer.
-BAG := $(filter %.mcap %.db3,$(INPUT))$(if $(INPUT),$(wildcard $(INPUT)/metadata.yaml))
+BAG := $(filter %.mcap %.db3 %.bag,$(INPUT))$(if $(INPUT),$(wildcard $(INPUT)/metadata.yaml))
 EXTRAS := $(if $(BAG),bags) $(if $(findstring --viewer,$(ARGS)),viewer)
 
 MADE := $(VENV)/.made-$(MODE)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from magadepth_ros.errors import DataError
 
+BAG_SUFFIXES = ('.mcap', '.db3', '.bag')
+
 
 def write_atomically(path: Path, data: bytes, sync: bool = True) -> None:
     """Replace ``path`` at once, with ``sync`` also across a power cut; OSError where it cannot."""
@@ -54,7 +56,7 @@ def write_all(*results: tuple[Path | None, Callable[[Path], object]]) -> None:
 def is_bag_path(path: str | Path) -> bool:
     """Whether an input is a ROS bag: one of its files, or a folder with a metadata.yaml."""
     path = Path(path)
-    return path.suffix in ('.mcap', '.db3', '.bag') or (path / 'metadata.yaml').is_file()
+    return path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file()
 
 
 def no_bag_reader(path: str | Path, error: ModuleNotFoundError) -> DataError:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from magadepth_ros import __version__
+from magadepth_ros.files import BAG_SUFFIXES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -135,6 +137,12 @@ def test_every_ros_import_is_a_dependency(package_xml):
     needed = {IMPORTS.get(name, name) for name in imported & ROS}
     declared = {tag.text for tag in package_xml.findall('exec_depend')}
     assert needed <= declared, needed - declared
+
+
+def test_make_demo_installs_what_reads_a_bag_for_every_bag():
+    lines = (ROOT / 'Makefile').read_text(encoding='utf-8').splitlines()
+    (bags,) = (line for line in lines if line.startswith('BAG :='))
+    assert tuple(re.findall(r'%(\.\w+)', bags)) == BAG_SUFFIXES and 'metadata.yaml' in bags
 
 
 def test_demo_needs_no_torch(by_pip):
