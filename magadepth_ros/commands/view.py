@@ -110,14 +110,7 @@ def _of_topic(args: argparse.Namespace, stop: Stop) -> Any:
                     f'{listener.missing()}; is completion_node active, in this ROS_DOMAIN_ID?'
                 )
             found = True
-            yield ViewedFrame(
-                frame.stamp_ns,
-                frame.rgb,
-                frame.completed,
-                frame.depth,
-                frame.confidence,
-                frame.camera,
-            )
+            yield frame
             sleep(max(0.0, 1.0 / args.rate - (monotonic() - began)))
     finally:
         listener.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,36 +13,18 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.registration import camera_model
 from magadepth_ros.nodes.inputs import read_depth, read_rgb
 from magadepth_ros.nodes.listener import Listener, stamp_of
+from magadepth_ros.viewer import ViewedFrame
 
 _KEPT = 20
 _COMPRESSED = '/compressedDepth'
 _IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 _NEAR_NS = 50_000_000
 """How far the stamp of the measured depth may be from the RGB's [ns]."""
-
-
-@dataclass(frozen=True)
-class LiveFrame:
-    """
-    What belongs to one completed depth image.
-
-    ``rgb`` (H, W, 3) uint8; ``depth``, None where it is another size or did not come, and
-    ``completed`` (H, W) float32 metres; ``confidence`` (H, W) float32 0..1, None where the depth
-    comes compressed; ``camera`` that of the depth, or None.
-    """
-
-    stamp_ns: int
-    rgb: np.ndarray
-    depth: np.ndarray | None
-    completed: np.ndarray
-    confidence: np.ndarray | None
-    camera: CameraModel | None
 
 
 class FrameListener(Listener):
@@ -75,8 +56,13 @@ class FrameListener(Listener):
             if topic:
                 self._listen(topic)
 
-    def wait(self, seconds: float, stop: Callable[[], bool]) -> LiveFrame | None:
-        """Return the newest whole frame that has not been returned yet; None: none in time."""
+    def wait(self, seconds: float, stop: Callable[[], bool]) -> ViewedFrame | None:
+        """
+        Return the newest whole frame that has not been returned yet; None: none in time.
+
+        It has no measured depth where that is another size or did not come, and no confidence
+        where the depth comes compressed.
+        """
         end = time.monotonic() + seconds
         while not stop() and (left := end - time.monotonic()) > 0:
             if not (self._rgb and self._depth):
@@ -99,7 +85,7 @@ class FrameListener(Listener):
         ]
         return ', '.join(silent) or 'frames with equal stamps'
 
-    def _newest(self) -> LiveFrame | None:
+    def _newest(self) -> ViewedFrame | None:
         topics = [self._completed, self._rgb]
         topics += [self._confidence] if self._confidence else []
         kept = [self._kept.get(topic, {}) for topic in topics]
@@ -113,11 +99,11 @@ class FrameListener(Listener):
             camera = None
             if self._info is not None and self._info.width == depth.shape[1]:
                 camera = camera_model(self._info, self._rgb)
-            return LiveFrame(
+            return ViewedFrame(
                 stamp,
                 at_size_of(read_rgb(rgb), depth),
-                self._measured(stamp, depth.shape),
                 depth,
+                self._measured(stamp, depth.shape),
                 read_depth(confidence[0]) if confidence else None,
                 camera,
             )
