@@ -154,10 +154,6 @@ def _panel(image: np.ndarray, title: str) -> np.ndarray:
     return np.vstack([bar, image])
 
 
-def _mean(values: list[float]) -> float | None:
-    return float(np.mean(values)) if values else None
-
-
 def _round(value: float | None, digits: int = 2) -> float | None:
     return None if value is None else round(value, digits)
 
