@@ -30,14 +30,12 @@ from launch_ros.actions import Node, PushRosNamespace
 from magadepth_ros.engines import BACKENDS
 from magadepth_ros.nodes.dds import PROFILE_VARIABLES
 from magadepth_ros.resources import PACKAGE, find_config
+from magadepth_ros.topics import realsense_topics
 
 BOOLEAN = ['true', 'false']
 
 # The inputs of the node, and the names that config/magadepth.rviz knows them by.
-RVIZ_RGB = '/camera/camera/color/image_raw'
-RVIZ_RGB_INFO = '/camera/camera/color/camera_info'
-RVIZ_DEPTH = '/camera/camera/aligned_depth_to_color/image_raw'
-RVIZ_DEPTH_INFO = '/camera/camera/aligned_depth_to_color/camera_info'
+RVIZ_RGB, RVIZ_RGB_INFO, RVIZ_DEPTH, RVIZ_DEPTH_INFO = realsense_topics()
 OUTPUTS = ('completed', 'camera_info', 'points', 'confidence', 'colorized')
 
 

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = ('errors', 'files', 'machine', 'pairing', 'tables', 'pictures', 'manifest', 'resources')
+BASE = (
+    *('errors', 'files', 'machine', 'pairing', 'tables', 'topics', 'pictures', 'manifest'),
+    'resources',
+)
 
 # From below to above: each may import what stands before it, and itself.
 LAYERS = [

@@ -14,6 +14,8 @@ from typing import Any
 from magadepth_ros.commands.children import Child, Children
 from magadepth_ros.commands.ros_processes import node_command, prepare_environment
 from magadepth_ros.errors import EngineError
+from magadepth_ros.nodes.stream import Stream
+from magadepth_ros.topics import realsense_topics
 
 PATIENCE = 60.0
 """Seconds that the first completed frame may take."""
@@ -106,15 +108,15 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
             watcher.spin(run.seconds)
             children.check()
             streams = list(watcher.depth.values())
-            latencies = sorted(ms for stream in streams for ms in stream.latencies)
+            every = Stream(latencies=[ms for stream in streams for ms in stream.latencies])
             return {
                 'size': [width, height],
                 'cameras': count,
                 'runtime': watcher.engine(),
                 'camera_hz': run.rate,
                 'rate_hz': round(sum(stream.rate for stream in streams) / count, 2),
-                'latency_ms_p50': _percentile(latencies, 0.50),
-                'latency_ms_p95': _percentile(latencies, 0.95),
+                'latency_ms_p50': _round(every.percentile(50)),
+                'latency_ms_p95': _round(every.percentile(95)),
                 'busy_cores': round((_busy_seconds(node) - busy) / (monotonic() - began), 2),
                 'memory_mib': _memory_mib(node),
                 'stages': watcher.stages(),
@@ -127,11 +129,7 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
 def _completion(run: NodeRun, names: Sequence[str]) -> list[str]:
     remappings: dict[str, str] = {}
     for name in names:
-        remappings |= {
-            f'{name}/rgb/image': f'/{name}/color/image_raw',
-            f'{name}/rgb/camera_info': f'/{name}/color/camera_info',
-            f'{name}/depth/image': f'/{name}/aligned_depth_to_color/image_raw',
-        }
+        remappings |= realsense_topics(name, namespace='').as_inputs(f'{name}/')
     parameters = {
         'model': run.model,
         'backend': run.backend,
@@ -142,8 +140,8 @@ def _completion(run: NodeRun, names: Sequence[str]) -> list[str]:
     return node_command('completion_node', parameters, remappings)
 
 
-def _percentile(values: Sequence[float], share: float) -> float | None:
-    return round(values[int(share * (len(values) - 1))], 2) if values else None
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def _busy_seconds(child: Child) -> float:

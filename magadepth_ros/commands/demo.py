@@ -17,9 +17,10 @@ from magadepth_ros.errors import DataError, EngineError
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.resources import DEFAULT_MODEL, find_config, find_model
+from magadepth_ros.topics import realsense_topics
 from magadepth_ros.viewer import require_rerun
 
-CAMERA = '/camera/camera'
+CAMERA = realsense_topics()
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 TICK = 0.1
@@ -202,18 +203,12 @@ def _camera(args: argparse.Namespace) -> list[str]:
 
 def _completion(args: argparse.Namespace, model: Path) -> list[str]:
     parameters = {'model': str(model), 'backend': args.backend, 'precision': args.precision}
-    remappings = {
-        'rgb/image': f'{CAMERA}/color/image_raw',
-        'rgb/camera_info': f'{CAMERA}/color/camera_info',
-        'depth/image': f'{CAMERA}/aligned_depth_to_color/image_raw',
-    }
-    return node_command('completion_node', parameters, remappings)
+    return node_command('completion_node', parameters, CAMERA.as_inputs())
 
 
 def _viewer(args: argparse.Namespace) -> list[str]:
     command = [sys.executable, '-m', 'magadepth_ros.commands.main', 'view', '/depth/completed']
-    command += ['--rgb-topic', f'{CAMERA}/color/image_raw']
-    command += ['--depth-topic', f'{CAMERA}/aligned_depth_to_color/image_raw']
+    command += ['--rgb-topic', CAMERA.rgb, '--depth-topic', CAMERA.depth]
     command += ['--patience', f'{args.patience + args.duration}']
     return command + (['--save', str(args.save.resolve())] if args.save else [])
 

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -15,38 +14,11 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
 from magadepth_ros.nodes.listener import Listener, stamp_of
+from magadepth_ros.nodes.stream import Stream
 from magadepth_ros.pairing import NANO
+from magadepth_ros.topics import realsense_topics
 
-CAMERA = '/camera/camera'
-RGB = f'{CAMERA}/color/image_raw'
-RGB_INFO = f'{CAMERA}/color/camera_info'
-DEPTH = f'{CAMERA}/aligned_depth_to_color/image_raw'
-
-
-@dataclass
-class Stream:
-    """Arrivals of one topic: stamps [ns], times of arrival [s], latencies from the stamp [ms]."""
-
-    stamps: list[int] = field(default_factory=list)
-    arrivals: list[float] = field(default_factory=list)
-    latencies: list[float] = field(default_factory=list)
-
-    def add(self, stamp_ns: int) -> None:
-        """Note a message that has just arrived."""
-        self.stamps.append(stamp_ns)
-        self.arrivals.append(time.monotonic())
-        self.latencies.append((time.time_ns() - stamp_ns) / 1e6)
-
-    @property
-    def rate(self) -> float:
-        """Messages a second [Hz] between the first and the last."""
-        if len(self.arrivals) < 2:
-            return 0.0
-        return (len(self.arrivals) - 1) / max(self.arrivals[-1] - self.arrivals[0], 1e-6)
-
-    def percentile(self, share: float) -> float | None:
-        """Latency [ms] that ``share`` percent of the messages stay below; None without any."""
-        return float(np.percentile(self.latencies, share)) if self.latencies else None
+CAMERA = realsense_topics()
 
 
 @dataclass(frozen=True)
@@ -84,7 +56,7 @@ class Watcher(Listener):
         self._keeping = False
         best_effort = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         self._best_effort = best_effort
-        self.node.create_subscription(CameraInfo, RGB_INFO, self._on_camera, best_effort)
+        self.node.create_subscription(CameraInfo, CAMERA.rgb_info, self._on_camera, best_effort)
         self.node.create_subscription(Image, '/depth/completed', self._on_depth, 2)
         self._raw(Image, '/depth/confidence', self.confidence)
         self._raw(PointCloud2, '/depth/points', self.cloud)
@@ -93,12 +65,12 @@ class Watcher(Listener):
     def start_keeping(self) -> None:
         """Subscribe to the inputs too and keep messages, until `snapshot` finds a whole frame."""
         self._keeping = True
-        for name in (RGB, DEPTH):
+        for name in (CAMERA.rgb, CAMERA.depth):
             self._raw(Image, name, Stream(), self._best_effort)
 
     def snapshot(self) -> Snapshot | None:
         """Return the newest frame of which all four images are there, or None."""
-        names = (RGB, DEPTH, '/depth/completed', '/depth/confidence')
+        names = (CAMERA.rgb, CAMERA.depth, '/depth/completed', '/depth/confidence')
         kept = [self._kept.get(name, {}) for name in names]
         stamps = set(kept[0]).intersection(*kept[1:])
         if not stamps:

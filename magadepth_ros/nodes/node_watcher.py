@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image, PointCloud2
 
-from magadepth_ros.nodes.demo_watcher import Stream
 from magadepth_ros.nodes.listener import Listener, stamp_of
 from magadepth_ros.nodes.statistics import STAGES
+from magadepth_ros.nodes.stream import Stream
 
 
 class NodeWatcher(Listener):

@@ -16,6 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from magadepth_ros.errors import DataError
 from magadepth_ros.nodes.film import DEPTH_ENCODINGS, RGB_ENCODINGS, FilmSettings, film
 from magadepth_ros.nodes.process import run
+from magadepth_ros.topics import realsense_topics
 
 RELIABILITIES = ('reliable', 'best_effort')
 
@@ -47,7 +48,7 @@ class SimulatedCamera(Node):
         frame = frame or f'{name}_color_optical_frame'
         settings = FilmSettings(width, height, count, seed, frame, rgb_encoding, depth_encoding)
         self._film, text = film(source, settings)
-        base = f'/{space}/{name}' if space else f'/{name}'
+        topics = realsense_topics(name, space)
         profile = QoSProfile(
             history=QoSHistoryPolicy.KEEP_LAST,
             depth=2,
@@ -56,21 +57,18 @@ class SimulatedCamera(Node):
 
         def publisher(kind: type, topic: str, suffix: str = '') -> Any:
             # A remapping names the base, as with image_transport.
-            resolved = self.resolve_topic_name(f'{base}/{topic}')
+            resolved = self.resolve_topic_name(topic)
             return self.create_publisher(kind, resolved + suffix, profile)
 
-        self._rgb = publisher(Image, 'color/image_raw')
-        self._rgb_info = publisher(CameraInfo, 'color/camera_info')
-        self._depth = publisher(Image, 'aligned_depth_to_color/image_raw')
-        self._depth_info = publisher(CameraInfo, 'aligned_depth_to_color/camera_info')
-        small = CompressedImage
-        self._small_rgb = publisher(small, 'color/image_raw', '/compressed')
-        self._small_depth = publisher(
-            small, 'aligned_depth_to_color/image_raw', '/compressedDepth'
-        )
+        self._rgb = publisher(Image, topics.rgb)
+        self._rgb_info = publisher(CameraInfo, topics.rgb_info)
+        self._depth = publisher(Image, topics.depth)
+        self._depth_info = publisher(CameraInfo, topics.depth_info)
+        self._small_rgb = publisher(CompressedImage, topics.rgb, '/compressed')
+        self._small_depth = publisher(CompressedImage, topics.depth, '/compressedDepth')
         # A camera keeps its pace whatever the ROS time does.
         self.create_timer(1.0 / rate, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.get_logger().info(f'{text} at {rate:g} Hz below {base}')
+        self.get_logger().info(f'{text} at {rate:g} Hz on {topics.rgb} and {topics.depth}')
 
     def _publish(self) -> None:
         shot = next(self._film)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -81,15 +81,16 @@ class Statistics:
         return Summary(
             rate_hz=rate,
             frames=frames,
-            latency_p50=_percentile(latency, 50),
-            latency_p95=_percentile(latency, 95),
-            processing_p50=_percentile(processing, 50),
-            processing_p95=_percentile(processing, 95),
+            latency_p50=percentile(latency, 50),
+            latency_p95=percentile(latency, 95),
+            processing_p50=percentile(processing, 50),
+            processing_p95=percentile(processing, 95),
             unfilled_share=unfilled,
             measured_share=measured,
             stages=stages,
         )
 
 
-def _percentile(values: list[float], share: float) -> float:
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return what ``share`` percent of the values stay below; NaN without any."""
     return float(np.percentile(values, share)) if values else float('nan')

@@ -16,8 +16,9 @@ from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
 from magadepth_ros.commands.demo_report import summarise, table, write_preview, write_summary
-from magadepth_ros.nodes.demo_watcher import Snapshot, Stream
+from magadepth_ros.nodes.demo_watcher import Snapshot
 from magadepth_ros.nodes.listener import stamp_of
+from magadepth_ros.nodes.stream import Stream
 
 NAMES = ('frames', 'rate_hz', 'latency_ms_p50', 'latency_ms_p95', 'dropped', 'unfilled_share')
 
