@@ -83,7 +83,23 @@ class Completer:
         settings: CompletionSettings | None = None,
     ) -> Completer:
         """
-        Open a model by path, or by name where it is shipped, on the best runtime of this machine.
+        Open a model on a runtime, by default the best of this machine.
+
+        Parameters
+        ----------
+        model:
+            name of a shipped model (``magadepth_small``), or path of an ONNX or an engine.
+        backend, precision:
+            runtime and arithmetic of the network; `magadepth_ros.engines.open_engine` lists both.
+            ``auto`` is the first runtime that works and the lowest precision the model calls safe.
+        threads:
+            CPU threads of the runtime, 0 = all cores.
+        batch:
+            frames in one inference that the engine is prepared for: as many as are given to
+            `complete_batch`; another number costs a preparation once.
+        settings:
+            what is done with a prediction; None = the defaults of `CompletionSettings`, which has
+            the depth range [m] and the rest.
 
         Raises
         ------
