@@ -1,9 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kinds of arguments that several commands take."""
+"""What the parsers of several commands share: options, kinds of arguments, the form of --help."""
 
 from __future__ import annotations
 
 import argparse
+import textwrap
+from typing import Any
+
+from magadepth_ros.resources import DEFAULT_MODEL
+
+_ENGINE: dict[str, dict[str, Any]] = {
+    'model': {
+        'default': DEFAULT_MODEL,
+        'help': 'shipped model by name, or path of an ONNX or of an engine',
+    },
+    'backend': {
+        'default': 'auto',
+        'help': 'runtime: openvino, tensorrt, torch, torch-cuda or torch-cpu; auto: the first of '
+        'tensorrt, torch-cuda, openvino that works',
+    },
+    'precision': {
+        'default': 'auto',
+        'help': 'arithmetic inside the network: fp32, bf16, fp16 or int8, as far as the runtime '
+        'has it; auto: the lowest that the model calls safe',
+    },
+    'threads': {
+        'default': 0,
+        'type': int,
+        'metavar': 'N',
+        'help': 'CPU threads of the runtime; 0: all cores',
+    },
+}
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of description and examples, and says each default."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default = default_of(action)
+        if not default or not action.help or '(default: ' in action.help:
+            return action.help
+        return f'{action.help} (default: {default})'
+
+
+def default_of(action: argparse.Action) -> str:
+    """Return the default of an argument as it would be typed; '' where it has none."""
+    default = action.default
+    if action.nargs == 0 or default in (None, '', [], ()):
+        return ''
+    values = default if isinstance(default, list) else [default]
+    return ' '.join(
+        'x'.join(map(str, value)) if isinstance(value, tuple)
+        else f'{value:g}' if isinstance(value, float)
+        else str(value)
+        for value in values
+    )  # fmt: skip
 
 
 def count(text: str) -> int:
@@ -15,3 +66,38 @@ def count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f'{text!r}: expected a number from 1 on')
     return value
+
+
+def add_command(
+    subparsers: Any, name: str, description: str, examples: str
+) -> argparse.ArgumentParser:
+    """
+    Add the parser of a command.
+
+    Parameters
+    ----------
+    subparsers:
+        what ``add_subparsers`` of argparse returned.
+    name:
+        as typed after ``magadepth``.
+    description:
+        what it does; its lines are kept.
+    examples:
+        command lines with a ``#`` before remarks; docs/commands.md shows them too.
+
+    """
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name,
+        description=description,
+        epilog='examples:\n' + textwrap.indent(examples.strip(), '  '),
+        formatter_class=HelpFormatter,
+    )
+    return parser
+
+
+def add_engine_options(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str
+) -> None:
+    """Add the named ones of ``--model``, ``--backend``, ``--precision`` and ``--threads``."""
+    for name in names:
+        parser.add_argument(f'--{name}', **_ENGINE[name])

@@ -16,7 +16,7 @@ from typing import Any
 
 import cv2
 
-from magadepth_ros.commands.arguments import count
+from magadepth_ros.commands.arguments import add_command, count
 from magadepth_ros.commands.benchmark_node import NodeRun, measure_node
 from magadepth_ros.commands.benchmark_report import (
     machine_facts,
@@ -53,32 +53,52 @@ simulated cameras and a subscriber, with the first model.
 """
 
 
+_EXAMPLES = """
+magadepth benchmark --models magadepth_small --sizes 640x480
+magadepth benchmark --backends openvino torch-cpu --peers --node --json bench.json
+magadepth benchmark --from-json bench.json --markdown page.md
+"""
+
+
 def add_parser(subparsers: Any) -> None:
     """Add ``benchmark`` to the parser of the ``magadepth`` command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        'benchmark',
-        help='measure the speed of models on this machine',
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    add = add_command(subparsers, 'benchmark', _DESCRIPTION, _EXAMPLES).add_argument
+    add(
+        '--models',
+        nargs='+',
+        default=[],
+        metavar='MODEL',
+        help='shipped models by name, or files (default: all that are installed)',
     )
-    add = parser.add_argument
-    add('--models', nargs='+', default=[], metavar='MODEL', help='default: all that are installed')
-    add('--backends', nargs='+', default=['auto'], metavar='B', help='openvino, tensorrt, torch')
-    add('--precisions', nargs='+', default=['auto'], metavar='P', help='fp32, bf16, fp16, int8')
+    add(
+        '--backends',
+        nargs='+',
+        default=['auto'],
+        metavar='BACKEND',
+        help='runtimes, each tried with each model: auto, openvino, tensorrt, torch, torch-cuda, '
+        'torch-cpu',
+    )
+    add(
+        '--precisions',
+        nargs='+',
+        default=['auto'],
+        metavar='PRECISION',
+        help='likewise: auto, fp32, bf16, fp16, int8',
+    )
     add(
         '--sizes',
         nargs='+',
         type=_size,
         default=[(640, 480), (848, 480), (1280, 720)],
         metavar='WxH',
-        help='of the frames [px] (default 640x480 848x480 1280x720)',
+        help='of the frames [px]',
     )
     add(
         '--peers',
         nargs='*',
         default=None,
         metavar='NAME',
-        help='measure these classical methods too (without names: all); needs the train extra',
+        help='measure these classical methods too, without names all; needs the extra train',
     )
     add(
         '--node',
@@ -86,16 +106,28 @@ def add_parser(subparsers: Any) -> None:
         type=count,
         default=None,
         metavar='CAMERAS',
-        help='measure the node with so many cameras (without numbers: 1 2 4); needs ROS 2',
+        help='measure the node too, with so many cameras, without numbers 1, 2 and 4; needs ROS 2',
     )
-    add('--node-seconds', type=count, default=6, metavar='S', help='of each run (default 6)')
-    add('--repeats', type=count, default=30, metavar='N', help='rounds (default 30)')
-    add('--threads', type=int, default=0, metavar='N', help='CPU threads, 0 = all')
-    add('--json', type=Path, metavar='FILE', help='write all figures, machine and versions')
-    add('--plot', type=Path, metavar='FILE', help='write bars (PNG or SVG); needs matplotlib')
+    add('--node-seconds', type=count, default=6, metavar='S', help='of each run of the node')
+    add('--repeats', type=count, default=30, metavar='N', help='rounds')
+    add('--threads', type=int, default=0, metavar='N', help='CPU threads; 0: all cores')
+    add(
+        '--json', type=Path, metavar='FILE', help='write all figures, the machine and the versions'
+    )
+    add('--plot', type=Path, metavar='FILE', help='draw bars (PNG or SVG); needs matplotlib')
     add('--markdown', type=Path, metavar='FILE', help='write the tables as a page')
-    add('--note', default='', metavar='TEXT', help='to stand beside the machine: power mode, load')
-    add('--from-json', type=Path, metavar='FILE', help='measure nothing, report on this file')
+    add(
+        '--note',
+        default='',
+        metavar='TEXT',
+        help='what the report says beside the machine: its power mode, other load',
+    )
+    add(
+        '--from-json',
+        type=Path,
+        metavar='FILE',
+        help='measure nothing: report what --json wrote before',
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from magadepth_ros.commands.arguments import add_command, add_engine_options
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, CompletionSettings
 from magadepth_ros.errors import DataError
@@ -18,94 +20,96 @@ from magadepth_ros.manifest import (
     read_rgb,
     write_depth_png,
 )
-from magadepth_ros.resources import DEFAULT_MODEL
 
-_EXAMPLES = """
-examples:
-  magadepth complete FOLDER OUT            each frame of FOLDER/manifest.json to OUT/<stem>.png
-  magadepth complete --rgb a.jpg --depth b.png OUT.png
-  magadepth complete BAG OUT_BAG --points  a ROS 2 bag with the completed topics added
+_DESCRIPTION = """\
+Fill the holes of recorded depth images: of a folder of frames, of a bag, or of one pair.
 
-Depth pictures are 16-bit PNG; what comes out has the size of what went in, in millimetres,
+Depth pictures are 16-bit PNG. What comes out has the size of what went in; it is in millimetres,
 0 = not filled.
 """
 
+_EXAMPLES = """
+magadepth complete FOLDER OUT            # the frames of FOLDER/manifest.json, to OUT/NAME.png
+magadepth complete --rgb a.jpg --depth b.png OUT.png
+magadepth complete BAG OUT_BAG --points  # a ROS 2 bag with the completed topics added
+"""
 
-def add_parser(subparsers: argparse._SubParsersAction) -> None:
+
+def add_parser(subparsers: Any) -> None:
     """Add ``complete`` and its options."""
-    parser = subparsers.add_parser(
-        'complete',
-        help='complete a folder of frames, a bag, or one RGB and depth pair',
-        description='Fill the holes of recorded depth images.',
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        'input', metavar='INPUT', help='folder with a manifest.json, or a bag (mcap, db3, folder)'
-    )
-    output = parser.add_argument(
-        'output', metavar='OUTPUT', help='folder, bag, or .png file to write'
+    parser = add_command(subparsers, 'complete', _DESCRIPTION, _EXAMPLES)
+    add = parser.add_argument
+    add(
+        'input',
+        metavar='INPUT',
+        help='folder with a manifest.json, or bag (.mcap, .db3, .bag, or a folder of them); with '
+        '--rgb and --depth there is no INPUT',
     )
     # With --rgb and --depth there is one path only; nargs='?' would refuse options in between.
+    output = add('output', metavar='OUTPUT', help='folder, new bag or, of one pair, .png to write')
     output.required = False
-    parser.add_argument('--rgb', metavar='FILE', help='one colour picture, instead of INPUT')
-    parser.add_argument('--depth', metavar='FILE', help='its depth picture, 16-bit PNG')
-    parser.add_argument(
-        '--depth-scale',
+    add('--rgb', metavar='FILE', help='one colour picture, instead of INPUT')
+    add('--depth', metavar='FILE', help='its depth picture, 16-bit PNG')
+    add('--depth-scale', type=float, default=0.001, metavar='M', help='metres per unit of --depth')
+    add_engine_options(parser, 'model', 'backend', 'precision', 'threads')
+    add(
+        '--min-depth',
         type=float,
-        default=0.001,
         metavar='M',
-        help='metres per unit of --depth (default 0.001)',
+        help="nearest plausible depth [m], nearer counts as missing (default: the model's)",
     )
-    parser.add_argument(
-        '--model', default=DEFAULT_MODEL, help='name or path (default %(default)s)'
+    add(
+        '--max-depth',
+        type=float,
+        metavar='M',
+        help="farthest plausible depth [m] (default: the model's)",
     )
-    parser.add_argument('--backend', default='auto', help='runtime (default %(default)s)')
-    parser.add_argument(
-        '--precision', default='auto', help='fp32, bf16, fp16 or int8 (default %(default)s)'
-    )
-    parser.add_argument('--threads', type=int, default=0, help='CPU threads, 0 = all cores')
-    parser.add_argument('--min-depth', type=float, metavar='M', help="metres; default the model's")
-    parser.add_argument('--max-depth', type=float, metavar='M', help="metres; default the model's")
-    parser.add_argument(
+    add(
         '--confidence-threshold',
         type=float,
         default=0.0,
         metavar='C',
-        help='leave pixels with less confidence unfilled, 0 to 1 (default 0)',
+        help='leave pixels with less confidence unfilled, 0 to 1',
     )
-    parser.add_argument(
-        '--replace-outliers', action='store_true', help='also replace flying pixels and speckle'
+    add(
+        '--replace-outliers',
+        action='store_true',
+        help='treat flying pixels and speckle as missing, so that they are filled too',
     )
-    bag = parser.add_argument_group('bags')
-    bag.add_argument('--rgb-topic', metavar='TOPIC', help='default: found by name')
-    bag.add_argument('--depth-topic', metavar='TOPIC', help='default: found by name')
-    bag.add_argument(
-        '--namespace', default='/depth', help='of the new topics (default %(default)s)'
+    add = parser.add_argument_group('bags').add_argument
+    add('--rgb-topic', metavar='TOPIC', help='colour images (default: found by name)')
+    add(
+        '--depth-topic',
+        metavar='TOPIC',
+        help='depth images (default: found by name, aligned ones first)',
     )
-    bag.add_argument(
+    add(
+        '--namespace',
+        default='/depth',
+        help='of the new topics: NAMESPACE/completed, NAMESPACE/confidence and so on',
+    )
+    add(
         '--output-encoding',
         choices=('32FC1', '16UC1'),
         default='32FC1',
-        help='of the completed depth (default %(default)s)',
+        help='of the completed depth: metres with NaN, or millimetres with 0, where unknown',
     )
-    bag.add_argument('--points', action='store_true', help='add coloured point clouds as well')
-    bag.add_argument(
+    add('--points', action='store_true', help='add coloured point clouds as well')
+    add(
         '--depth-to-rgb',
         type=float,
         nargs=7,
         default=(),
         metavar=('X', 'Y', 'Z', 'QX', 'QY', 'QZ', 'QW'),
-        help='the depth frame in the RGB frame, where depth is not aligned (default: /tf_static)',
+        help='where depth is not aligned: position [m] and quaternion of the depth frame in the '
+        'RGB frame (default: from /tf_static)',
     )
-    bag.add_argument(
+    add(
         '--assume-aligned',
         action='store_true',
-        help='the depth is aligned to the RGB though its frame_id is another',
+        help='take depth as aligned to the RGB though its frame_id is another',
     )
-    bag.add_argument(
-        '--batch', type=int, default=1, metavar='N', help='frames per inference (default 1)'
-    )
+    add('--batch', type=int, default=1, metavar='N', help='frames in one inference')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,13 +10,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from magadepth_ros.commands.arguments import add_command, add_engine_options
 from magadepth_ros.commands.children import ChildError, Children
 from magadepth_ros.commands.ros_processes import node_command, prepare_environment
 from magadepth_ros.commands.stopping import Stop
 from magadepth_ros.errors import DataError, EngineError
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
-from magadepth_ros.resources import DEFAULT_MODEL, find_config, find_model
+from magadepth_ros.resources import find_config, find_model
 from magadepth_ros.topics import realsense_topics
 from magadepth_ros.viewer import require_rerun
 
@@ -27,41 +28,58 @@ TICK = 0.1
 SNAPSHOT_LIMIT = 5.0
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add this command's arguments."""
-    parser = subparsers.add_parser(
-        'demo',
-        help='show live depth completion over ROS 2',
-        description='Start a simulated camera and the completion node, watch them, report.',
-    )
-    parser.add_argument(
+_DESCRIPTION = """\
+Start a simulated camera and completion_node as two processes over ROS 2, watch them for a while,
+and write summary.json (rate, latency, holes left) and preview.png.
+"""
+
+_EXAMPLES = """
+magadepth demo --duration 60
+magadepth demo --input BAG --viewer   # frames of one's own, on a timeline
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add ``demo`` and its options."""
+    parser = add_command(subparsers, 'demo', _DESCRIPTION, _EXAMPLES)
+    add = parser.add_argument
+    add(
         '--input',
         default='',
-        help='folder with manifest.json or ROS bag to play; default: made-up scenes',
+        metavar='PATH',
+        help='folder with a manifest.json, or bag, to play (default: a rendered room)',
     )
-    parser.add_argument(
-        '--duration', type=float, default=20.0, help='seconds from the first completed frame (20)'
+    add(
+        '--duration',
+        type=float,
+        default=20.0,
+        metavar='S',
+        help='seconds to watch, from the first completed frame on',
     )
-    parser.add_argument('--output', type=Path, default=Path('out/demo'), help='(out/demo)')
-    parser.add_argument('--model', default=DEFAULT_MODEL, help=f'name or ONNX ({DEFAULT_MODEL})')
-    parser.add_argument('--backend', default='auto', help='auto, openvino, tensorrt or torch')
-    parser.add_argument('--precision', default='auto', help='auto, fp32, bf16, fp16 or int8')
-    parser.add_argument('--rate', type=float, default=30.0, help='camera frames a second (30)')
-    parser.add_argument('--width', type=int, default=640, help='columns (640)')
-    parser.add_argument('--height', type=int, default=480, help='rows (480)')
-    parser.add_argument(
-        '--viewer', action='store_true', help='show picture, depth, confidence and cloud by rerun'
+    add(
+        '--output',
+        type=Path,
+        default=Path('out/demo'),
+        metavar='FOLDER',
+        help='where summary.json, preview.png and the logs go',
     )
-    parser.add_argument(
-        '--save', type=Path, metavar='FILE', help='write that to FILE.rrd instead of a window'
+    add_engine_options(parser, 'model', 'backend', 'precision')
+    add('--rate', type=float, default=30.0, metavar='HZ', help='frames a second of the camera')
+    add('--width', type=int, default=640, metavar='PX', help='columns of the camera')
+    add('--height', type=int, default=480, metavar='PX', help='rows of the camera')
+    add(
+        '--viewer',
+        action='store_true',
+        help='show picture, depth, confidence and cloud live by rerun, as `magadepth view` does',
     )
-    parser.add_argument(
+    add('--save', type=Path, metavar='FILE', help='write that to FILE (.rrd) instead of a window')
+    add(
         '--patience',
         type=float,
         default=120.0,
-        help='seconds that the first completed frame may take; engines are built in them (120)',
+        metavar='S',
+        help='seconds that the first completed frame may take, building an engine included',
     )
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magadepth_ros.commands.arguments import count
+from magadepth_ros.commands.arguments import add_command, add_engine_options, count
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_all, write_result
@@ -27,51 +27,69 @@ milliseconds per frame (median). Frames without a target are run and timed, but 
 """
 
 
+_EXAMPLES = """
+magadepth evaluate FRAMES --models magadepth_small mine.onnx --sheet sheet.png
+magadepth evaluate BAG --models magadepth_small --baselines nearest ip_basic
+magadepth evaluate FRAMES --csv scores.csv --markdown scores.md
+"""
+
+
 def add_parser(subparsers: Any) -> None:
     """Add ``evaluate`` to the parser of the ``magadepth`` command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        'evaluate',
-        help='score models and classical methods on frames with known depth',
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(subparsers, 'evaluate', _DESCRIPTION, _EXAMPLES)
     add = parser.add_argument
     add(
         'data',
         type=Path,
         nargs='?',
-        help='manifest folder, nyu_depth_v2_labeled.mat, SUNRGBD, DIML or bag',
+        metavar='DATA',
+        help='folder with a manifest.json, nyu_depth_v2_labeled.mat, folder of SUN RGB-D or DIML, '
+        'or bag; needed but for --from-csv',
     )
     add(
-        '--models', nargs='*', default=[], metavar='MODEL', help='names of shipped models or files'
+        '--models', nargs='*', default=[], metavar='MODEL', help='shipped models by name, or files'
     )
     add(
         '--baselines',
         nargs='*',
         default=['all'],
         metavar='NAME',
-        help='all (default), none, or names; levin takes seconds per frame',
+        help='classical methods: all, none, or names; levin takes seconds a frame',
     )
     add(
         '--predictions',
         nargs='*',
         default=[],
         type=Path,
-        metavar='DIR',
-        help='score a folder of <stem>.png (uint16 mm, 0 = not filled) as well',
+        metavar='FOLDER',
+        help='score depth of another program too: STEM.png for each frame (16 bit, mm, 0 = not '
+        'filled)',
     )
     add('--json', type=Path, metavar='FILE', help='write all figures')
-    add('--csv', type=Path, metavar='FILE', help='write a line per method, sensor and scene')
+    add('--csv', type=Path, metavar='FILE', help='write a line for each method, sensor and scene')
     add('--markdown', type=Path, metavar='FILE', help='write tables as a page; needs --csv')
-    add('--from-csv', type=Path, metavar='FILE', help='run nothing, make the page of this file')
-    add('--sheet', type=Path, metavar='FILE', help='write side-by-side pictures (PNG)')
-    add('--step', type=count, default=1, help='take every N-th frame')
-    add('--limit', type=count, metavar='N', help='take at most N frames')
-    add('--split', default='test', choices=('train', 'test', 'all'), help='default: test')
-    add('--task', default='raw', choices=('raw', 'sparse500'), help='input of NYU-Depth V2')
-    add('--backend', default='auto', help='runtime of the models: auto, openvino, tensorrt, torch')
-    add('--precision', default='auto', help='arithmetic of the models: auto, fp32, bf16, fp16')
-    add('--threads', type=int, default=0, help='CPU threads of the models, 0 = all')
+    add(
+        '--from-csv',
+        type=Path,
+        metavar='FILE',
+        help='run nothing: make the page of what --csv wrote before',
+    )
+    add('--sheet', type=Path, metavar='FILE', help='write pictures side by side (PNG)')
+    add('--step', type=count, default=1, metavar='N', help='take every N-th frame')
+    add('--limit', type=count, metavar='N', help='take N frames at most')
+    add(
+        '--split',
+        default='test',
+        choices=('train', 'test', 'all'),
+        help='part of NYU-Depth V2, SUN RGB-D or DIML',
+    )
+    add(
+        '--task',
+        default='raw',
+        choices=('raw', 'sparse500'),
+        help='input of NYU-Depth V2: the raw depth, or 500 points of the target',
+    )
+    add_engine_options(parser, 'backend', 'precision', 'threads')
 
 
 def run(args: argparse.Namespace) -> int:

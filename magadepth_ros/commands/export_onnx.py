@@ -7,22 +7,48 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from magadepth_ros.commands.arguments import add_command
+
+_DESCRIPTION = 'Export weights (.safetensors) to the ONNX file that every runtime reads.'
+
+_EXAMPLES = """
+magadepth export-onnx runs/mine/mine.safetensors --training-data 'my kitchen, 2 hours'
+"""
+
 
 def add_parser(subparsers: Any) -> None:
-    """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        'export-onnx',
-        help='export a trained network to ONNX with its metadata',
-        description='Export weights (.safetensors) to the ONNX file that every runtime reads.',
+    """Add ``export-onnx`` and its options."""
+    add = add_command(subparsers, 'export-onnx', _DESCRIPTION, _EXAMPLES).add_argument
+    add(
+        'weights',
+        type=Path,
+        metavar='WEIGHTS',
+        help='.safetensors, as `magadepth train` writes them',
     )
-    parser.add_argument('weights', type=Path, help='weights, as `magadepth train` writes them')
-    parser.add_argument('output', type=Path, nargs='?', help='default: beside the weights')
-    parser.add_argument('--training-data', default='unknown', help='what it was trained on')
-    parser.add_argument('--licence', default='Apache-2.0', help='licence of the weights')
-    parser.add_argument(
+    add(
+        'output',
+        type=Path,
+        nargs='?',
+        metavar='OUTPUT',
+        help='.onnx to write (default: beside the weights)',
+    )
+    add(
+        '--training-data',
+        default='unknown',
+        metavar='TEXT',
+        help="for the file's metadata: what it was trained on",
+    )
+    add(
+        '--licence',
+        default='Apache-2.0',
+        metavar='NAME',
+        help="for the file's metadata: licence of the weights",
+    )
+    add(
         '--low-precision-safe',
         action='store_true',
-        help='state that bf16/fp16 was measured to cost less than a sensor is noisy',
+        help='state that bf16 and fp16 were measured to cost less than a sensor is noisy: '
+        'runtimes then use them with precision auto',
     )
 
 

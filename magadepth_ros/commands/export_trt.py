@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from magadepth_ros.commands.arguments import HelpFormatter, add_command
 from magadepth_ros.errors import DataError, MagadepthError, ModelError
 from magadepth_ros.files import write_result
 from magadepth_ros.tables import align
@@ -22,24 +23,24 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command's arguments."""
-    _add_arguments(
-        subparsers.add_parser(
-            'export-trt',
-            help='build a TensorRT engine from an ONNX model',
-            description=_DESCRIPTION,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-    )
-
-
 _DESCRIPTION = """\
 Build TensorRT engines: weights -> ONNX -> ONNX of the wanted precision -> engine -> check.
 
 TensorRT builds for the GPU of this machine. TensorRT for RTX builds on any machine, with or
 without a GPU, for GeForce and RTX PRO cards. Without --output the engine goes to the cache where
-the node looks for it."""
+the node looks for it.
+"""
+
+_EXAMPLES = """
+magadepth export-trt magadepth_small --precision fp16
+magadepth export-trt mine.onnx --precision fp32 fp16 --check FRAMES --output engines
+magadepth export-trt mine.onnx --builder tensorrt-rtx --compute-capability 8.6 8.9
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add ``export-trt`` and its options."""
+    _add_arguments(add_command(subparsers, 'export-trt', _DESCRIPTION, _EXAMPLES))
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,42 +49,84 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         'models',
         nargs='*',
         metavar='MODEL',
-        help='name of an installed model, or path of an ONNX or safetensors file (default: all)',
+        help='shipped models by name, or ONNX or .safetensors files (default: all that are '
+        'installed)',
     )
     add(
         '--precision',
         nargs='+',
         default=['auto'],
         choices=('auto', 'fp32', 'fp16', 'int8'),
-        help='arithmetic inside; several build several engines (default: what the model allows)',
+        help='arithmetic inside, an engine for each; auto: fp16 where the model calls it safe, '
+        'else fp32',
     )
-    add('--builder', default='auto', choices=('auto', 'tensorrt', 'tensorrt-rtx'))
+    add(
+        '--builder',
+        default='auto',
+        choices=('auto', 'tensorrt', 'tensorrt-rtx'),
+        help='TensorRT or TensorRT for RTX; auto: the former where there is a GPU and it is '
+        'installed',
+    )
     add(
         '--compute-capability',
         nargs='+',
         default=[],
         metavar='X.Y',
-        help='GPUs a TensorRT for RTX engine is for (default: all from 8.0 on)',
+        help='GPUs that an engine of TensorRT for RTX is for (default: all from 8.0 on)',
     )
-    add('--batch', type=int, default=1, help='largest number of frames at once (default 1)')
-    add('--workspace', type=float, default=0, metavar='MIB', help='scratch memory at most')
-    add('--timing-cache', type=Path, metavar='FILE', help='kernel times kept between builds')
-    add('--output', type=Path, metavar='PATH', help='folder, or .engine file for a single engine')
-    add('--onnx', type=Path, metavar='FOLDER', help='keep the converted ONNX here')
-    add('--no-convert', action='store_true', help='take the ONNX as it is: its types say all')
-    add('--check', type=Path, metavar='DATA', help='frames to check with (default: simulated)')
+    add('--batch', type=int, default=1, metavar='N', help='largest number of frames at once')
+    add(
+        '--workspace',
+        type=float,
+        default=0,
+        metavar='MIB',
+        help="scratch memory on the GPU at most [MiB]; 0: TensorRT's own limit",
+    )
+    add(
+        '--timing-cache',
+        type=Path,
+        metavar='FILE',
+        help='keep measured times of kernels here for the next build; TensorRT alone has them',
+    )
+    add(
+        '--output',
+        type=Path,
+        metavar='PATH',
+        help='folder, or .engine file for a single engine (default: the cache)',
+    )
+    add('--onnx', type=Path, metavar='FOLDER', help='keep the converted ONNX there')
+    add(
+        '--no-convert',
+        action='store_true',
+        help='take the ONNX as it is: its types state the precision',
+    )
+    add(
+        '--check',
+        type=Path,
+        metavar='DATA',
+        help='folder with a manifest.json to check the engine with (default: simulated frames)',
+    )
     add(
         '--max-difference',
         type=float,
         default=0.01,
         metavar='SHARE',
-        help='largest difference from float32 let through, relative to the depth (default 0.01)',
+        help='largest difference from float32 let through, relative to the depth',
     )
     add('--no-check', action='store_true', help='skip the check')
-    add('--no-build', action='store_true', help='stop after converting (and keep the ONNX)')
+    add(
+        '--no-build',
+        action='store_true',
+        help='stop after the conversion; the ONNX stays in --onnx, or in the current folder',
+    )
     add('--force', action='store_true', help='build even where the cache has the engine')
     add('--json', type=Path, metavar='FILE', help='write the summary here')
-    add('--calibration', type=Path, metavar='DATA', help='frames to calibrate int8 (else --check)')
+    add(
+        '--calibration',
+        type=Path,
+        metavar='DATA',
+        help='folder with a manifest.json to calibrate int8 with (default: that of --check)',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -121,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog='export_trt',
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     _add_arguments(parser)
     try:

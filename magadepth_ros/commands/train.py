@@ -8,6 +8,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+from magadepth_ros.commands.arguments import add_command
 from magadepth_ros.errors import DataError
 
 
@@ -21,44 +22,68 @@ def seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(f'{text}: expected e.g. 90s, 10m or 2h') from error
 
 
+_DESCRIPTION = """\
+Train a network on generated scenes and, with --data, on recorded frames. The output folder gets a
+checkpoint that --resume goes on from, curves and, at the end, the weights.
+"""
+
+_EXAMPLES = """
+magadepth train --list
+magadepth train --config magadepth_small --output runs/small --finish-in 1h
+magadepth train --config mine.yaml --data FRAMES --output runs/mine --set steps=2000
+"""
+
+
 def add_parser(subparsers: Any) -> None:
-    """Add the command's arguments."""
-    parser = subparsers.add_parser(
-        'train',
-        help='train a network',
-        description='Train on generated scenes and, with --data, on recorded frames.',
+    """Add ``train`` and its options."""
+    add = add_command(subparsers, 'train', _DESCRIPTION, _EXAMPLES).add_argument
+    add('--list', action='store_true', help='list the networks and exit')
+    add(
+        '--config',
+        default='magadepth_small',
+        metavar='CONFIG',
+        help='network and recipe: a shipped configuration by name, or a YAML file',
     )
-    parser.add_argument('--list', action='store_true', help='list the networks and exit')
-    parser.add_argument('--config', default='magadepth_small', help='shipped name or YAML file')
-    parser.add_argument(
+    add(
         '--data',
         action='append',
         default=[],
         metavar='PATH',
-        help='recorded frames: a manifest folder, NYU, SUN RGB-D, DIML or a bag; repeatable',
+        help='recorded frames: folder with a manifest.json, nyu_depth_v2_labeled.mat, folder of '
+        'SUN RGB-D or DIML, or bag; repeatable',
     )
-    parser.add_argument('--output', type=Path, default=Path('runs'), help='folder (runs)')
-    parser.add_argument('--max-time', type=seconds, help='stop after e.g. 90s, 10m, 2h')
-    parser.add_argument(
-        '--finish-in', type=seconds, help='as --max-time, with the learning rate annealed by then'
+    add('--output', type=Path, default=Path('runs'), metavar='FOLDER', help='folder of the run')
+    add(
+        '--max-time',
+        type=seconds,
+        metavar='TIME',
+        help='stop after e.g. 90s, 10m or 2h, for --resume to go on',
     )
-    parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint')
-    parser.add_argument(
-        '--start-from', type=Path, metavar='WEIGHTS', help='fine-tune these .safetensors'
+    add(
+        '--finish-in',
+        type=seconds,
+        metavar='TIME',
+        help='be done after so long: the learning rate is annealed by then',
     )
-    parser.add_argument('--compile', action='store_true', help='torch.compile the network')
-    parser.add_argument(
+    add('--resume', action='store_true', help='go on from the last checkpoint of the folder')
+    add('--start-from', type=Path, metavar='WEIGHTS', help='fine-tune these .safetensors')
+    add('--compile', action='store_true', help='compile the network by torch.compile')
+    add(
         '--set',
         action='append',
         default=[],
         metavar='FIELD=VALUE',
         help='replace a field of the recipe, for example steps=2000; repeatable',
     )
-    parser.add_argument('--accelerator', default='auto', help='Lightning: auto, cpu, gpu, ...')
-    parser.add_argument('--devices', default='auto', help='Lightning: number or list of devices')
-    parser.add_argument('--num-nodes', type=int, default=1, help='Lightning: machines')
-    parser.add_argument('--strategy', default='auto', help='Lightning: auto, ddp, ...')
-    parser.add_argument('--precision', help='Lightning: 32-true, bf16-mixed, ...')
+    add('--accelerator', default='auto', metavar='NAME', help='of Lightning: auto, cpu, gpu, ...')
+    add('--devices', default='auto', help='of Lightning: auto, or their number or list')
+    add('--num-nodes', type=int, default=1, metavar='N', help='of Lightning: machines')
+    add('--strategy', default='auto', metavar='NAME', help='of Lightning: auto, ddp, ...')
+    add(
+        '--precision',
+        metavar='NAME',
+        help='of Lightning: 32-true, bf16-mixed, ... (default: bf16-mixed on a GPU, else 32-true)',
+    )
 
 
 def overrides(pairs: list[str]) -> dict[str, Any]:

@@ -9,60 +9,65 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
+from magadepth_ros.commands.arguments import add_command, add_engine_options
 from magadepth_ros.commands.stopping import Stop
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import is_bag_path, no_bag_reader
-from magadepth_ros.resources import DEFAULT_MODEL
 from magadepth_ros.viewer import ViewedFrame, Viewer, require_rerun
 
 if TYPE_CHECKING:
     from magadepth_ros.bag_frames import BagFrame
 
+_DESCRIPTION = 'Show picture, depth, confidence and cloud of a bag or a running node, by rerun.'
+
 _EXAMPLES = """
-examples:
-  magadepth view                         what completion_node publishes on /depth/completed
-  magadepth view /arm/depth/completed
-  magadepth view /depth/completed/compressedDepth     of another computer
-  magadepth view BAG                     a bag; completed here, unless it was by `complete`
-  magadepth view BAG --save view.rrd     without a screen; later, elsewhere: rerun view.rrd
+magadepth view                      # what completion_node publishes on /depth/completed
+magadepth view /arm/depth/completed
+magadepth view /depth/completed/compressedDepth     # of another computer
+magadepth view BAG                  # completed here, unless it was by `magadepth complete`
+magadepth view BAG --save view.rrd  # without a screen; later, elsewhere: rerun view.rrd
 """
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+def add_parser(subparsers: Any) -> None:
     """Add ``view`` and its options."""
-    parser = subparsers.add_parser(
-        'view',
-        help='show a bag or a running node on a timeline',
-        description='Show picture, depth, confidence and cloud on a timeline, by rerun.',
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
+    parser = add_command(subparsers, 'view', _DESCRIPTION, _EXAMPLES)
+    add = parser.add_argument
+    add(
         'source',
         nargs='?',
         default='/depth/completed',
-        metavar='BAG|TOPIC',
-        help='bag, or topic of completed depth (default %(default)s)',
+        metavar='SOURCE',
+        help='bag, or topic of completed depth',
     )
-    parser.add_argument(
-        '--save', type=Path, metavar='FILE', help='write FILE.rrd instead of opening a window'
+    add('--save', type=Path, metavar='FILE', help='write FILE (.rrd) instead of opening a window')
+    add(
+        '--rgb-topic',
+        default='',
+        metavar='TOPIC',
+        help='colour images (default: found by name in a bag, as its input of a node)',
     )
-    parser.add_argument('--rgb-topic', default='', metavar='TOPIC', help='default: found')
-    parser.add_argument('--depth-topic', default='', metavar='TOPIC', help='default: found')
-    parser.add_argument('--frames', type=int, default=0, help='frames at most, 0 = all')
-    live = parser.add_argument_group('topics')
-    live.add_argument('--rate', type=float, default=10.0, help='most frames a second (10)')
-    live.add_argument(
+    add(
+        '--depth-topic',
+        default='',
+        metavar='TOPIC',
+        help='measured depth (default: found likewise)',
+    )
+    add('--frames', type=int, default=0, metavar='N', help='stop after N frames; 0: show all')
+    add = parser.add_argument_group('topics').add_argument
+    add('--rate', type=float, default=10.0, metavar='HZ', help='frames a second at most')
+    add(
         '--patience',
         type=float,
         default=30.0,
-        help='seconds without a frame to give up after (30)',
+        metavar='S',
+        help='give up after so many seconds without a frame',
     )
-    bag = parser.add_argument_group('bags')
-    bag.add_argument('--namespace', default='/depth', help='of completed topics (/depth)')
-    bag.add_argument('--model', default=DEFAULT_MODEL, help=f'name or ONNX ({DEFAULT_MODEL})')
-    bag.add_argument('--backend', default='auto', help='runtime of the model (auto)')
-    return parser
+    bags = parser.add_argument_group('bags')
+    bags.add_argument(
+        '--namespace', default='/depth', help='of completed topics that the bag may have'
+    )
+    add_engine_options(bags, 'model', 'backend')
 
 
 def run(args: argparse.Namespace) -> int:
