@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import csv
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from magadepth_ros.commands import reference
 from magadepth_ros.commands.benchmark_report import read_report, to_markdown
 from magadepth_ros.commands.main import SUBCOMMANDS
 
@@ -65,6 +67,22 @@ def test_results_are_made_of_the_committed_scores():
     page = pytest.importorskip('magadepth_training.evaluation.page')
     made = page.to_markdown(page.read_lines(SCORES), 'docs/results/rgbd_dev.csv')
     assert made == (DOCS / 'results.md').read_text(encoding='utf-8')
+
+
+def test_commands_are_made_of_the_parsers():
+    page = (DOCS / 'commands.md').read_text(encoding='utf-8')
+    assert page == reference.to_markdown(), 'python -m magadepth_ros.commands.reference'
+
+
+@pytest.mark.parametrize('name', SUBCOMMANDS)
+def test_examples_of_a_command_can_be_typed_and_its_arguments_are_explained(name):
+    parser = reference.parsers()[name]
+    lines = [shlex.split(line, comments=True) for line in reference.examples(parser).splitlines()]
+    for program, command, *arguments in lines:
+        assert (program, command) == ('magadepth', name)
+        parser.parse_args(arguments)
+    assert lines and all(action.help for action in parser._actions)
+    assert 'examples:' in parser.format_help()
 
 
 def test_figures_in_hand_written_tables_are_those_of_the_scores():
