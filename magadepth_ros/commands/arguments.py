@@ -7,6 +7,7 @@ import argparse
 import textwrap
 from typing import Any
 
+from magadepth_ros.engines import BACKENDS
 from magadepth_ros.resources import DEFAULT_MODEL
 
 _ENGINE: dict[str, dict[str, Any]] = {
@@ -16,8 +17,8 @@ _ENGINE: dict[str, dict[str, Any]] = {
     },
     'backend': {
         'default': 'auto',
-        'help': 'runtime: openvino, tensorrt, torch, torch-cuda or torch-cpu; auto: the first of '
-        'tensorrt, torch-cuda, openvino that works',
+        'choices': BACKENDS,
+        'help': 'runtime; auto is the first of tensorrt, torch-cuda, openvino that works',
     },
     'precision': {
         'default': 'auto',
