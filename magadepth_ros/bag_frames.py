@@ -16,16 +16,14 @@ from magadepth_ros.bags import (
     find_topics,
     messages,
     open_bag,
-    read_depth,
     read_message,
-    read_rgb,
-    stamp_ns,
 )
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError
+from magadepth_ros.messages.reading import read_depth, read_rgb, serialised_stamp_ns, stamp_ns
 from magadepth_ros.messages.registration import DepthRegistration, View, camera_model
-from magadepth_ros.pairing import DEPTH, HALF_FRAME, NANO, RGB, Pair, Pairer
+from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, Pair, Pairer
 
 _QUEUE = 60
 
@@ -64,7 +62,7 @@ class BagFrame:
     @property
     def stamp_ns(self) -> int:
         """The colour message's stamp [ns]."""
-        return int(self.header.stamp.sec) * NANO + int(self.header.stamp.nanosec)
+        return stamp_ns(self)
 
 
 class FrameReader:
@@ -125,7 +123,8 @@ class FrameReader:
             self._infos[topic] = read_message(connection, data)
         elif topic in (self.topics.rgb, self.topics.depth):
             stream = RGB if topic == self.topics.rgb else DEPTH
-            self._pairer.add(stream, stamp_ns(data), _Message(connection, logged_ns, data))
+            message = _Message(connection, logged_ns, data)
+            self._pairer.add(stream, serialised_stamp_ns(data), message)
 
     def read(self, pair: Pair) -> BagFrame:
         """
@@ -160,8 +159,8 @@ class FrameReader:
                 raise DataError(f'{topic} at {logged_ns} ns is gone; was the bag written anew?')
             found.append(_Message(*message))
         rgb, depth = found
-        stamp = stamp_ns(rgb.data)
-        return self.read(Pair(rgb, depth, stamp, stamp_ns(depth.data) - stamp, 0, 0.0))
+        stamp, other = (serialised_stamp_ns(message.data) for message in found)
+        return self.read(Pair(rgb, depth, stamp, other - stamp, 0, 0.0))
 
     def _camera(self, info: Any, depth: np.ndarray) -> CameraModel | None:
         if info is None:
@@ -255,7 +254,8 @@ def _completed_frames(
         frames = FrameReader(reader, find_topics(reader, rgb_topic, depth_topic))
         for connection, logged_ns, data in messages(reader):
             if connection.topic in made:
-                waiting.setdefault(stamp_ns(data), {})[connection.topic] = (connection, data)
+                parts = waiting.setdefault(serialised_stamp_ns(data), {})
+                parts[connection.topic] = (connection, data)
             frames.take(connection, logged_ns, data)
             while frames.pairs:
                 pair = frames.pairs.pop(0)

@@ -3,21 +3,17 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2 import Reader as Ros2Reader
 from rosbags.typesys import Stores, get_typestore
 
 from magadepth_ros.errors import DataError
-from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
-from magadepth_ros.messages.images import image_to_depth, image_to_rgb
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
@@ -162,22 +158,3 @@ def read_message(connection: Any, data: bytes) -> Any:
         return TYPES.deserialize_cdr(data, connection.msgtype)
     except Exception as error:
         raise DataError(f'{connection.topic}: broken message ({error})') from None
-
-
-def stamp_ns(data: bytes) -> int:
-    """Return header.stamp [ns] of a serialised message that begins with a header."""
-    if len(data) < 12:
-        raise DataError('a message without a header')
-    order = '<' if data[1] & 1 else '>'
-    seconds, nanoseconds = struct.unpack_from(order + 'iI', data, 4)
-    return int(seconds) * 10**9 + int(nanoseconds)
-
-
-def read_rgb(message: Any) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of an Image or CompressedImage; EncodingError where it is broken."""
-    return compressed_to_rgb(message) if hasattr(message, 'format') else image_to_rgb(message)
-
-
-def read_depth(message: Any) -> np.ndarray:
-    """(H, W) float32 metres of an Image or CompressedImage; EncodingError where it is broken."""
-    return compressed_to_depth(message) if hasattr(message, 'format') else image_to_depth(message)

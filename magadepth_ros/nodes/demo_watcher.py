@@ -13,9 +13,9 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
-from magadepth_ros.nodes.listener import Listener, stamp_of
+from magadepth_ros.messages.reading import serialised_stamp_ns, stamp_ns
+from magadepth_ros.nodes.listener import Listener
 from magadepth_ros.nodes.stream import Stream
-from magadepth_ros.pairing import NANO
 from magadepth_ros.topics import realsense_topics
 
 CAMERA = realsense_topics()
@@ -88,7 +88,7 @@ class Watcher(Listener):
 
     def _raw(self, kind: type, topic: str, stream: Stream, qos: QoSProfile | int = 2) -> None:
         def on_bytes(data: bytes) -> None:
-            stamp = stamp_of(data)
+            stamp = serialised_stamp_ns(data)
             stream.add(stamp)
             if kind is Image:
                 self._keep(topic, stamp, data)
@@ -103,10 +103,10 @@ class Watcher(Listener):
                 del kept[min(kept)]
 
     def _on_camera(self, msg: CameraInfo) -> None:
-        self.camera.add(_stamp(msg.header.stamp))
+        self.camera.add(stamp_ns(msg))
 
     def _on_depth(self, msg: Image) -> None:
-        stamp = _stamp(msg.header.stamp)
+        stamp = stamp_ns(msg)
         self.depth.add(stamp)
         depth = image_to_depth(msg)
         self.size = (msg.width, msg.height)
@@ -122,7 +122,3 @@ class Watcher(Listener):
             stuck = self.diagnostics.get('state') == 'unconfigured'
             if stuck and status.level == DiagnosticStatus.ERROR:
                 self.trouble = status.message
-
-
-def _stamp(stamp: object) -> int:
-    return stamp.sec * NANO + stamp.nanosec  # type: ignore[attr-defined]

@@ -15,9 +15,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError
+from magadepth_ros.messages.reading import read_depth, read_rgb, serialised_stamp_ns
 from magadepth_ros.messages.registration import camera_model
-from magadepth_ros.nodes.inputs import read_depth, read_rgb
-from magadepth_ros.nodes.listener import Listener, stamp_of
+from magadepth_ros.nodes.listener import Listener
 from magadepth_ros.viewer import ViewedFrame
 
 _KEPT = 20
@@ -130,7 +130,7 @@ class FrameListener(Listener):
 
         def on_bytes(data: bytes) -> None:
             # Stays serialised: of thirty frames a second few are shown.
-            kept[stamp_of(data)] = data
+            kept[serialised_stamp_ns(data)] = data
             while len(kept) > _KEPT:
                 del kept[min(kept)]
 

@@ -1,39 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subscriptions of one camera: callbacks that only store, and the readers of what they stored."""
+"""Subscriptions of one camera: callbacks that only store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
-from magadepth_ros.messages.images import image_to_depth, image_to_rgb
+from magadepth_ros.messages.reading import stamp_ns
 from magadepth_ros.nodes import qos
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
-from magadepth_ros.nodes.synchroniser import stamp_ns
 from magadepth_ros.pairing import DEPTH, RGB, Pairer
 
 try:
     from tf2_msgs.msg import TFMessage
 except ImportError:  # ROS 2 as wheels has none: extrinsics come by the parameter depth_to_rgb.
     TFMessage = None
-
-
-def read_rgb(msg: Any) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of an Image or CompressedImage; EncodingError where it is broken."""
-    return compressed_to_rgb(msg) if isinstance(msg, CompressedImage) else image_to_rgb(msg)
-
-
-def read_depth(msg: Any) -> np.ndarray:
-    """(H, W) float32 metres of an Image or CompressedImage; EncodingError where it is broken."""
-    return compressed_to_depth(msg) if isinstance(msg, CompressedImage) else image_to_depth(msg)
 
 
 class Inputs:

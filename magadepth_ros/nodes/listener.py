@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import struct
 import time
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-
-from magadepth_ros.pairing import NANO
 
 
 class Listener:
@@ -35,10 +32,3 @@ class Listener:
         self.executor.shutdown(timeout_sec=1.0)
         self.node.destroy_node()
         rclpy.try_shutdown()
-
-
-def stamp_of(data: bytes) -> int:
-    """Return the stamp [ns] of a serialised message that begins with a std_msgs/Header (CDR)."""
-    # Four bytes of encapsulation, the second of which is odd for little-endian.
-    seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
-    return seconds * NANO + nanoseconds

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image, PointCloud2
 
-from magadepth_ros.nodes.listener import Listener, stamp_of
+from magadepth_ros.messages.reading import serialised_stamp_ns
+from magadepth_ros.nodes.listener import Listener
 from magadepth_ros.nodes.statistics import STAGES
 from magadepth_ros.nodes.stream import Stream
 
@@ -58,7 +59,7 @@ class NodeWatcher(Listener):
     def _subscribe(self, kind: type, topic: str, camera: str) -> None:
         def on_bytes(data: bytes) -> None:
             if camera:
-                self.depth[camera].add(stamp_of(data))
+                self.depth[camera].add(serialised_stamp_ns(data))
 
         self.node.create_subscription(kind, topic, on_bytes, 2, raw=True)
 

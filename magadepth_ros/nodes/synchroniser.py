@@ -9,18 +9,13 @@ from typing import Any
 from rclpy.duration import Duration
 
 from magadepth_ros.errors import DataError
+from magadepth_ros.messages.reading import stamp_ns
 from magadepth_ros.pairing import DEPTH, HALF_FRAME, NANO, RGB, Pair, Pairer
 
 try:
     import message_filters
 except ImportError:
     message_filters = None
-
-
-def stamp_ns(message: Any) -> int:
-    """Stamp of a message's header [ns]."""
-    stamp = message.header.stamp
-    return stamp.sec * NANO + stamp.nanosec
 
 
 def make_pairer(

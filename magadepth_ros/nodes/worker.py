@@ -15,9 +15,9 @@ from std_msgs.msg import Header
 from magadepth_ros.completion.completer import Completion, checked
 from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError, EngineError, describe
+from magadepth_ros.messages.reading import read_depth, read_rgb
 from magadepth_ros.nodes.camera import Camera
 from magadepth_ros.nodes.engine_keeper import EngineKeeper
-from magadepth_ros.nodes.inputs import read_depth, read_rgb
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.nodes.slot import LatestSlot

@@ -11,13 +11,8 @@ import pytest
 
 pytest.importorskip('rclpy', reason='the demo needs ROS 2')
 
-from rclpy.serialization import serialize_message
-from sensor_msgs.msg import Image, PointCloud2
-from std_msgs.msg import Header
-
 from magadepth_ros.commands.demo_report import summarise, table, write_preview, write_summary
 from magadepth_ros.nodes.demo_watcher import Snapshot
-from magadepth_ros.nodes.listener import stamp_of
 from magadepth_ros.nodes.stream import Stream
 
 NAMES = ('frames', 'rate_hz', 'latency_ms_p50', 'latency_ms_p95', 'dropped', 'unfilled_share')
@@ -83,10 +78,3 @@ def test_preview_shows_four_panels(tmp_path, known):
     assert centres[1].tolist() == [0, 0, 0]
     assert (centres[2].max() > 0) == known
     assert centres[3].tolist() == [255, 255, 255]
-
-
-@pytest.mark.parametrize('kind', [Image, PointCloud2])
-def test_stamp_is_read_from_the_serialised_message(kind):
-    header = Header(frame_id='camera')
-    header.stamp.sec, header.stamp.nanosec = 1_800_000_000, 123_456_789
-    assert stamp_of(serialize_message(kind(header=header))) == 1_800_000_000_123_456_789

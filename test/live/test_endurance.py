@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from support.live import NANO, Graph, Process, free_domain, running
 from support.models import write_tiny_model
 
-from magadepth_ros.nodes.listener import stamp_of
+from magadepth_ros.messages.reading import serialised_stamp_ns
 from magadepth_ros.tables import align
 
 NODE = 'magadepth_ros.nodes.completion_node'
@@ -63,11 +63,13 @@ class Listener:
             ('cloud', PointCloud2, '/depth/points'),
         ):
             into = self.came[name]
-            create(
-                kind, topic, lambda m, i=into: i.append((time.time(), stamp_of(m))), qos, raw=True
-            )
+
+            def arrive(data: bytes, into: list[tuple[float, int]] = into) -> None:
+                into.append((time.time(), serialised_stamp_ns(data)))
+
+            create(kind, topic, arrive, qos, raw=True)
         info = '/camera/camera/color/camera_info'
-        create(CameraInfo, info, lambda m: self.shot.append(stamp_of(m)), 30, raw=True)
+        create(CameraInfo, info, lambda m: self.shot.append(serialised_stamp_ns(m)), 30, raw=True)
 
 
 def memory_mib(process: Process) -> tuple[float, float]:

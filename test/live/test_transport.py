@@ -12,7 +12,7 @@ from support.models import write_tiny_model
 
 from magadepth_ros.messages.compressed import compressed_to_depth
 from magadepth_ros.messages.images import image_to_depth
-from magadepth_ros.nodes.listener import stamp_of
+from magadepth_ros.messages.reading import serialised_stamp_ns
 
 CAMERA = '/camera/camera'
 RGB, DEPTH = f'{CAMERA}/color/image_raw', f'{CAMERA}/aligned_depth_to_color/image_raw'
@@ -43,7 +43,7 @@ def test_compressed_in_and_out_is_the_same_depth_in_a_fraction_of_the_bytes(tmp_
         for topic, kind in TOPICS.items():
 
             def keep(data: bytes, into: dict[int, bytes] = got[topic]) -> None:
-                into[stamp_of(data)] = data
+                into[serialised_stamp_ns(data)] = data
 
             graph.node.create_subscription(kind, topic, keep, 5, raw=True)
 
