@@ -42,26 +42,45 @@ def read_depth(path: str | Path, depth_scale: float = 0.001) -> np.ndarray:
     return (image * np.float64(depth_scale)).astype(np.float32)
 
 
-def write_depth_png(path: str | Path, depth_m: np.ndarray, depth_scale: float = 0.001) -> None:
+def to_millimetres(depth: np.ndarray) -> np.ndarray:
+    """
+    Round depth to 16-bit millimetres, as messages and picture files hold it.
+
+    Parameters
+    ----------
+    depth:
+        (H, W) floating point metres; NaN, inf, 0 and negative = missing.
+
+    Returns
+    -------
+    np.ndarray
+        (H, W) uint16 mm, 0 = missing; so is what 16 bits do not hold (from 65.535 m on, as sensors
+        write 65535 for missing).
+
+    """
+    millimetres = depth * np.float32(1000.0)
+    np.rint(millimetres, out=millimetres)
+    # The comparison is False for NaN, so that one pass finds every value without a number.
+    holds = (millimetres > 0) & (millimetres < 65535)
+    return np.where(holds, millimetres, np.float32(0.0)).astype(np.uint16)
+
+
+def write_depth_png(path: str | Path, depth_m: np.ndarray) -> None:
     """
     Write depth as a 16-bit PNG, all at once: a reader sees the old file or the whole new one.
 
     Parameters
     ----------
     path:
-        the file; its folder is made if need be.
+        the file, in millimetres; its folder is made if need be.
     depth_m:
-        (H, W) floating point metres; NaN, inf, zero, negative and too large values become 0.
-    depth_scale:
-        metres per unit of the PNG, 0.001 = millimetres.
+        (H, W) floating point metres, see `to_millimetres`.
 
     """
     path = Path(path)
     if depth_m.ndim != 2:
         raise DataError(f'{path}: expected depth of shape (H, W), got {depth_m.shape}')
-    units = np.rint(depth_m.astype(np.float64) / depth_scale)
-    known = np.isfinite(units) & (units > 0) & (units <= 65535)
-    ok, encoded = cv2.imencode('.png', np.where(known, units, 0).astype(np.uint16))
+    ok, encoded = cv2.imencode('.png', to_millimetres(depth_m))
     if not ok:
         raise DataError(f'{path}: depth of shape {depth_m.shape} could not be encoded as PNG')
     write_result(path, encoded.tobytes())

@@ -14,7 +14,7 @@ import numpy as np
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import DataError
-from magadepth_ros.messages.images import to_millimetres
+from magadepth_ros.pictures import to_millimetres
 
 CLOUD_STRIDE = 2
 _JPEG_QUALITY = 85

@@ -12,6 +12,7 @@ import pytest
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.manifest import read_depth, read_manifest, read_rgb, write_depth_png
+from magadepth_ros.pictures import to_millimetres
 
 DEPTH = np.arange(12 * 16, dtype=np.uint16).reshape(12, 16) * 20
 
@@ -134,12 +135,18 @@ def test_cut_or_damaged_picture_is_refused(tmp_path: Path, suffix: str) -> None:
             read_rgb(path)
 
 
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_millimetres_round_and_do_not_wrap(dtype: type) -> None:
+    depth = np.array([[0.0004, 0.0006, 65.534, 65.535, 70, np.inf, np.nan, -1]], dtype)
+    assert to_millimetres(depth).tolist() == [[0, 1, 65534, 0, 0, 0, 0, 0]]
+    assert np.isnan(depth[0, 6]) and depth[0, 4] == 70
+
+
 def test_written_depth_comes_back_and_unknown_is_zero(tmp_path: Path) -> None:
-    depth = np.array([[1.2344, 1.2346, np.nan, np.inf, -1, 70, 65.535, 0]])
+    depth = np.array([[1.2344, 1.2346, np.nan, np.inf, -1, 70, 65.534, 0]])
     path = tmp_path / 'new' / 'a.png'
     write_depth_png(path, depth)
-    expected = [[1.234, 1.235, 0, 0, 0, 0, 65.535, 0]]
+    expected = [[1.234, 1.235, 0, 0, 0, 0, 65.534, 0]]
     np.testing.assert_allclose(read_depth(path), expected, atol=1e-5)
-    write_depth_png(path, depth[:, :2], depth_scale=0.0001)
-    np.testing.assert_allclose(read_depth(path, 0.0001), depth[:, :2], atol=1e-6)
+    np.testing.assert_allclose(read_depth(path, 0.0001), np.divide(expected, 10), atol=1e-6)
     assert list(path.parent.iterdir()) == [path]

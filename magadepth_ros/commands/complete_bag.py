@@ -17,6 +17,7 @@ from magadepth_ros.completion import Completer, Completion
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.registration import matrices
+from magadepth_ros.pictures import to_millimetres
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,6 @@ class _Job:
         space, writer = self._options.namespace, self._writer
         header, logged_ns, depth = frame.header, frame.logged_ns, completion.depth
         if self._options.encoding == '16UC1':
-            from magadepth_ros.messages.images import to_millimetres
-
             depth = to_millimetres(depth)
         writer.add_image(f'{space}/completed', logged_ns, header, depth, self._options.encoding)
         writer.add_image(f'{space}/confidence', logged_ns, header, completion.confidence, '32FC1')

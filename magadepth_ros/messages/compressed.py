@@ -11,7 +11,8 @@ import numpy as np
 
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages import rvl
-from magadepth_ros.messages.images import MAX_SIDE, fill_data, flat, to_metres, to_millimetres
+from magadepth_ros.messages.images import MAX_SIDE, fill_data, flat, to_metres
+from magadepth_ros.pictures import to_millimetres
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage

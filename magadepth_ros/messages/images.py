@@ -11,6 +11,7 @@ import numpy as np
 
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages.encodings import COLOUR, DEPTH, SUBSAMPLED, Layout
+from magadepth_ros.pictures import to_millimetres
 
 # Reading works on any message with these fields, so that bags are read where ROS is not installed.
 if TYPE_CHECKING:
@@ -145,27 +146,6 @@ def to_metres(raw: np.ndarray) -> np.ndarray:
     if raw.dtype.isnative and raw.flags.aligned:
         return raw
     return raw.astype(np.float32)
-
-
-def to_millimetres(depth: np.ndarray) -> np.ndarray:
-    """
-    Round depth to 16-bit millimetres.
-
-    Parameters
-    ----------
-    depth:
-        (H, W) float32 metres; NaN, inf, 0 and negative = missing.
-
-    Returns
-    -------
-    np.ndarray
-        (H, W) uint16 mm, 0 = missing; so is what 16 bits do not hold (from 65.535 m on).
-
-    """
-    millimetres = np.rint(depth * np.float32(1000.0))
-    # The comparison is False for NaN, so that one pass finds every value without a number.
-    holds = (millimetres > 0) & (millimetres < 65535)
-    return np.where(holds, millimetres, np.float32(0.0)).astype(np.uint16)
 
 
 def fill(msg: Image, pixels: np.ndarray, encoding: str) -> None:

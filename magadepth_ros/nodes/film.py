@@ -18,7 +18,8 @@ from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.messages.camera_info import pinhole_info
 from magadepth_ros.messages.compressed import depth_to_compressed, rgb_to_compressed
-from magadepth_ros.messages.images import fill, to_millimetres
+from magadepth_ros.messages.images import fill
+from magadepth_ros.pictures import to_millimetres
 from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
 
 _COLOUR: dict[str, int | None] = {

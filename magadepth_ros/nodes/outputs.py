@@ -18,10 +18,11 @@ from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.messages.camera_info import camera_info
 from magadepth_ros.messages.clouds import cloud_memory, fill_cloud
 from magadepth_ros.messages.compressed import depth_to_compressed
-from magadepth_ros.messages.images import fill, to_millimetres
+from magadepth_ros.messages.images import fill
 from magadepth_ros.nodes import qos
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
+from magadepth_ros.pictures import to_millimetres
 
 
 class Outputs:

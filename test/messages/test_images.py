@@ -23,7 +23,6 @@ from magadepth_ros.messages.images import (
     image_to_depth,
     image_to_rgb,
     rgb_image,
-    to_millimetres,
 )
 
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -225,8 +224,3 @@ def test_errors_say_what_came_and_what_to_do():
         image_to_rgb(good)
     with pytest.raises(EncodingError, match='32FC1 or 16UC1'):
         depth_image(Header(), np.zeros((2, 2), np.float32), '8UC1')
-
-
-def test_millimetres_round_and_do_not_wrap():
-    depth = np.array([[0.0004, 0.0006, 65.534, 65.535, 70, np.inf, np.nan, -1]], np.float32)
-    assert to_millimetres(depth).tolist() == [[0, 1, 65534, 0, 0, 0, 0, 0]]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from magadepth_ros.pictures import to_millimetres
 from magadepth_training.datasets.sample import Sample, Source
 from magadepth_training.evaluation.calibration import Calibration
 from magadepth_training.evaluation.flicker import Flicker
@@ -120,12 +121,10 @@ def as_stored(depth: np.ndarray) -> np.ndarray:
     """
     Depth as ``magadepth complete`` would store it: whole millimetres, 0 = not filled.
 
-    (H, W) metres in, float32 metres out; NaN, inf, negative and more than 65.535 m become 0.
-    Scoring this makes the figures of a live model those of its PNG files.
+    (H, W) metres in, float32 metres out, see `to_millimetres` for what becomes 0. Scoring this
+    makes the figures of a live model those of its PNG files.
     """
-    millimetres = np.rint(np.asarray(depth, np.float64) * 1000)
-    known = np.isfinite(millimetres) & (millimetres > 0) & (millimetres <= 65535)
-    return (np.where(known, millimetres, 0) / 1000).astype(np.float32)
+    return (to_millimetres(depth) / 1000).astype(np.float32)
 
 
 def evaluate(
