@@ -21,8 +21,9 @@ from magadepth_ros.bags import (
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError
+from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.reading import read_depth, read_rgb, serialised_stamp_ns, stamp_ns
-from magadepth_ros.messages.registration import DepthRegistration, View, camera_model
+from magadepth_ros.messages.registration import DepthRegistration, View
 from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, Pair, Pairer
 
 _QUEUE = 60

@@ -14,11 +14,11 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from magadepth_ros.bags import IMAGE, TYPES, Reader, Ros1Reader, Ros2Reader
-from magadepth_ros.completion.project import FIELDS, POINT_STEP
 from magadepth_ros.errors import DataError
+from magadepth_ros.messages.clouds import cloud_layout
 
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
-_FLOAT32 = 7
+POINT_FIELD = 'sensor_msgs/msg/PointField'
 _NO_HASH = 'RIHS01_' + '0' * 64
 
 
@@ -66,17 +66,10 @@ class BagWriter:
 
     def add_cloud(self, topic: str, logged_ns: int, header: Any, cloud: np.ndarray) -> None:
         """Write an organised cloud of `CloudProjector` as sensor_msgs/PointCloud2."""
-        field = TYPES.types['sensor_msgs/msg/PointField']
         message = TYPES.types[POINT_CLOUD](
             header=header,
-            height=cloud.shape[0],
-            width=cloud.shape[1],
-            fields=[field(name=n, offset=o, datatype=_FLOAT32, count=1) for n, o in FIELDS],
-            is_bigendian=sys.byteorder == 'big',
-            point_step=POINT_STEP,
-            row_step=POINT_STEP * cloud.shape[1],
             data=np.ascontiguousarray(cloud).reshape(-1).view(np.uint8),
-            is_dense=False,
+            **cloud_layout(cloud, TYPES.types[POINT_FIELD]),
         )
         self.add(topic, logged_ns, POINT_CLOUD, message)
 

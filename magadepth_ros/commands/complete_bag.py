@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from magadepth_ros.bag_frames import BagFrame, FrameReader
 from magadepth_ros.bag_writer import BagWriter, new_bag
@@ -16,7 +14,7 @@ from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, Completion
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import DataError, EncodingError
-from magadepth_ros.messages.registration import matrices
+from magadepth_ros.messages.camera_info import camera_info
 from magadepth_ros.pictures import to_millimetres
 
 
@@ -155,25 +153,9 @@ class _Job:
         writer.add_image(f'{space}/confidence', logged_ns, header, completion.confidence, '32FC1')
         if frame.info is None:
             return
-        info = _info_at_size(frame.info, header, *completion.depth.shape)
+        height, width = completion.depth.shape
+        info = camera_info(header, frame.info, width, height)
         writer.add(f'{space}/camera_info', logged_ns, CAMERA_INFO, info)
         if self._options.points and frame.camera is not None:
             cloud = self._projector.project(completion.depth, frame.rgb, frame.camera)
             writer.add_cloud(f'{space}/points', logged_ns, header, cloud)
-
-
-def _info_at_size(info: Any, header: Any, height: int, width: int) -> Any:
-    if (info.height, info.width) == (height, width) or not (info.height and info.width):
-        return dataclasses.replace(info, header=header)
-    k, p = matrices(info, width, height)
-    return dataclasses.replace(
-        info,
-        header=header,
-        height=height,
-        width=width,
-        k=k,
-        p=p,
-        binning_x=0,
-        binning_y=0,
-        roi=dataclasses.replace(info.roi, x_offset=0, y_offset=0, height=0, width=0),
-    )

@@ -1,37 +1,95 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/CameraInfo that goes out, scaled to its image."""
+"""sensor_msgs/CameraInfo: the camera it describes, and the message at its image's size."""
 
 from __future__ import annotations
 
 import copy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, RegionOfInterest
-from std_msgs.msg import Header
 
-from magadepth_ros.completion.camera_model import CameraModel
-from magadepth_ros.messages.registration import matrices
+from magadepth_ros.completion.camera_model import CameraModel, scaled_matrix
+
+# Messages of rosbags have the same fields, so that bags are read where ROS is not installed.
+if TYPE_CHECKING:
+    from sensor_msgs.msg import CameraInfo
+    from std_msgs.msg import Header
 
 
-def camera_info(header: Header, source: CameraInfo, width: int, height: int) -> CameraInfo:
+def shown_part(info: Any, width: int, height: int) -> tuple[int, int, int, int]:
     """
-    Make the camera_info of an outgoing image.
+    Return left, top, width and height of what an image shows of the sensor's picture [px].
+
+    K and P are of the whole picture. An image of another size is the message's region of
+    interest, if it has one, at whatever scale (binning).
+    """
+    whole, roi = (0, 0, int(info.width), int(info.height)), info.roi
+    if (width, height) == whole[2:] or not (roi.width and roi.height):
+        return whole
+    return int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)
+
+
+def matrices(info: Any, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return K (9,) and P (12,) of a CameraInfo for an image of this size; see `shown_part`."""
+    left, top, w, h = shown_part(info, width, height)
+    k, p = (
+        scaled_matrix(np.reshape(m, (3, -1)), width / w, height / h, left, top).ravel()
+        for m in (info.k, info.p)
+    )
+    return k, p
+
+
+def camera_model(info: Any, topic: str = '', size: tuple[int, int] | None = None) -> CameraModel:
+    """
+    Read the camera of a CameraInfo message, of ROS or of rosbags.
+
+    That of an image of ``size`` (width, height), or of the whole picture. K and D, unless
+    ``topic`` is one of rectified images (image_proc's names: image_rect, .../rect/...), which P
+    describes without distortion.
+
+    Raises
+    ------
+    DataError
+        no size, not calibrated, a distortion model that is not supported, with its name, or an
+        image of another shape.
+
+    """
+    k, p = np.reshape(info.k, (3, 3)), np.reshape(info.p, (3, 4))
+    rectified = 'rect' in topic.rpartition('image')[2] or '/rect/' in topic
+    by_p = rectified and p[0, 0] > 0
+    (fx, _, cx, *_), (_, fy, cy, *_), _ = (p if by_p else k).tolist()
+    coefficients = () if by_p or not any(info.d) else tuple(float(value) for value in info.d)
+    model = '' if by_p else info.distortion_model
+    size = size or (int(info.width), int(info.height))
+    left, top, width, height = shown_part(info, *size)
+    camera = CameraModel(width, height, fx, fy, cx - left, cy - top, model, coefficients)
+    return camera.scaled(*size)
+
+
+def camera_info(header: Any, source: Any, width: int, height: int) -> Any:
+    """
+    Make the camera_info of an outgoing image; ``header`` and ``source`` of ROS or of rosbags.
 
     Distortion and rectification of ``source`` are kept. Where the image has another size, K and P
-    are brought to it, and binning and region of interest, which are in them then, are taken out.
+    are brought to it, and binning and region of interest, which are in them then, are taken out. A
+    ``source`` without a size says nothing of any size, and gets the header alone.
     """
     msg = copy.copy(source)
     msg.header = header
-    if (width, height) != (source.width, source.height):
+    if source.width and source.height and (width, height) != (source.width, source.height):
         msg.width, msg.height = width, height
         msg.k, msg.p = matrices(source, width, height)
         msg.binning_x = msg.binning_y = 0
-        msg.roi = RegionOfInterest(do_rectify=source.roi.do_rectify)
+        roi = copy.copy(source.roi)
+        roi.x_offset = roi.y_offset = roi.width = roi.height = 0
+        msg.roi = roi
     return msg
 
 
 def pinhole_info(header: Header, camera: CameraModel) -> CameraInfo:
     """Make the camera_info of an ideal pinhole camera (no distortion)."""
+    from sensor_msgs.msg import CameraInfo
+
     msg = CameraInfo(header=header, width=camera.width, height=camera.height)
     msg.distortion_model = camera.distortion_model or 'plumb_bob'
     msg.d = [0.0] * 5

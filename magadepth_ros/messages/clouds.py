@@ -4,20 +4,62 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sensor_msgs.msg import PointCloud2, PointField
-from std_msgs.msg import Header
 
 from magadepth_ros.completion.project import FIELDS, POINT_STEP
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages.images import fill_data, memory_of
+
+# A message of rosbags has the same layout, so that bags are written where ROS is not installed.
+if TYPE_CHECKING:
+    from sensor_msgs.msg import PointCloud2
+    from std_msgs.msg import Header
+
+_FLOAT32 = 7
 
 
 def cloud_memory(msg: PointCloud2, height: int, width: int) -> np.ndarray:
     """Return the memory of a message, (height, width, 4) float32, to make its cloud in."""
     memory = memory_of(msg, height * width * POINT_STEP)
     return memory.view(np.float32).reshape(height, width, POINT_STEP // 4)
+
+
+def cloud_layout(cloud: np.ndarray, field: type) -> dict[str, Any]:
+    """
+    Say how an organised cloud lies in a message: all fields but ``header`` and ``data``.
+
+    Parameters
+    ----------
+    cloud:
+        (H, W, 4) float32: x, y, z [m], NaN = unknown, and the colour as bits 0x00RRGGBB.
+    field:
+        the class of sensor_msgs/PointField, of ROS or of rosbags.
+
+    Raises
+    ------
+    EncodingError
+        the array is of another form.
+
+    """
+    if cloud.ndim != 3 or cloud.shape[2] * cloud.itemsize != POINT_STEP:
+        raise EncodingError(
+            f'cloud: expected (H, W, 4) float32, got {cloud.dtype} {cloud.shape}; '
+            'make it with CloudProjector.project'
+        )
+    return {
+        'height': cloud.shape[0],
+        'width': cloud.shape[1],
+        'fields': [
+            field(name=name, offset=offset, datatype=_FLOAT32, count=1) for name, offset in FIELDS
+        ],
+        'is_bigendian': sys.byteorder == 'big',
+        'point_step': POINT_STEP,
+        'row_step': POINT_STEP * cloud.shape[1],
+        # Unknown points are NaN and stay in their place: the cloud keeps the image's order.
+        'is_dense': False,
+    }
 
 
 def fill_cloud(msg: PointCloud2, header: Header, cloud: np.ndarray) -> None:
@@ -31,29 +73,12 @@ def fill_cloud(msg: PointCloud2, header: Header, cloud: np.ndarray) -> None:
     header:
         stamp and optical frame.
     cloud:
-        (H, W, 4) float32: x, y, z [m], NaN = unknown, and the colour as bits 0x00RRGGBB.
-
-    Raises
-    ------
-    EncodingError
-        the array is of another form.
+        as for `cloud_layout`, which raises EncodingError where it is of another form.
 
     """
-    if cloud.ndim != 3 or cloud.shape[2] * cloud.itemsize != POINT_STEP:
-        raise EncodingError(
-            f'cloud: expected (H, W, 4) float32, got {cloud.dtype} {cloud.shape}; '
-            'make it with CloudProjector.project'
-        )
+    from sensor_msgs.msg import PointField
+
     msg.header = header
-    msg.height, msg.width = cloud.shape[:2]
-    if len(msg.fields) != len(FIELDS):
-        msg.fields = [
-            PointField(name=name, offset=offset, datatype=PointField.FLOAT32, count=1)
-            for name, offset in FIELDS
-        ]
-    msg.is_bigendian = sys.byteorder == 'big'
-    msg.point_step = POINT_STEP
-    msg.row_step = POINT_STEP * cloud.shape[1]
-    # Unknown points are NaN and stay in their place, so that the cloud keeps the image's order.
-    msg.is_dense = False
+    for name, value in cloud_layout(cloud, PointField).items():
+        setattr(msg, name, value)
     fill_data(msg, np.ascontiguousarray(cloud))

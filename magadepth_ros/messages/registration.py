@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from magadepth_ros.completion.camera_model import CameraModel, scaled_matrix
 from magadepth_ros.completion.register import Registrar
 from magadepth_ros.completion.static_frames import StaticFrames, rigid
 from magadepth_ros.errors import DataError
+from magadepth_ros.messages.camera_info import camera_model
 
 
 @dataclass(frozen=True)
@@ -27,56 +27,6 @@ class View:
     frame: str
     info: Any
     info_topic: str = ''
-
-
-def shown_part(info: Any, width: int, height: int) -> tuple[int, int, int, int]:
-    """
-    Return left, top, width and height of what an image shows of the sensor's picture [px].
-
-    K and P are of the whole picture. An image of another size is the message's region of
-    interest, if it has one, at whatever scale (binning).
-    """
-    whole, roi = (0, 0, int(info.width), int(info.height)), info.roi
-    if (width, height) == whole[2:] or not (roi.width and roi.height):
-        return whole
-    return int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height)
-
-
-def matrices(info: Any, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return K (9,) and P (12,) of a CameraInfo for an image of this size; see `shown_part`."""
-    left, top, w, h = shown_part(info, width, height)
-    k, p = (
-        scaled_matrix(np.reshape(m, (3, -1)), width / w, height / h, left, top).ravel()
-        for m in (info.k, info.p)
-    )
-    return k, p
-
-
-def camera_model(info: Any, topic: str = '', size: tuple[int, int] | None = None) -> CameraModel:
-    """
-    Read the camera of a CameraInfo message, of ROS or of rosbags.
-
-    That of an image of ``size`` (width, height), or of the whole picture. K and D, unless
-    ``topic`` is one of rectified images (image_proc's names: image_rect, .../rect/...), which P
-    describes without distortion.
-
-    Raises
-    ------
-    DataError
-        no size, not calibrated, a distortion model that is not supported, with its name, or an
-        image of another shape.
-
-    """
-    k, p = np.reshape(info.k, (3, 3)), np.reshape(info.p, (3, 4))
-    rectified = 'rect' in topic.rpartition('image')[2] or '/rect/' in topic
-    by_p = rectified and p[0, 0] > 0
-    (fx, _, cx, *_), (_, fy, cy, *_), _ = (p if by_p else k).tolist()
-    coefficients = () if by_p or not any(info.d) else tuple(float(value) for value in info.d)
-    model = '' if by_p else info.distortion_model
-    size = size or (int(info.width), int(info.height))
-    left, top, width, height = shown_part(info, *size)
-    camera = CameraModel(width, height, fx, fy, cx - left, cy - top, model, coefficients)
-    return camera.scaled(*size)
 
 
 class DepthRegistration:

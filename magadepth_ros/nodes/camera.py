@@ -11,7 +11,8 @@ from sensor_msgs.msg import CameraInfo
 
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.errors import DataError
-from magadepth_ros.messages.registration import View, camera_model
+from magadepth_ros.messages.camera_info import camera_model
+from magadepth_ros.messages.registration import View
 from magadepth_ros.nodes.checks import InputChecks
 from magadepth_ros.nodes.inputs import Inputs
 from magadepth_ros.nodes.outputs import Outputs

@@ -15,8 +15,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError
+from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.reading import read_depth, read_rgb, serialised_stamp_ns
-from magadepth_ros.messages.registration import camera_model
 from magadepth_ros.nodes.listener import Listener
 from magadepth_ros.viewer import ViewedFrame
 

@@ -12,10 +12,10 @@ from std_msgs.msg import Header
 
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.errors import DataError
-from magadepth_ros.messages.camera_info import camera_info, pinhole_info
-from magadepth_ros.messages.registration import camera_model
+from magadepth_ros.messages.camera_info import camera_info, camera_model, pinhole_info
 
 CAMERA = CameraModel(640, 480, 600.0, 610.0, 321.5, 238.25, 'plumb_bob')
+SMALL = CameraModel(64, 48, 60.0, 60.0, 31.5, 23.5)
 
 
 def test_a_pinhole_camera_goes_out_and_comes_back():
@@ -66,6 +66,27 @@ def test_what_is_in_k_and_p_is_not_said_again():
     assert (source.binning_x, source.roi.width) == (2, 400)
 
 
+def test_messages_of_bags_follow_the_image_as_those_of_ros_do():
+    bags = pytest.importorskip('support.bags', reason='makes messages as bags have them')
+    source, ours = bags.camera_info(0, 'a', CAMERA), pinhole_info(Header(), CAMERA)
+    for msg in (source, ours):
+        msg.binning_x, msg.roi.width, msg.roi.height, msg.roi.do_rectify = 2, 400, 300, True
+
+    header = bags.header(5, 'b')
+    half, expected = camera_info(header, source, 200, 150), camera_info(Header(), ours, 200, 150)
+
+    assert half.header is header and source.header.frame_id == 'a'
+    np.testing.assert_array_equal(half.k, expected.k)
+    np.testing.assert_array_equal(half.p, expected.p)
+    for msg in (half, expected):
+        assert (msg.width, msg.height, msg.binning_x, msg.binning_y) == (200, 150, 0, 0)
+        assert (msg.roi.width, msg.roi.height, msg.roi.do_rectify) == (0, 0, True)
+    assert bags.STORE.serialize_cdr(half, half.__msgtype__)
+    assert (source.width, source.binning_x, source.roi.width) == (640, 2, 400)
+    source.width = 0
+    assert camera_info(header, source, 200, 150).width == 0
+
+
 @pytest.mark.parametrize(
     ('change', 'says'),
     [
@@ -86,6 +107,40 @@ def test_what_cannot_be_used_is_named(change, says):
 def test_another_shape_of_image_is_refused():
     with pytest.raises(DataError, match=r'640x480.*1280x720'):
         CAMERA.scaled(1280, 720)
+    with pytest.raises(DataError, match='64x48, the image is 64x24'):
+        camera_model(pinhole_info(Header(), SMALL), '/c/image_raw', (64, 24))
+
+
+def test_rectified_images_are_described_by_p_without_distortion():
+    message = pinhole_info(Header(), SMALL)
+    message.distortion_model, message.d = 'fov', [0.9]
+    message.p = [50.0, 0, 31.0, 0, 0, 51.0, 23.0, 0, 0, 0, 1, 0]
+    for topic in ('/d/image_rect_raw', '/zed/rgb/color/rect/image', '/k/image_color_rect'):
+        camera = camera_model(message, topic)
+        assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50.0, 51.0, 31.0, 23.0)
+        assert not camera.distorted
+    with pytest.raises(DataError, match='fov'):
+        camera_model(message, '/d/image_raw')
+
+
+@pytest.mark.parametrize(
+    ('part', 'size', 'expected'),
+    [
+        ((0, 0, 0, 0), (32, 24), (30.0, 15.5, 11.5)),
+        ((16, 12, 32, 24), (32, 24), (60.0, 15.5, 11.5)),
+        ((20, 4, 32, 24), (16, 12), (30.0, 5.5, 9.5)),
+        # A driver that names a part and sends the whole.
+        ((20, 4, 32, 24), (64, 48), (60.0, 31.5, 23.5)),
+    ],
+)
+def test_binning_and_a_region_of_interest_move_the_rays(part, size, expected):
+    message = pinhole_info(Header(), SMALL)
+    left, top, width, height = part
+    message.roi = RegionOfInterest(x_offset=left, y_offset=top, width=width, height=height)
+
+    camera = camera_model(message, '/c/image_raw', size)
+
+    assert (camera.fx, camera.cx, camera.cy) == expected and camera.size == size
 
 
 @settings(max_examples=100, deadline=None)

@@ -11,22 +11,18 @@ import pytest
 from magadepth_ros.completion.register import Registrar
 from magadepth_ros.completion.static_frames import rigid
 from magadepth_ros.errors import DataError
-from magadepth_ros.messages.registration import DepthRegistration, View, camera_model
+from magadepth_ros.messages.camera_info import camera_model
+from magadepth_ros.messages.registration import DepthRegistration, View
 
 SHIFT = (0.1, 0.0, 0.0)
 NO_TURN = (0.0, 0.0, 0.0, 1.0)
 
 
-def info(width=64, height=48, focal=60.0, model='plumb_bob', d=(0.0,) * 5, p=None):
+def info(width=64, height=48, focal=60.0, model='plumb_bob'):
     k = [focal, 0, (width - 1) / 2, 0, focal, (height - 1) / 2, 0, 0, 1]
-    p = np.zeros(12) if p is None else p
-    return Message(
-        width=width, height=height, k=k, d=list(d), p=p, distortion_model=model, roi=part(0, 0)
-    )
-
-
-def part(width, height, left=0, top=0):
-    return Message(width=width, height=height, x_offset=left, y_offset=top)
+    roi = Message(width=0, height=0, x_offset=0, y_offset=0)
+    numbers = dict(k=k, d=[0.0] * 5, p=np.zeros(12))
+    return Message(width=width, height=height, distortion_model=model, roi=roi, **numbers)
 
 
 def views(rgb_info, depth_info, frames=('color', 'depth')):
@@ -72,41 +68,6 @@ def test_another_camera_info_is_noticed():
     registration = DepthRegistration((*SHIFT, *NO_TURN))
     assert registration.register(DEPTH, *views(info(), info())).shape == (48, 64)
     assert registration.register(DEPTH, *views(info(32, 24, 30.0), info())).shape == (24, 32)
-
-
-def test_rectified_images_are_described_by_p_without_distortion():
-    p = [50.0, 0, 31.0, 0, 0, 51.0, 23.0, 0, 0, 0, 1, 0]
-    message = info(model='fov', d=(0.9,), p=p)
-    for topic in ('/d/image_rect_raw', '/zed/rgb/color/rect/image', '/k/image_color_rect'):
-        camera = camera_model(message, topic)
-        assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50.0, 51.0, 31.0, 23.0)
-        assert not camera.distorted
-    with pytest.raises(DataError, match='fov'):
-        camera_model(message, '/d/image_raw')
-
-
-@pytest.mark.parametrize(
-    ('roi', 'size', 'expected'),
-    [
-        (part(0, 0), (32, 24), (30.0, 15.5, 11.5)),
-        (part(32, 24, 16, 12), (32, 24), (60.0, 15.5, 11.5)),
-        (part(32, 24, 20, 4), (16, 12), (30.0, 5.5, 9.5)),
-        # A driver that names a part and sends the whole.
-        (part(32, 24, 20, 4), (64, 48), (60.0, 31.5, 23.5)),
-    ],
-)
-def test_binning_and_a_region_of_interest_move_the_rays(roi, size, expected):
-    message = info()
-    message.roi = roi
-
-    camera = camera_model(message, '/c/image_raw', size)
-
-    assert (camera.fx, camera.cx, camera.cy) == expected and camera.size == size
-
-
-def test_an_image_of_another_shape_is_refused():
-    with pytest.raises(DataError, match='64x48, the image is 64x24'):
-        camera_model(info(), '/c/image_raw', (64, 24))
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.errors import DataError
+from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
-from magadepth_ros.messages.registration import camera_model
 from magadepth_ros.nodes.film import (
     DEPTH_ENCODINGS,
     RGB_ENCODINGS,
