@@ -13,7 +13,7 @@ from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2 import Reader as Ros2Reader
 from rosbags.typesys import Stores, get_typestore
 
-from magadepth_ros.errors import DataError
+from magadepth_ros.errors import DataError, TopicError
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
@@ -107,7 +107,7 @@ def find_topics(reader: Reader, rgb: str | None = None, depth: str | None = None
     Raises
     ------
     DataError
-        a given topic is missing, or none or several could be meant.
+        a given topic is missing; TopicError where none or several could be meant.
 
     """
     types = {c.topic: c.msgtype for c in reader.connections if c.msgcount}
@@ -120,19 +120,28 @@ def find_topics(reader: Reader, rgb: str | None = None, depth: str | None = None
     for topic in (rgb, depth):
         if topic is not None and topic not in images:
             raise DataError(f'{reader.path}: no images on {topic}; image topics are: {listed}')
-    depth = depth or _choose(
+
+    def only(kind: str, topics: list[str], words: tuple[str, ...]) -> str:
+        for word in words:
+            topics = [t for t in topics if word in t] or topics
+        topics = [t for t in topics if types[t] == IMAGE] or topics
+        if len(topics) != 1:
+            raise TopicError(
+                f'{reader.path}: {kind} topic: expected one, found {len(topics) or "none"} of: '
+                f'{listed}; record one alone',
+                kind,
+            )
+        return topics[0]
+
+    depth = depth or only(
+        'depth',
         [t for t in images if 'depth' in t and not t.endswith(('/compressed', '/theora'))],
         ('aligned', 'registered', 'to_rgb', 'to_color', 'rect'),
-        types,
-        f'{reader.path}: depth topic: found %s of: {listed}; name it with --depth-topic or '
-        'record one alone',
     )
-    rgb = rgb or _choose(
+    rgb = rgb or only(
+        'rgb',
         [t for t in images if not any(w in t for w in ('depth', 'infra', 'confid', '/ir/'))],
         ('color', 'colour', 'rgb', 'rect', 'left'),
-        types,
-        f'{reader.path}: colour topic: found %s of: {listed}; name it with --rgb-topic or '
-        'record one alone',
     )
     return Topics(rgb, depth, _info_beside(rgb, types), _info_beside(depth, types))
 
@@ -141,15 +150,6 @@ def _info_beside(topic: str, types: dict[str, str]) -> str | None:
     # A transport's topic is one level below the image.
     beside = [topic.rsplit('/', n)[0] + '/camera_info' for n in (1, 2) if topic.count('/') >= n]
     return next((t for t in beside if types.get(t) == CAMERA_INFO), None)
-
-
-def _choose(topics: list[str], words: tuple[str, ...], types: dict[str, str], error: str) -> str:
-    for word in words:
-        topics = [t for t in topics if word in t] or topics
-    topics = [t for t in topics if types[t] == IMAGE] or topics
-    if len(topics) != 1:
-        raise DataError(error % (len(topics) or 'none'))
-    return topics[0]
 
 
 def read_message(connection: Any, data: bytes) -> Any:

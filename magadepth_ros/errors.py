@@ -12,6 +12,18 @@ class DataError(MagadepthError):
     """A file, folder or array that was given is missing, broken or of the wrong form."""
 
 
+class TopicError(DataError):
+    """No topic of a bag, or several, could be the one of ``kind`` (rgb or depth)."""
+
+    def __init__(self, message: str, kind: str = '') -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class RegistrationError(DataError):
+    """Depth cannot be moved to the colour camera: something is missing, or cannot be handled."""
+
+
 class EncodingError(MagadepthError):
     """A message's encoding, size or data cannot be read as the image it claims to be."""
 

@@ -20,7 +20,7 @@ from magadepth_ros.bag_frames import bag_frames, completed_frames
 from magadepth_ros.commands.main import main
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.register import Registrar
-from magadepth_ros.errors import DataError
+from magadepth_ros.errors import DataError, TopicError
 
 RGB, INFO = '/camera/color/image_raw', '/camera/color/camera_info'
 DEPTH, DEPTH_INFO = '/camera/depth/image_raw', '/camera/depth/camera_info'
@@ -97,6 +97,26 @@ def test_what_cannot_be_registered_is_refused_by_name(tmp_path, capsys, made, sa
     error = capsys.readouterr().err
     assert says in error and '--assume-aligned' in error
     assert not (tmp_path / 'out').exists()
+
+
+def test_the_remedy_follows_the_fault_not_the_names(tmp_path, capsys):
+    picture, depth = np.zeros((48, 64, 3), np.uint8), np.ones((48, 64), np.float32)
+    messages = [
+        ('/a/rgb/image', image(START, 'f', picture, 'rgb8')),
+        ('/a/depth_registered/image', image(START + 10**9, 'f', depth, '32FC1')),
+    ]
+    model = ['--model', str(write_tiny_model(tmp_path / 'tiny.onnx', 48, 64))]
+    bag = write_bag(tmp_path / 'apart', messages)
+    assert main(['complete', str(bag), str(tmp_path / 'out'), *model]) == 2
+    error = capsys.readouterr().err
+    assert 'no stamps that match' in error and '--assume-aligned' not in error
+
+    bag = write_bag(tmp_path / 'two', [*messages, ('/b/rgb/image', messages[0][1])])
+    with pytest.raises(TopicError, match='rgb topic: expected one, found 2') as caught:
+        next(bag_frames(bag))
+    assert '--' not in str(caught.value)
+    assert main(['complete', str(bag), str(tmp_path / 'out'), *model]) == 2
+    assert 'record one alone, or name it with --rgb-topic' in capsys.readouterr().err
 
 
 def test_a_bag_of_humble_which_defines_no_types_is_read_and_completed(tmp_path):

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from magadepth_ros.engines import BACKENDS
+from magadepth_ros.errors import DataError, TopicError
 from magadepth_ros.resources import DEFAULT_MODEL
 
 _ENGINE: dict[str, dict[str, Any]] = {
@@ -102,3 +105,12 @@ def add_engine_options(
     """Add the named ones of ``--model``, ``--backend``, ``--precision`` and ``--threads``."""
     for name in names:
         parser.add_argument(f'--{name}', **_ENGINE[name])
+
+
+@contextmanager
+def topics_by_option() -> Iterator[None]:
+    """Name --rgb-topic or --depth-topic where a bag's topic is not clear."""
+    try:
+        yield
+    except TopicError as error:
+        raise DataError(f'{error}, or name it with --{error.kind}-topic') from None

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from magadepth_ros.commands.arguments import add_command, add_engine_options
+from magadepth_ros.commands.arguments import add_command, add_engine_options, topics_by_option
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, CompletionSettings
 from magadepth_ros.errors import DataError
@@ -151,9 +151,10 @@ def _run_bag(args: argparse.Namespace, settings: CompletionSettings) -> int:
         args.depth_to_rgb,
         args.assume_aligned,
     )
-    report = complete_bag(
-        lambda: _open(args, settings, args.batch), Path(args.input), Path(args.output), options
-    )
+    with topics_by_option():
+        report = complete_bag(
+            lambda: _open(args, settings, args.batch), Path(args.input), Path(args.output), options
+        )
     print(
         f'{args.output}: {report.completed} frames of {report.topics.depth} completed with '
         f'{report.topics.rgb}, {report.unmatched} without a partner, {report.broken} broken'

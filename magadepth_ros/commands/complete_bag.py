@@ -13,7 +13,7 @@ from magadepth_ros.bags import CAMERA_INFO, Topics, find_topics, messages, open_
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, Completion
 from magadepth_ros.completion.project import CloudProjector
-from magadepth_ros.errors import DataError, EncodingError
+from magadepth_ros.errors import DataError, EncodingError, RegistrationError
 from magadepth_ros.messages.camera_info import camera_info
 from magadepth_ros.pictures import to_millimetres
 
@@ -50,7 +50,7 @@ class BagReport:
     completed: int = 0
     broken: int = 0
     unmatched: int = 0
-    first_fault: str = ''
+    first_fault: DataError | EncodingError | None = None
     camera_fault: str = ''
 
 
@@ -103,9 +103,10 @@ def complete_bag(
                 fault = job.report.first_fault or (
                     f'{topics.rgb} and {topics.depth} have no stamps that match'
                 )
-                if 'registered' in fault:
-                    fault += '; give --depth-to-rgb or, where it is aligned, --assume-aligned'
-                raise DataError(f'{source}: no frame could be completed: {fault}')
+                text = f'{source}: no frame could be completed: {fault}'
+                if isinstance(fault, RegistrationError):
+                    text += '; give --depth-to-rgb or, where it is aligned, --assume-aligned'
+                raise DataError(text)
     return job.report
 
 
@@ -136,7 +137,7 @@ class _Job:
                 frames.append(self._frames.read(pair))
             except (DataError, EncodingError) as error:
                 self.report.broken += 1
-                self.report.first_fault = self.report.first_fault or str(error)
+                self.report.first_fault = self.report.first_fault or error
         completions = self._completer.complete_batch([(f.rgb, f.depth) for f in frames])
         for frame, completion in zip(frames, completions, strict=True):
             self._write(frame, completion)

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from magadepth_ros.commands.arguments import add_command, add_engine_options
+from magadepth_ros.commands.arguments import add_command, add_engine_options, topics_by_option
 from magadepth_ros.commands.stopping import Stop
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import is_bag_path, no_bag_reader
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         raise DataError('--frames: expected 0 or more, --rate: a number above 0')
     if not is_bag_path(source) and source.exists():
         raise DataError(f'{source}: is neither a bag nor a topic; a bag has a metadata.yaml')
-    with Stop() as stop:
+    with Stop() as stop, topics_by_option():
         frames = _of_bag(args) if is_bag_path(source) else _of_topic(args, stop)
         first = next(frames, None)
         if first is None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from magadepth_ros.completion.register import Registrar
 from magadepth_ros.completion.static_frames import StaticFrames, rigid
-from magadepth_ros.errors import DataError
+from magadepth_ros.errors import DataError, RegistrationError
 from magadepth_ros.messages.camera_info import camera_model
 
 
@@ -98,14 +98,14 @@ class DepthRegistration:
 
         Raises
         ------
-        DataError
+        RegistrationError
             what is missing, or cannot be handled, by name.
 
         """
         try:
             return self._registrar_of(rgb, depth).register(image)
         except DataError as error:
-            raise DataError(
+            raise RegistrationError(
                 f'depth in frame {depth.frame!r} cannot be registered to the colour image in '
                 f'frame {rgb.frame!r}: {error}'
             ) from None

@@ -122,7 +122,13 @@ def test_what_is_shown_has_the_colours_and_the_metres_of_the_frame(tmp_path):
 
 def test_wrong_sources_are_one_line(tmp_path, capsys):
     (tmp_path / 'bad.mcap').write_bytes(b'no')
-    for source, says in ((tmp_path / 'bad.mcap', 'bad.mcap'), (tmp_path, 'neither a bag')):
+    colour = image(START, 'optical', FRAMES[0][0], 'rgb8')
+    alone = write_bag(tmp_path / 'alone', [('/c/color/image_raw', colour)])
+    for source, says in (
+        (tmp_path / 'bad.mcap', 'bad.mcap'),
+        (tmp_path, 'neither a bag'),
+        (alone, 'found none of: /c/color/image_raw; record one alone, or name it with --depth-'),
+    ):
         assert main(['view', str(source), '--save', str(tmp_path / 'v.rrd')]) == 2
         error = capsys.readouterr().err
         assert error.count('\n') == 1 and says in error

@@ -16,7 +16,7 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from magadepth_ros.errors import DataError
+from magadepth_ros.errors import DataError, TopicError
 from magadepth_training.datasets.bag import BagSource
 from magadepth_training.datasets.opening import open_source
 
@@ -176,11 +176,11 @@ def test_compressed_topics(tmp_path: Path) -> None:
 def test_topics_that_are_missing_or_ambiguous_are_listed(tmp_path: Path) -> None:
     topics = raw_topics()
     path = record(tmp_path / 'a', {k: v for k, v in topics.items() if 'depth' not in k})
-    with pytest.raises(DataError, match=rf'depth topic: found none of: {RGB}; name it'):
+    with pytest.raises(TopicError, match=rf'depth topic: expected one, found none of: {RGB}; rec'):
         BagSource(path)
     topics['/second/color/image'] = topics[RGB]
     path = record(tmp_path / 'b', topics)
-    with pytest.raises(DataError, match='colour topic: found 2 of'):
+    with pytest.raises(TopicError, match='rgb topic: expected one, found 2 of'):
         BagSource(path)
     assert len(BagSource(path, rgb_topic='/second/color/image')) == 3
     with pytest.raises(DataError, match='no images on /absent; image topics are: /camera'):
