@@ -17,6 +17,7 @@ from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
 from magadepth_ros import __version__
+from magadepth_ros.engines.metadata import FORMAT, INPUTS, OPTIONAL_OUTPUT, OUTPUT
 from magadepth_ros.files import write_result
 
 from .networks.output import Network
@@ -64,7 +65,7 @@ def export_onnx(
     )
     # The exporter restores the wrapper's mode afterwards, and the network's with it.
     wrapped = _Outputs(network.cpu().float()).eval()
-    outputs = ['completed', 'log_variance'][: len(wrapped(*example))]
+    outputs = [OUTPUT, OPTIONAL_OUTPUT][: len(wrapped(*example))]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # The tracing exporter is on its way out; the new one needs opset 18, too new for JetPack 6
         # with its TensorRT 10.3 in some operators, and writes twice as many nodes.
@@ -75,9 +76,9 @@ def export_onnx(
             example,
             traced,
             opset_version=OPSET,
-            input_names=['rgb', 'depth'],
+            input_names=list(INPUTS),
             output_names=outputs,
-            dynamic_axes={name: {0: 'batch'} for name in ('rgb', 'depth', *outputs)},
+            dynamic_axes={name: {0: 'batch'} for name in (*INPUTS, *outputs)},
             dynamo=False,
             # As it is, in evaluation mode, but with the batch norms: see `_fold_norms`.
             training=torch.onnx.TrainingMode.PRESERVE,
@@ -90,7 +91,7 @@ def export_onnx(
     helper.set_model_props(
         model,
         {
-            'magadepth_format': '1',
+            'magadepth_format': FORMAT,
             'network': config.name,
             'input_height': str(config.height),
             'input_width': str(config.width),
