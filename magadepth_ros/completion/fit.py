@@ -53,20 +53,6 @@ class Geometry:
         """Whether some of the input shows nothing of the sensor."""
         return (self.inner_height, self.inner_width) != (self.height, self.width)
 
-    def to_engine(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sensor pixel coordinates to coordinates in the engine's input [px]."""
-        return (
-            (x + 0.5) * (self.inner_width / self.sensor_width) - 0.5 + self.left,
-            (y + 0.5) * (self.inner_height / self.sensor_height) - 0.5 + self.top,
-        )
-
-    def to_sensor(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Coordinates in the engine's input to sensor pixel coordinates [px]."""
-        return (
-            (x - self.left + 0.5) * (self.sensor_width / self.inner_width) - 0.5,
-            (y - self.top + 0.5) * (self.sensor_height / self.inner_height) - 0.5,
-        )
-
 
 @lru_cache(maxsize=32)
 def geometry(sensor_height: int, sensor_width: int, height: int, width: int) -> Geometry:

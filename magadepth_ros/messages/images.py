@@ -11,12 +11,10 @@ import numpy as np
 
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages.encodings import COLOUR, DEPTH, SUBSAMPLED, Layout
-from magadepth_ros.pictures import to_millimetres
 
 # Reading works on any message with these fields, so that bags are read where ROS is not installed.
 if TYPE_CHECKING:
     from sensor_msgs.msg import Image
-    from std_msgs.msg import Header
 
 MILLIMETRE = np.float32(0.001)
 MAX_SIDE = 16384
@@ -181,41 +179,6 @@ def memory_of(msg: object, size: int) -> np.ndarray:
         msg.data = array.array('B', bytes(size))  # type: ignore[attr-defined]
         data = msg.data  # type: ignore[attr-defined]  # a copy, in some versions
     return np.frombuffer(data, np.uint8)
-
-
-def rgb_image(header: Header, rgb: np.ndarray) -> Image:
-    """Make an rgb8 message of (H, W, 3) uint8 RGB."""
-    from sensor_msgs.msg import Image
-
-    msg = Image(header=header)
-    fill(msg, rgb, 'rgb8')
-    return msg
-
-
-def depth_image(header: Header, depth: np.ndarray, encoding: str = '32FC1') -> Image:
-    """
-    Make a depth message.
-
-    Parameters
-    ----------
-    header:
-        taken as it is (stamp and optical frame of the RGB image).
-    depth:
-        (H, W) float32 metres, NaN = unknown.
-    encoding:
-        ``32FC1`` (metres, NaN = unknown) or ``16UC1`` (millimetres, 0 = unknown).
-
-    """
-    from sensor_msgs.msg import Image
-
-    msg = Image(header=header)
-    if encoding == '16UC1':
-        fill(msg, to_millimetres(depth), encoding)
-    elif encoding == '32FC1':
-        fill(msg, depth.astype(np.float32, copy=False), encoding)
-    else:
-        raise EncodingError(f'output encoding: expected 32FC1 or 16UC1, got {encoding!r}')
-    return msg
 
 
 def flat(data: object) -> np.ndarray:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fitting any camera to the engine's input: geometry that inverts, depth that never mixes."""
+"""Fitting any camera to the engine's input: nothing is cropped, depth never mixes."""
 
 from __future__ import annotations
 
@@ -39,14 +39,10 @@ def fitted(depth: np.ndarray, height: int = 48, width: int = 64) -> np.ndarray:
 
 
 @settings(max_examples=150, deadline=None)
-@given(side, side, st.integers(8, 96), st.integers(8, 96), st.floats(0, 1), st.floats(0, 1))
-def test_geometry_inverts_and_shows_every_pixel(h, w, height, width, x, y):
+@given(side, side, st.integers(8, 96), st.integers(8, 96))
+def test_the_whole_image_lies_in_the_input(h, w, height, width):
     geo = geometry(h, w, height, width)
-    u, v = geo.to_engine(np.float64(x * (w - 1)), np.float64(y * (h - 1)))
-    assert geo.left - 0.5 <= u <= geo.left + geo.inner_width - 0.5
-    assert geo.top - 0.5 <= v <= geo.top + geo.inner_height - 0.5
-    back = geo.to_sensor(u, v)
-    assert back == (pytest.approx(x * (w - 1), abs=1e-6), pytest.approx(y * (h - 1), abs=1e-6))
+    assert geo.inner_height >= 1 and geo.inner_width >= 1
     assert geo.top >= 0 and geo.top + geo.inner_height <= height
     assert geo.left >= 0 and geo.left + geo.inner_width <= width
     assert geo.inner_height == height or geo.inner_width == width
@@ -60,11 +56,14 @@ def test_a_pixel_arrives_where_the_geometry_says(size):
         np.arange(size[1], dtype=np.float32), np.arange(size[0], dtype=np.float32)
     )
     step = max(size[0] / geo.inner_height, size[1] / geo.inner_width, 1.0)
-    for field, axis in ((columns, 0), (rows, 1)):
+    us, vs = np.meshgrid(np.arange(geo.inner_width), np.arange(geo.inner_height))
+    for field, place, shrink in (
+        (columns, us, size[1] / geo.inner_width),
+        (rows, vs, size[0] / geo.inner_height),
+    ):
         # Far from the origin, so that neighbours belong to one surface and are averaged.
         out = fitted(field + 10000.0)[geo.inner] - 10000.0
-        us, vs = np.meshgrid(np.arange(geo.inner_width), np.arange(geo.inner_height))
-        expected = geo.to_sensor(us + geo.left, vs + geo.top)[axis]
+        expected = (place + 0.5) * shrink - 0.5
         assert np.abs(out - expected).max() <= 0.5 * step + 0.51
         # Rounding to whole pixels shifts single ones, not a picture that has more than a few.
         assert min(out.shape) < 16 or abs((out - expected).mean()) < 0.02 * step

@@ -13,9 +13,8 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64, Header
 from support.live import NANO, Camera, depth_of, header_at, newest_common, running
+from support.messages import depth_image, rgb_image
 from support.models import write_tiny_model
-
-from magadepth_ros.messages.images import depth_image, rgb_image
 
 
 def test_subscribers_of_either_qos_get_the_rgbs_header(live):

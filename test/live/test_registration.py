@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from support.live import Graph, depth_of, header_at, running
+from support.messages import depth_image, rgb_image
 from support.models import write_tiny_model
 from support.views import transform, two_views
 
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.messages.camera_info import pinhole_info
-from magadepth_ros.messages.images import depth_image, rgb_image
 
 try:
     from geometry_msgs.msg import TransformStamped

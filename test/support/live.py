@@ -27,10 +27,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
+from support.messages import depth_image, rgb_image
 
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.messages.camera_info import pinhole_info
-from magadepth_ros.messages.images import depth_image, rgb_image
 
 ROOT = Path(__file__).resolve().parents[2]
 NANO = 1_000_000_000
