@@ -140,15 +140,15 @@ class FrameReader:
         rgb = read_message(pair.rgb.connection, pair.rgb.data)
         other = read_message(pair.depth.connection, pair.depth.data)
         info = self._infos.get(self.topics.info or '')
-        depth = read_depth(other)
+        picture, depth = read_rgb(rgb), read_depth(other)
         if self._registration is not None:
             colour = View(self.topics.rgb, rgb.header.frame_id, info)
             own = self._infos.get(self.topics.depth_info or '')
             sensor = View(self.topics.depth, other.header.frame_id, own)
             if self._registration.needed(colour, sensor):
-                depth = self._registration.register(depth, colour, sensor)
+                depth = self._registration.register(depth, colour, sensor, picture.shape[1::-1])
         logged_ns = max(pair.rgb.logged_ns, pair.depth.logged_ns)
-        picture = at_size_of(read_rgb(rgb), depth)
+        picture = at_size_of(picture, depth)
         return BagFrame(rgb.header, picture, depth, info, self._camera(info, depth), logged_ns)
 
     def read_at(self, place: Place) -> BagFrame:

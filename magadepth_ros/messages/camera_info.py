@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +56,8 @@ def camera_model(info: Any, topic: str = '', size: tuple[int, int] | None = None
 
     """
     k, p = np.reshape(info.k, (3, 3)), np.reshape(info.p, (3, 4))
-    rectified = 'rect' in topic.rpartition('image')[2] or '/rect/' in topic
+    _, image, behind = topic.rpartition('image')
+    rectified = '/rect/' in topic or (image and re.search(r'_rect(ified)?([_/]|$)', behind))
     by_p = rectified and p[0, 0] > 0
     (fx, _, cx, *_), (_, fy, cy, *_), _ = (p if by_p else k).tolist()
     coefficients = () if by_p or not any(info.d) else tuple(float(value) for value in info.d)
@@ -86,13 +88,13 @@ def camera_info(header: Any, source: Any, width: int, height: int) -> Any:
     return msg
 
 
-def pinhole_info(header: Header, camera: CameraModel) -> CameraInfo:
-    """Make the camera_info of an ideal pinhole camera (no distortion)."""
+def info_of(header: Header, camera: CameraModel) -> CameraInfo:
+    """Make the camera_info of a camera whose images are as its lens makes them."""
     from sensor_msgs.msg import CameraInfo
 
     msg = CameraInfo(header=header, width=camera.width, height=camera.height)
     msg.distortion_model = camera.distortion_model or 'plumb_bob'
-    msg.d = [0.0] * 5
+    msg.d = list(camera.distortion) or [0.0] * 5
     msg.k = camera.matrix.reshape(-1)
     msg.r = np.eye(3).reshape(-1)
     msg.p = np.hstack([camera.matrix, np.zeros((3, 1))]).reshape(-1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages import rvl
-from magadepth_ros.messages.images import MAX_SIDE, fill_data, flat, to_metres
+from magadepth_ros.messages.images import MAX_SIDE, fill_data, flat, to_metres, to_rgb
 from magadepth_ros.pictures import to_millimetres
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ def compressed_to_rgb(msg: CompressedImage) -> np.ndarray:
 
     """
     data = flat(msg.data)
+    encoding = msg.format.partition(';')[0].strip()
+    if encoding.startswith('bayer_'):
+        # Compressed as it came from the sensor: grey to the encoder.
+        mosaic = _decode(data, cv2.IMREAD_GRAYSCALE, msg.format)
+        return to_rgb(mosaic, encoding)
     decoded = _decode(data, cv2.IMREAD_COLOR, msg.format)
     # The publisher says in which order it handed the channels to its encoder; bgr is the rule.
     if 'compressed rgb' in msg.format:
@@ -107,8 +112,8 @@ def depth_to_compressed(
     depth: np.ndarray,
     encoding: str = '32FC1',
     compression: str = 'png',
+    nearest: float = 0.1,
     farthest: float = 10.0,
-    nearest: float = 0.16,
 ) -> CompressedImage:
     """
     Encode depth for ``compressedDepth`` subscribers.
@@ -123,8 +128,9 @@ def depth_to_compressed(
         ``16UC1`` (millimetres, lossless from there) or ``32FC1`` (quantised inverse depth).
     compression:
         ``png`` or ``rvl``.
-    farthest, nearest:
-        range of the quantisation of 32FC1 [m]; beyond it depth is unknown.
+    nearest, farthest:
+        range of the quantisation of 32FC1 [m]; beyond it depth is unknown, and the nearer it
+        begins, the coarser are its steps. It begins at 0.1 m where ``nearest`` is 0.
 
     """
     from sensor_msgs.msg import CompressedImage
@@ -133,7 +139,7 @@ def depth_to_compressed(
         raw, a, b = to_millimetres(depth), 0.0, 0.0
     elif encoding == '32FC1':
         a = QUANTISATION * (QUANTISATION + 1.0)
-        a = min(a, 65534.0 / max(1.0 / nearest - 1.0 / farthest, 1e-6))
+        a = min(a, 65534.0 / max(1.0 / (nearest or 0.1) - 1.0 / farthest, 1e-6))
         # The farthest depth has the value 1, as 0 means unknown.
         b = 1.0 - a / farthest
         with np.errstate(divide='ignore', invalid='ignore'):

@@ -99,16 +99,33 @@ def image_to_rgb(msg: Image) -> np.ndarray:
             f'{msg.encoding!r} shares chroma between two pixels: expected an even width, '
             f'got {msg.width}'
         )
-    pixels = view(msg, layout)
+    return to_rgb(view(msg, layout), msg.encoding)
+
+
+def to_rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:
+    """
+    Convert (H, W) or (H, W, C) pixels of an encoding in the table to (H, W, 3) uint8 RGB.
+
+    Raises
+    ------
+    EncodingError
+        not in the table, or not possible at this size.
+
+    """
+    if encoding not in COLOUR:
+        raise EncodingError(
+            f'colour encoding: expected one of {", ".join(COLOUR)}, got {encoding!r}'
+        )
     if pixels.dtype.itemsize == 2:
         pixels = (pixels >> 8).astype(np.uint8)
-    if layout.to_rgb is None:
+    code = COLOUR[encoding].to_rgb
+    if code is None:
         return pixels
     try:
-        return cv2.cvtColor(np.ascontiguousarray(pixels), layout.to_rgb)
+        return cv2.cvtColor(np.ascontiguousarray(pixels), code)
     except cv2.error as error:
         raise EncodingError(
-            f'{msg.encoding!r} of {msg.width}x{msg.height} cannot become RGB: {error}'
+            f'{encoding!r} of {pixels.shape[1]}x{pixels.shape[0]} cannot become RGB: {error}'
         ) from error
 
 

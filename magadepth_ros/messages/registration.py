@@ -80,7 +80,9 @@ class DepthRegistration:
             return True
         return bool(rgb.frame and depth.frame and rgb.frame != depth.frame)
 
-    def register(self, image: np.ndarray, rgb: View, depth: View) -> np.ndarray:
+    def register(
+        self, image: np.ndarray, rgb: View, depth: View, size: tuple[int, int]
+    ) -> np.ndarray:
         """
         Move a depth image to the colour camera.
 
@@ -90,11 +92,14 @@ class DepthRegistration:
             (H, W) float32 metres; 0, NaN and inf = missing.
         rgb, depth:
             the two cameras.
+        size:
+            width and height of the colour image [px]; with the image's own they say what part of
+            the sensor is shown (region of interest, binning).
 
         Returns
         -------
         np.ndarray
-            (H, W) float32 metres of the size in the colour camera's camera_info, 0 = missing.
+            float32 metres of the colour image's size, 0 = missing.
 
         Raises
         ------
@@ -103,14 +108,17 @@ class DepthRegistration:
 
         """
         try:
-            return self._registrar_of(rgb, depth).register(image)
+            sizes = size, (image.shape[1], image.shape[0])
+            return self._registrar_of(rgb, depth, sizes).register(image)
         except DataError as error:
             raise RegistrationError(
                 f'depth in frame {depth.frame!r} cannot be registered to the colour image in '
                 f'frame {rgb.frame!r}: {error}'
             ) from None
 
-    def _registrar_of(self, rgb: View, depth: View) -> Registrar:
+    def _registrar_of(
+        self, rgb: View, depth: View, sizes: tuple[tuple[int, int], tuple[int, int]]
+    ) -> Registrar:
         for view in (rgb, depth):
             if view.info is None:
                 where = f'on {view.info_topic}' if view.info_topic else f'beside {view.topic}'
@@ -120,14 +128,18 @@ class DepthRegistration:
             extrinsics = self._frames.between(rgb.frame, depth.frame)
         if extrinsics is None:
             raise DataError('/tf_static does not join them, and depth_to_rgb is not given')
-        key = (_key(rgb), _key(depth), extrinsics.tobytes())
+        key = (_key(rgb), _key(depth), sizes, extrinsics.tobytes())
         if self._registrar is None or key != self._key:
-            cameras = camera_model(depth.info, depth.topic), camera_model(rgb.info, rgb.topic)
-            self._registrar, self._key = Registrar(*cameras, extrinsics), key
+            colour, sensor = (
+                camera_model(view.info, view.topic, size)
+                for view, size in zip((rgb, depth), sizes, strict=True)
+            )
+            self._registrar, self._key = Registrar(sensor, colour, extrinsics), key
         return self._registrar
 
 
 def _key(view: View) -> tuple:
-    info = view.info
+    info, roi = view.info, view.info.roi
     numbers = (np.asarray(part, np.float64).tobytes() for part in (info.k, info.d, info.p))
-    return (view.topic, info.width, info.height, info.distortion_model, *numbers)
+    part = (roi.x_offset, roi.y_offset, roi.width, roi.height)
+    return (view.topic, info.width, info.height, *part, info.distortion_model, *numbers)

@@ -86,9 +86,9 @@ class Camera:
         self.checks.camera_info('')
         return self._known
 
-    def registered(self, pair: Pair, depth: np.ndarray) -> np.ndarray | None:
+    def registered(self, pair: Pair, picture: np.ndarray, depth: np.ndarray) -> np.ndarray | None:
         """
-        Give (H, W) ``depth`` [m] in the RGB's frame: as it is where it is there already.
+        Give ``depth`` [m] in the frame of ``picture``: as it is where it is there already.
 
         None, and a warning with the remedy, where it is elsewhere and cannot be registered.
         """
@@ -104,7 +104,7 @@ class Camera:
             return depth
         start = perf_counter()
         try:
-            depth = registration.register(depth, rgb, other)
+            depth = registration.register(depth, rgb, other, picture.shape[1::-1])
         except DataError as error:
             self.checks.registration(str(error))
             return None

@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
-from magadepth_ros.messages.camera_info import pinhole_info
+from magadepth_ros.messages.camera_info import info_of
 from magadepth_ros.messages.compressed import depth_to_compressed, rgb_to_compressed
 from magadepth_ros.messages.images import fill
 from magadepth_ros.pictures import to_millimetres
@@ -146,7 +146,7 @@ def _shot(rgb: np.ndarray, depth: np.ndarray, camera: CameraModel, settings: Fil
     def compress() -> tuple[CompressedImage, CompressedImage]:
         return rgb_to_compressed(header, rgb), depth_to_compressed(header, metres, encoding)
 
-    info = pinhole_info(header, camera)
+    info = info_of(header, camera)
     shot = Shot(Image(header=header), Image(header=header), info, compress)
     code = _COLOUR[settings.rgb_encoding]
     fill(shot.rgb, rgb if code is None else cv2.cvtColor(rgb, code), settings.rgb_encoding)

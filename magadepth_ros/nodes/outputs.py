@@ -78,7 +78,7 @@ class Outputs:
                     completion.depth,
                     parameters.output_encoding,
                     parameters.compressed_format,
-                    depth_range[1],
+                    *depth_range,
                 )
             )
         if self._confidence.get_subscription_count():

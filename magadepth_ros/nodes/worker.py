@@ -166,7 +166,7 @@ class Worker:
         try:
             rgb, depth = read_rgb(pair.rgb), read_depth(pair.depth)
             decode_ms = (perf_counter() - taken) * 1e3
-            registered = camera.registered(pair, depth)
+            registered = camera.registered(pair, rgb, depth)
             if registered is None:
                 camera.counters.refused += 1
                 return None

@@ -15,7 +15,7 @@ from support.models import write_tiny_model
 from support.views import transform, two_views
 
 from magadepth_ros.completion.camera_model import CameraModel
-from magadepth_ros.messages.camera_info import pinhole_info
+from magadepth_ros.messages.camera_info import info_of
 
 try:
     from geometry_msgs.msg import TransformStamped
@@ -57,7 +57,7 @@ class TwoSensors:
             ('rgb/camera_info', colour, self.colour_camera),
             ('depth/image/camera_info', depth, self.depth_camera),
         ):
-            self.publishers[name].publish(pinhole_info(header, camera))
+            self.publishers[name].publish(info_of(header, camera))
         self.publishers['depth/image'].publish(depth_image(depth, self.depth))
         self.publishers['rgb/image'].publish(rgb_image(colour, self.picture))
         return stamp
@@ -160,7 +160,7 @@ def test_the_cloud_of_a_distorted_image_lies_on_the_rays_of_its_lens(tmp_path, m
 
         def shoot() -> None:
             header = header_at(time.time_ns())
-            message = pinhole_info(header, CameraModel(64, 48, 50.0, 50.0, 31.5, 23.5))
+            message = info_of(header, CameraModel(64, 48, 50.0, 50.0, 31.5, 23.5))
             message.distortion_model, message.d = camera.distortion_model, list(lens)
             info.publish(message)
             depth.publish(depth_image(header, metres))

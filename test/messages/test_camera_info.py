@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,14 +14,29 @@ from std_msgs.msg import Header
 
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.errors import DataError
-from magadepth_ros.messages.camera_info import camera_info, camera_model, pinhole_info
+from magadepth_ros.messages.camera_info import camera_info, camera_model, info_of
 
 CAMERA = CameraModel(640, 480, 600.0, 610.0, 321.5, 238.25, 'plumb_bob')
 SMALL = CameraModel(64, 48, 60.0, 60.0, 31.5, 23.5)
 
 
-def test_a_pinhole_camera_goes_out_and_comes_back():
-    assert camera_model(pinhole_info(Header(frame_id='f'), CAMERA)) == CAMERA
+@pytest.mark.parametrize(
+    'camera',
+    [
+        CAMERA,
+        replace(CAMERA, distortion=(-0.3, 0.1, 0.001, 0.0, 0.02)),
+        replace(CAMERA, distortion_model='equidistant', distortion=(0.02, -0.01, 0.004, -0.001)),
+    ],
+)
+def test_a_camera_goes_out_and_comes_back(camera):
+    assert camera_model(info_of(Header(frame_id='f'), camera)) == camera
+
+
+def test_a_fisheye_without_coefficients_stays_one():
+    message = info_of(Header(), replace(CAMERA, distortion_model='equidistant'))
+    message.d = [0.0] * 4
+
+    assert camera_model(message).distorted
 
 
 @settings(max_examples=100, deadline=None)
@@ -39,7 +56,7 @@ def test_a_point_stays_on_its_pixel_when_the_image_is_scaled(factor, x, y, z):
 
 
 def test_the_outgoing_message_keeps_distortion_and_scales_both_matrices():
-    source = pinhole_info(Header(), CAMERA)
+    source = info_of(Header(), CAMERA)
     source.d = [0.1, -0.2, 0.0, 0.0, 0.0]
     header = Header(frame_id='camera_color_optical_frame')
     same = camera_info(header, source, 640, 480)
@@ -53,7 +70,7 @@ def test_the_outgoing_message_keeps_distortion_and_scales_both_matrices():
 
 
 def test_what_is_in_k_and_p_is_not_said_again():
-    source = pinhole_info(Header(), CAMERA)
+    source = info_of(Header(), CAMERA)
     source.binning_x = source.binning_y = 2
     source.roi = RegionOfInterest(x_offset=100, y_offset=60, width=400, height=300)
 
@@ -68,7 +85,7 @@ def test_what_is_in_k_and_p_is_not_said_again():
 
 def test_messages_of_bags_follow_the_image_as_those_of_ros_do():
     bags = pytest.importorskip('support.bags', reason='makes messages as bags have them')
-    source, ours = bags.camera_info(0, 'a', CAMERA), pinhole_info(Header(), CAMERA)
+    source, ours = bags.camera_info(0, 'a', CAMERA), info_of(Header(), CAMERA)
     for msg in (source, ours):
         msg.binning_x, msg.roi.width, msg.roi.height, msg.roi.do_rectify = 2, 400, 300, True
 
@@ -97,7 +114,7 @@ def test_messages_of_bags_follow_the_image_as_those_of_ros_do():
     ],
 )
 def test_what_cannot_be_used_is_named(change, says):
-    msg = pinhole_info(Header(), CAMERA)
+    msg = info_of(Header(), CAMERA)
     for name, value in change.items():
         setattr(msg, name, value)
     with pytest.raises(DataError, match=says):
@@ -108,14 +125,20 @@ def test_another_shape_of_image_is_refused():
     with pytest.raises(DataError, match=r'640x480.*1280x720'):
         CAMERA.scaled(1280, 720)
     with pytest.raises(DataError, match='64x48, the image is 64x24'):
-        camera_model(pinhole_info(Header(), SMALL), '/c/image_raw', (64, 24))
+        camera_model(info_of(Header(), SMALL), '/c/image_raw', (64, 24))
 
 
 def test_rectified_images_are_described_by_p_without_distortion():
-    message = pinhole_info(Header(), SMALL)
+    message = info_of(Header(), SMALL)
     message.distortion_model, message.d = 'fov', [0.9]
     message.p = [50.0, 0, 31.0, 0, 0, 51.0, 23.0, 0, 0, 0, 1, 0]
-    for topic in ('/d/image_rect_raw', '/zed/rgb/color/rect/image', '/k/image_color_rect'):
+    for topic in (
+        '/d/image_rect_raw',
+        '/zed/rgb/color/rect/image',
+        '/k/image_color_rect',
+        '/k/image_rect/compressed',
+        '/k/image_rectified',
+    ):
         camera = camera_model(message, topic)
         assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50.0, 51.0, 31.0, 23.0)
         assert not camera.distorted
@@ -134,7 +157,7 @@ def test_rectified_images_are_described_by_p_without_distortion():
     ],
 )
 def test_binning_and_a_region_of_interest_move_the_rays(part, size, expected):
-    message = pinhole_info(Header(), SMALL)
+    message = info_of(Header(), SMALL)
     left, top, width, height = part
     message.roi = RegionOfInterest(x_offset=left, y_offset=top, width=width, height=height)
 

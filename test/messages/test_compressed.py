@@ -103,11 +103,39 @@ def test_millimetre_depth_is_lossless(depth, kind):
     kind=st.sampled_from(['png', 'rvl']),
 )
 def test_float_depth_survives_within_its_quantisation(depth, kind):
-    found = compressed_to_depth(depth_to_compressed(Header(), depth, '32FC1', kind, 10.0))
+    sent = depth_to_compressed(Header(), depth, '32FC1', kind, nearest=0.16, farthest=10.0)
+    found = compressed_to_depth(sent)
     known = np.isfinite(depth)
     np.testing.assert_array_equal(np.isfinite(found), known)
     # One step of inverse depth, 1/10100 per metre squared, is halved by rounding.
     assert (np.abs(found - depth)[known] <= depth[known] ** 2 / 10100 * 0.51 + 1e-5).all()
+
+
+@pytest.mark.parametrize('nearest', [0.0, 0.1, 0.3])
+def test_the_whole_range_of_a_model_is_sent(nearest):
+    depth = np.geomspace(nearest or 0.1, 65.0, 400, dtype=np.float32)[None]
+
+    sent = depth_to_compressed(Header(), depth, nearest=nearest, farthest=65.0)
+
+    assert compressed_to_depth(sent) == pytest.approx(depth, rel=0.01)
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize('bits', [8, 16])
+def test_a_compressed_mosaic_becomes_colours(pattern, bits):
+    mosaic = np.zeros((16, 24), np.uint8)
+    for place, colour in zip([(0, 0), (0, 1), (1, 0), (1, 1)], pattern, strict=True):
+        mosaic[place[0] :: 2, place[1] :: 2] = {'r': 200, 'g': 120, 'b': 40}[colour]
+    pixels = mosaic if bits == 8 else mosaic.astype(np.uint16) * 257
+
+    rgb = compressed_to_rgb(compressed(png(pixels), f'bayer_{pattern}{bits}; png compressed '))
+
+    assert (rgb[2:-2, 2:-2] == (200, 120, 40)).all()
+
+
+def test_an_unknown_mosaic_is_refused():
+    with pytest.raises(EncodingError, match='bayer_rgbw8'):
+        compressed_to_rgb(compressed(png(np.zeros((8, 8), np.uint8)), 'bayer_rgbw8; png'))
 
 
 def test_image_transports_own_header_is_understood():

@@ -57,17 +57,39 @@ def test_given_extrinsics_and_those_of_tf_give_the_same():
     ).register(DEPTH)
     assert expected.shape == (60, 80) and (expected == 2.0).mean() > 0.9
     given = DepthRegistration((*SHIFT, *NO_TURN))
-    assert np.array_equal(given.register(DEPTH, *both), expected)
+    assert np.array_equal(given.register(DEPTH, *both, size=(80, 60)), expected)
     by_tf = DepthRegistration([0.0] * 7)
     by_tf.add_transforms(tf('depth', 'unused', quaternion=(0, 0, 0, 0)))
     by_tf.add_transforms(tf('color', 'depth'))
-    assert np.array_equal(by_tf.register(DEPTH, *both), expected)
+    assert np.array_equal(by_tf.register(DEPTH, *both, size=(80, 60)), expected)
 
 
 def test_another_camera_info_is_noticed():
     registration = DepthRegistration((*SHIFT, *NO_TURN))
-    assert registration.register(DEPTH, *views(info(), info())).shape == (48, 64)
-    assert registration.register(DEPTH, *views(info(32, 24, 30.0), info())).shape == (24, 32)
+    near = registration.register(DEPTH, *views(info(), info()), size=(64, 48))
+    far = registration.register(DEPTH, *views(info(focal=30.0), info()), size=(64, 48))
+    assert (near > 0).mean() > 0.9 and (far > 0).mean() < 0.3
+
+
+@pytest.mark.parametrize('binning', [1, 2])
+def test_a_colour_image_of_a_region_or_of_another_size_is_registered_to(binning):
+    registration = DepthRegistration((*SHIFT, *NO_TURN))
+    slanted = DEPTH + np.linspace(0, 1, 64, dtype=np.float32)
+    whole = registration.register(slanted, *views(info(), info()), size=(64, 48))
+    region = info()
+    region.roi = Message(x_offset=16, y_offset=12, width=32, height=24)
+    size = 32 // binning, 24 // binning
+
+    part = registration.register(slanted, *views(region, info()), size=size)
+
+    assert part.shape == size[::-1]
+    expected = whole[12:36:binning, 16:48:binning]
+    known = (part > 0) & (expected > 0)
+    assert known.mean() > 0.9
+    # Within the slope of a pixel or two.
+    assert part[known] == pytest.approx(expected[known], abs=0.033)
+    small = registration.register(slanted, *views(info(), info()), size=(32, 24))
+    assert small.shape == (24, 32) and (small > 0).mean() > 0.9
 
 
 @pytest.mark.parametrize(
@@ -78,14 +100,15 @@ def test_another_camera_info_is_noticed():
         (dict(), '/tf_static does not join'),
         (dict(rgb_info=info(model='thin_prism'), given=True), "'thin_prism' is not supported"),
         (dict(depth_info=info(focal=0.0), given=True), 'not calibrated'),
-        (dict(depth_info=info(32, 24), given=True), 'its camera_info says 32x24'),
+        (dict(depth_info=info(32, 32), given=True), 'for 32x32, the image is 64x48'),
+        (dict(rgb_info=info(64, 64), given=True), 'for 64x64, the image is 64x48'),
     ],
 )
 def test_what_is_missing_or_unknown_is_named(change, says):
     registration = DepthRegistration((*SHIFT, *NO_TURN) if change.get('given') else ())
     infos = [change.get(name, info()) for name in ('rgb_info', 'depth_info')]
     with pytest.raises(DataError, match=says) as caught:
-        registration.register(DEPTH, *views(*infos))
+        registration.register(DEPTH, *views(*infos), size=(64, 48))
     assert "'depth'" in str(caught.value) and "'color'" in str(caught.value)
 
 

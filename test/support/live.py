@@ -30,7 +30,7 @@ from std_msgs.msg import Header
 from support.messages import depth_image, rgb_image
 
 from magadepth_ros.completion.camera_model import CameraModel
-from magadepth_ros.messages.camera_info import pinhole_info
+from magadepth_ros.messages.camera_info import info_of
 
 ROOT = Path(__file__).resolve().parents[2]
 NANO = 1_000_000_000
@@ -256,7 +256,7 @@ class Camera:
         self.shot.append(nanoseconds(header))
         self.picture = np.roll(self.picture, 1, axis=0)
         camera = CameraModel(self.WIDTH, self.HEIGHT, 60.0, 60.0, 31.5, 23.5)
-        self.info.publish(pinhole_info(header, camera))
+        self.info.publish(info_of(header, camera))
         self.depth.publish(depth_image(header, self.metres, '16UC1'))
         self.rgb.publish(rgb_image(header, self.picture))
         return header
