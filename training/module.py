@@ -12,8 +12,6 @@ import lightning
 import torch
 from torch import Tensor
 
-from magadepth_ros.errors import DataError
-
 from .losses import paper_loss, robust_loss
 from .networks.registry import create_network
 from .networks.spectral_loss import joint_loss
@@ -37,25 +35,8 @@ class TrainingModule(lightning.LightningModule):
         super().__init__()
         self.network = create_network(config)
         self.recipe, self.finish_in = recipe, finish_in
-        self.freeze_all_but(recipe.only)
         self.started = time.monotonic()
         self.save_hyperparameters({'network': asdict(config), 'recipe': asdict(recipe)})
-
-    def freeze_all_but(self, part: str) -> None:
-        """Let one part of the network learn, '' all of it; DataError where there is none."""
-        parts = [name for name, _ in self.network.named_children()]
-        if part and part not in parts:
-            raise DataError(f'recipe: only: {part}: expected a part of it: {", ".join(parts)}')
-        for name, parameter in self.network.named_parameters():
-            parameter.requires_grad_(not part or name.split('.')[0] == part)
-
-    def train(self, mode: bool = True) -> TrainingModule:
-        """Switch between training and evaluation; parts that do not learn keep statistics too."""
-        super().train(mode)
-        if self.recipe.only:
-            for name, child in self.network.named_children():
-                child.train(mode and name == self.recipe.only)
-        return self
 
     def forward(self, rgb: Tensor, depth: Tensor) -> Any:
         """Run the network: rgb (B, 3, H, W), depth (B, 1, H, W) m -> NetworkOutput."""
@@ -73,11 +54,6 @@ class TrainingModule(lightning.LightningModule):
         else:
             terms = robust_loss(output, batch['target'], batch['weight'])
         total = torch.stack(list(terms.values())).sum()
-        if not total.requires_grad:
-            raise DataError(
-                f'recipe: only: {self.recipe.only}: nothing of it reaches the depth as long as '
-                'the decoder adds nothing to the fill; train the decoder first'
-            )
         self.log_dict({f'train/{name}': value.detach() for name, value in terms.items()})
         self.log('train/loss', total.detach(), prog_bar=True)
         return total
@@ -120,9 +96,8 @@ class TrainingModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the recipe's optimiser; biases, norms and epsilons are not decayed."""
         recipe = self.recipe
-        learnt = [p for p in self.network.parameters() if p.requires_grad]
-        decayed = [p for p in learnt if p.ndim > 1]
-        others = [p for p in learnt if p.ndim <= 1]
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        others = [p for p in self.network.parameters() if p.ndim <= 1]
         groups = [
             {'params': decayed, 'weight_decay': recipe.weight_decay},
             {'params': others, 'weight_decay': 0.0},

@@ -20,8 +20,6 @@ class Recipe:
     """
     Settings of one training run.
 
-    ``only`` names the part of the network to train (``links``), the rest stays as it is; '' all.
-
     ``loss`` is ``paper`` (Eq. 9; ``mse`` and ``structure`` switch its terms), ``robust``, or
     ``joint``: robust with S2ML's terms of amplitude and phase.
     ``synthetic`` is the share of generated scenes in a batch, the rest comes from the given data
@@ -31,7 +29,6 @@ class Recipe:
     none.
     """
 
-    only: str = ''
     steps: int = 20_000
     batch_size: int = 32
     optimizer: Literal['sgd', 'adamw'] = 'adamw'

@@ -22,10 +22,9 @@ from magadepth_ros.errors import DataError
 from .batches import BatchMaker
 from .datasets.sample import Source
 from .module import TrainingModule
-from .networks.registry import create_network, network_config
+from .networks.registry import create_network, network_config, stored_config
 from .recipe import read_recipe
 from .stream import TrainingStream
-from .typed import typed
 from .weights import load_network, save_weights
 
 CHECKPOINT = 'last.ckpt'
@@ -205,7 +204,7 @@ def _resumed(checkpoint: Path, config: Any) -> dict[str, Any]:
         before = state['hyper_parameters']['network']
     except Exception as error:  # whatever a damaged file makes the reader raise
         raise DataError(f'{checkpoint}: not a checkpoint of a training run ({error})') from None
-    _require_same(typed(type(config), before, str(checkpoint)), config, checkpoint)
+    _require_same(stored_config(type(config), before, str(checkpoint)), config, checkpoint)
     return dict(state)
 
 

@@ -4,9 +4,9 @@ Turns a float32 ONNX into one that computes in float16 inside, with float32 inpu
 
 Strongly typed TensorRT (the only kind from 11.x on) computes in the types the graph states, so
 the precision of an engine is decided here: only what lies between the first and the last layer
-with weights becomes float16, those of the filling of holes (`FILL_LAYERS`) not counted. What comes
-before (filling holes, normalising) and after (adding the residual to metres, bounds) is cheap,
-works on metres and stays float32, and so do operators whose range float16 does not hold.
+with weights becomes float16. What comes before (filling holes, normalising) and after (adding the
+residual to metres, bounds) is cheap, works on metres and stays float32, and so do operators whose
+range float16 does not hold.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from magadepth_ros.engines.metadata import FILL_LAYERS
 from magadepth_ros.errors import EngineError, ModelError
 
 HALF_MAX = 65504.0
@@ -184,7 +183,7 @@ class _Halver:
         }
 
     def _weighted(self, node: Any) -> bool:
-        if node.op_type not in WEIGHTED or FILL_LAYERS in node.name:
+        if node.op_type not in WEIGHTED:
             return False
         return any(name in self.weights for name in node.input[1:2])
 

@@ -21,9 +21,6 @@ FORMAT = '1'
 INPUTS = ('rgb', 'depth')
 OUTPUT = 'completed'
 OPTIONAL_OUTPUT = 'log_variance'
-FILL_LAYERS = '/links/'
-"""In the names of the layers that the filling of holes has: metres depend on them, so they stay
-float32 as all of it does."""
 
 # Field numbers of onnx.proto.
 _MODEL_GRAPH, _MODEL_METADATA = 7, 14

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from magadepth_ros.engines.metadata import FILL_LAYERS
-
 # A maximum is exact in any precision; the masks it makes would only have to be handed over.
 _HEAVY = frozenset(
     {'Convolution', 'ConvolutionBackpropData', 'GroupConvolution', 'MatMul', 'MaxPool'}
@@ -26,8 +24,7 @@ def has_weights(network: Any) -> bool:
 
 
 def _is_heavy(operator: Any) -> bool:
-    in_fill = FILL_LAYERS in operator.get_friendly_name()
-    return operator.get_type_name() in _HEAVY and not in_fill
+    return operator.get_type_name() in _HEAVY
 
 
 def split(network: Any) -> tuple[Any, Any] | None:

@@ -20,10 +20,10 @@ from magadepth_ros.errors import DataError
 from magadepth_training.batches import BatchMaker
 from magadepth_training.datasets.manifest import ManifestSource
 from magadepth_training.module import TrainingModule
-from magadepth_training.networks.registry import create_network, network_config
+from magadepth_training.networks.registry import network_config
 from magadepth_training.recipe import read_recipe
 from magadepth_training.train import CHECKPOINT, KeepCheckpoint, Run, train
-from magadepth_training.weights import load_network, save_weights
+from magadepth_training.weights import load_network
 
 CONFIG = """
 network:
@@ -302,38 +302,6 @@ def test_fine_tuning_starts_from_the_given_weights(whole, setting, tmp_path):
     before, after = load_network(start), load_network(tuned)
     for name, parameter in before.named_parameters():
         assert torch.equal(parameter, after.get_parameter(name)), name
-
-
-def test_one_part_learns_while_the_rest_stays(setting, tmp_path):
-    config = tmp_path / 'linked.yaml'
-    config.write_text(CONFIG.replace('residual: true', 'residual: true\n  learned_links: true'))
-    start = tmp_path / 'start.safetensors'
-    save_weights(create_network(network_config(config)), start)
-    run = {**setting, 'config': str(config), 'start_from': start}
-
-    tuned = train(Run(output=tmp_path / 'out', overrides={'only': 'links', 'ema': 0}, **run))
-
-    before, after = load_network(start), load_network(tuned)
-    moved = {
-        name.split('.')[0]
-        for name, parameter in before.named_parameters()
-        if not torch.equal(parameter, after.get_parameter(name))
-    }
-    assert moved == {'links'}
-    statistics = [name for name, _ in before.named_buffers()]
-    assert statistics
-    for name in statistics:
-        assert torch.equal(before.get_buffer(name), after.get_buffer(name)), name
-
-
-def test_a_part_that_does_not_exist_is_named(setting, tmp_path):
-    with pytest.raises(DataError, match=r'only: nose.*decoder'):
-        train(Run(output=tmp_path, overrides={'only': 'nose'}, **setting))
-
-
-def test_a_part_that_reaches_nothing_is_named(setting, tmp_path):
-    with pytest.raises(DataError, match='only: fusion: nothing of it reaches the depth'):
-        train(Run(output=tmp_path, overrides={'only': 'fusion'}, **setting))
 
 
 def test_generated_scenes_and_recordings_are_mixed(setting, tmp_path):

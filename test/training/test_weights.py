@@ -75,6 +75,19 @@ def test_an_older_file_is_read(path):
     assert load_network(path).config == tiny()
 
 
+@pytest.mark.parametrize(('config', 'field', 'value'), [(tiny(), 'learned_links', False)])
+def test_a_field_that_was_taken_out_may_stand_in_a_file_that_did_not_use_it(
+    path, config, field, value
+):
+    save_weights(create_network(config), path)
+    rewrite(path, lambda config, tensors: config.update({field: value}))
+    assert load_network(path).config == config
+
+    rewrite(path, lambda config, tensors: config.update({field: not value}))
+    with pytest.raises(MagadepthError, match=f'unknown {field}'):
+        load_network(path)
+
+
 def test_matrices_are_half_precision_and_the_rest_is_exact(path):
     network = shaken(create_network(tiny()))
     save_weights(network, path)

@@ -2,7 +2,7 @@
 """
 The fill that a residual network starts from: sloping surfaces go on up to the picture's edges.
 
-Nothing in it need be learned. Coarse to fine, each size settles from the one before, as in a
+Nothing in it is learned. Coarse to fine, each size settles from the one before, as in a
 cascadic multigrid; depth edges that come out are sharpened by weighing links down across them and
 settling again (iteratively reweighted least squares). On recorded frames it stands clearly before
 colorization, which knows no slopes, at a thousandth of its work.
@@ -14,7 +14,6 @@ field. With the unevenness of the depth around, it says how far the fill may be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -67,13 +66,7 @@ class GuidedFill(NamedTuple):
     deviation: Tensor
 
 
-Adjust = Callable[[Sequence[Links], Tensor, Tensor], Sequence[Links]]
-"""Changes the links of 1/2, 1/4 and 1/8 by the depth and the mask at 1/2 (`learned_links`)."""
-
-
-def guided_fill(
-    rgb: Tensor, depth: Tensor, valid: Tensor, adjust: Adjust | None = None
-) -> GuidedFill:
+def guided_fill(rgb: Tensor, depth: Tensor, valid: Tensor) -> GuidedFill:
     """
     Fill the missing pixels of a depth along the surfaces of its picture.
 
@@ -85,8 +78,6 @@ def guided_fill(
         (B, 1, H, W) in units of which it is about 1, such as its own mean, 0 where missing.
     valid:
         (B, 1, H, W), 1 = measured, 0 = missing.
-    adjust:
-        what is learned of it, if anything.
 
     Returns
     -------
@@ -100,8 +91,6 @@ def guided_fill(
         picture = F.avg_pool2d(picture, 2)
         levels.append(halve_valid(*levels[-1]))
         links.append(coarser_links(links[-1], picture))
-    if adjust is not None:
-        links[1:] = adjust(links[1:], *levels[1])
     sloping = _at_every_level(slopes(*levels[SLOPES_FROM], links[SLOPES_FROM]))
     x = push_pull(*levels[-1])
     both = torch.cat([x, torch.zeros_like(x)], dim=1)

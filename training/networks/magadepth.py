@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from .decoder import DepthDecoder
 from .encoders import ColourEncoder, DepthEncoder, MaskedConv
 from .fusion import BPFusion, ConcatFusion
-from .learned_links import LearnedLinks
 from .magaconv import MagaConv
 from .output import Network, NetworkOutput, check_input, normalised_picture
 from .partial_conv import PartialConv, VanillaConv
@@ -31,7 +30,7 @@ MASKED_CONVS: dict[str, MaskedConv] = {
     'vanilla': VanillaConv,
 }
 
-NEED_FILL = ('learned_links', 'full_size_skip', 'guided', 'log_variance')
+NEED_FILL = ('full_size_skip', 'guided', 'log_variance')
 """Fields of a configuration that have a meaning only for a residual on the fill."""
 
 
@@ -45,11 +44,10 @@ class MagaDepthConfig:
     ``kernels`` make the depth encoder's layers; ``fusion`` is ``bp`` or ``concat``, the four
     fields after it shape BP-Fusion. The last block are the named deviations from the paper:
     ``residual`` predicts a residual on a guided fill relative to the mean depth instead of
-    metres; where it is set, ``learned_links`` adjusts the fill, ``full_size_skip`` gives the head
-    the picture and the fill at the input's size, and ``guided`` shows the colour encoder the fill
-    and the mask beside the picture and gives its features to the decoder too. ``reduce`` narrows
-    the decoder's tensors before enlarging them, ``log_variance`` adds the output the confidence
-    comes from.
+    metres; where it is set, ``full_size_skip`` gives the head the picture and the fill at the
+    input's size, and ``guided`` shows the colour encoder the fill and the mask beside the picture
+    and gives its features to the decoder too. ``reduce`` narrows the decoder's tensors before
+    enlarging them, ``log_variance`` adds the output the confidence comes from.
     """
 
     name: str
@@ -65,7 +63,6 @@ class MagaDepthConfig:
     bidirectional: bool = True
     cross_modal: bool = True
     residual: bool = False
-    learned_links: bool = False
     full_size_skip: bool = False
     guided: bool = False
     reduce: bool = False
@@ -102,7 +99,6 @@ class MagaDepth(Network):
             )
         else:
             self.fusion = ConcatFusion(coarse)
-        self.links = LearnedLinks() if config.learned_links else None
         skips = 2 if config.guided else 1
         self.decoder = DepthDecoder(
             coarse,
@@ -149,7 +145,7 @@ class MagaDepth(Network):
             skips = self.depth_encoder(depth, missing_mask(depth))
             answer, _ = self.decoder(self.fusion(skips[-1], colours[-1]), skips, None)
             return NetworkOutput(config.max_depth * torch.sigmoid(answer.float()))
-        frame = relative_to_fill(rgb, depth, self.links)
+        frame = relative_to_fill(rgb, depth)
         answer, correction = self.correct(picture, frame)
         completed = depth_from_residual(frame, answer)
         log_variance = None if correction is None else log_variance_in_metres(frame, correction)
@@ -158,8 +154,7 @@ class MagaDepth(Network):
     def correct(self, picture: Tensor, frame: RelativeDepth) -> tuple[Tensor, Tensor | None]:
         """Return what the network adds to the relative fill, and to its doubt, (B, 1, H, W)."""
         config = self.config
-        frozen = self.training and not self.decoder.answer.weight.requires_grad
-        if self.idle or (frozen and self.adds_nothing()):
+        if self.idle:
             nothing = torch.zeros_like(frame.fill)
             return nothing, nothing if config.log_variance else None
         whole = torch.cat([picture, frame.shown()], dim=1)

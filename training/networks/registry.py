@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ FAMILIES: dict[str, tuple[type[Network], type]] = {
     'magadepth': (MagaDepth, MagaDepthConfig),
     's2ml': (S2ML, S2MLConfig),
 }
+TAKEN_OUT = {(MagaDepthConfig, 'learned_links'): False}
+"""Fields that older files name, and the value with which their network is what it is without."""
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 
 
@@ -83,6 +86,12 @@ def network_config(name: str | Path) -> Any:
     if family not in FAMILIES:
         raise DataError(f'{name}: unknown family {family}; known: {", ".join(FAMILIES)}')
     return typed(FAMILIES[family][1], values, f'{name}: network')
+
+
+def stored_config(kind: type, values: Mapping[str, Any], where: str) -> Any:
+    """Return the typed configuration that a file of weights or a checkpoint holds."""
+    kept = {n: v for n, v in values.items() if TAKEN_OUT.get((kind, n), ...) is not v}
+    return typed(kind, kept, where)
 
 
 def create_network(name: str | Path | Any, **overrides: Any) -> Network:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .fill import mean_valid
-from .guided_fill import Adjust, guided_fill
+from .guided_fill import guided_fill
 
 NEAREST = 0.001
 """Nothing is predicted nearer to the camera, or behind it [m]."""
@@ -51,22 +51,17 @@ def missing_mask(depth: Tensor) -> Tensor:
     return (depth <= 0).to(depth.dtype)
 
 
-def relative_to_fill(rgb: Tensor, depth: Tensor, adjust: Adjust | None = None) -> RelativeDepth:
-    """
-    Fill a (B, 1, H, W) depth [m], 0 = missing, along (B, 3, H, W) in 0..1, and normalise.
-
-    ``adjust`` is what is learned of the fill. It learns from the depth alone, not from the doubt.
-    """
-    learns = adjust is not None and torch.is_grad_enabled()
-    # Half precision would cost centimetres.
-    with torch.set_grad_enabled(learns), torch.autocast(depth.device.type, enabled=False):
+def relative_to_fill(rgb: Tensor, depth: Tensor) -> RelativeDepth:
+    """Fill a (B, 1, H, W) depth [m], 0 = missing, along (B, 3, H, W) in 0..1, and normalise."""
+    # Nothing in the fill learns; half precision would cost centimetres.
+    with torch.no_grad(), torch.autocast(depth.device.type, enabled=False):
         depth, missing = depth.float(), missing_mask(depth.float())
         valid = 1 - missing
         scale = mean_valid(depth, valid, otherwise=1.0)
         # In units of the mean depth: a scene of twice the size is filled in the same way.
-        relative, deviation = guided_fill(rgb.float(), depth / scale, valid, adjust)
+        relative, deviation = guided_fill(rgb.float(), depth / scale, valid)
         fill = torch.where(valid > 0, depth, relative * scale)
-        doubt = 2 * torch.log(deviation.detach() + 1e-6)
+        doubt = 2 * torch.log(deviation + 1e-6)
         doubt = doubt.clamp(*LOG_VARIANCE_RANGE)
         nothing = missing.amin(dim=(2, 3), keepdim=True)
         doubt = doubt + nothing * (LOG_VARIANCE_RANGE[1] - doubt)

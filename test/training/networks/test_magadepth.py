@@ -124,7 +124,7 @@ def test_weights_that_come_after_the_mode_count():
     assert (late(rgb, depth).depth - relative_to_fill(rgb, depth).fill).abs().mean() > 1e-3
 
 
-@pytest.mark.parametrize('part', ['full_size_skip', 'guided', 'learned_links', 'log_variance'])
+@pytest.mark.parametrize('part', ['full_size_skip', 'guided', 'log_variance'])
 def test_what_needs_the_fill_is_refused_without_it(part):
     with pytest.raises(ValueError, match='need residual'):
         create_network(tiny(**{part: True}))
