@@ -84,10 +84,10 @@ def sha256_of(path: Path | str) -> str:
     return digest.hexdigest()
 
 
-def engine_path(model: Path | str, key: EngineKey, folder: Path | None = None) -> Path:
+def engine_path(model: Path | str, key: EngineKey) -> Path:
     """Return where the engine of ``model`` with this key belongs."""
     name = f'{Path(model).stem}-{key.runtime}-{key.precision}-{key.digest()}.engine'
-    return (folder or cache_folder() / 'engines') / name
+    return cache_folder() / 'engines' / name
 
 
 def sidecar_path(engine: Path) -> Path:
@@ -95,9 +95,7 @@ def sidecar_path(engine: Path) -> Path:
     return engine.with_name(engine.name + '.json')
 
 
-def find_engine(
-    model: Path | str, key: EngineKey, folder: Path | None = None
-) -> tuple[EngineFile | None, str]:
+def find_engine(model: Path | str, key: EngineKey) -> tuple[EngineFile | None, str]:
     """
     Look for the engine of ``model`` with this key.
 
@@ -108,7 +106,7 @@ def find_engine(
         it should be (truncated, foreign, of another version or GPU) is moved aside first.
 
     """
-    path = engine_path(model, key, folder)
+    path = engine_path(model, key)
     if not path.exists():
         return None, 'no engine was built yet for this model, runtime, GPU, precision and shape'
     try:

@@ -62,9 +62,9 @@ def _convert(
     if precision == 'fp32':
         to_single(source, target, batch=batch)
     elif precision == 'fp16':
-        report = to_half(source, target, batch=batch)
-        if report.too_large:
-            names = ', '.join(report.too_large)
+        too_large = to_half(source, target, batch=batch)
+        if too_large:
+            names = ', '.join(too_large)
             _LOG.warning('%s: weights beyond 65504 stay float32: %s', source, names)
     else:
         if largest_batch > 1:

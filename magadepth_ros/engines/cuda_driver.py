@@ -14,7 +14,7 @@ from magadepth_ros.errors import EngineError
 
 class CudaDriver:
     """
-    One GPU: memory, a stream, and graphs recorded from it.
+    The first GPU: memory, a stream, and graphs recorded from it.
 
     Device pointers, streams and graphs are plain integers or opaque handles.
 
@@ -25,22 +25,20 @@ class CudaDriver:
 
     """
 
-    def __init__(self, device: int = 0) -> None:
+    def __init__(self) -> None:
         self._rt = _import()
         try:
-            count = int(self._call('cudaGetDeviceCount'))
+            self._call('cudaGetDeviceCount')
         except EngineError as error:
             raise EngineError(f'no CUDA GPU can be used: {error}') from None
-        if device >= count:
-            raise EngineError(f'no CUDA GPU {device}: this machine has {count}')
-        self._call('cudaSetDevice', device)
+        self._call('cudaSetDevice', 0)
         attribute = self._rt.cudaDeviceAttr
         major = attribute.cudaDevAttrComputeCapabilityMajor
         minor = attribute.cudaDevAttrComputeCapabilityMinor
-        self.name = self._call('cudaGetDeviceProperties', device).name.decode().rstrip('\0')
+        self.name = self._call('cudaGetDeviceProperties', 0).name.decode().rstrip('\0')
         self.compute_capability = (
-            f'{self._call("cudaDeviceGetAttribute", major, device)}.'
-            f'{self._call("cudaDeviceGetAttribute", minor, device)}'
+            f'{self._call("cudaDeviceGetAttribute", major, 0)}.'
+            f'{self._call("cudaDeviceGetAttribute", minor, 0)}'
         )
 
     def allocate(self, size: int) -> int:

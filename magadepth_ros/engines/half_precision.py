@@ -11,7 +11,6 @@ range float16 does not hold.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,22 +33,7 @@ _UNTOUCHED = frozenset({'Constant', 'ConstantOfShape', 'RandomNormal', 'RandomUn
 _FLOAT_ONLY_INPUTS = {'Resize': (1, 2), 'Upsample': (1,)}
 
 
-@dataclass
-class HalfReport:
-    """Nodes per arithmetic, and those kept in float32 because a weight does not fit float16."""
-
-    half: int = 0
-    single: int = 0
-    too_large: list[str] = field(default_factory=list)
-
-
-def to_half(
-    source: Path | str,
-    target: Path | str,
-    keep_operators: frozenset[str] | set[str] = KEPT_OPERATORS,
-    keep_prefixes: tuple[str, ...] = (),
-    batch: int = 0,
-) -> HalfReport:
+def to_half(source: Path | str, target: Path | str, batch: int = 0) -> list[str]:
     """
     Write ``source`` with float16 inside to ``target``.
 
@@ -57,12 +41,13 @@ def to_half(
     ----------
     source, target:
         paths of ONNX files.
-    keep_operators:
-        operators that stay float32 wherever they are.
-    keep_prefixes:
-        beginnings of node names that stay float32.
     batch:
         fixes the batch to this size, where it is free; 0 leaves it.
+
+    Returns
+    -------
+    list
+        names of the nodes that stay float32 because a weight does not fit float16.
 
     Raises
     ------
@@ -74,13 +59,13 @@ def to_half(
     """
     onnx = import_onnx()
     model = _load(onnx, source, batch)
-    report = _Halver(onnx, model, keep_operators, keep_prefixes).run()
+    too_large = _Halver(onnx, model).run()
     onnx.checker.check_model(model)
     Path(target).write_bytes(model.SerializeToString())
-    return report
+    return too_large
 
 
-def to_single(source: Path | str, target: Path | str, batch: int = 0) -> HalfReport:
+def to_single(source: Path | str, target: Path | str, batch: int = 0) -> None:
     """Write ``source`` with its weights in float32; raises as :func:`to_half` does."""
     onnx = import_onnx()
     model = _load(onnx, source, batch)
@@ -88,7 +73,6 @@ def to_single(source: Path | str, target: Path | str, batch: int = 0) -> HalfRep
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     Path(target).write_bytes(model.SerializeToString())
-    return HalfReport(single=len(nodes))
 
 
 def _load(onnx: Any, source: Path | str, batch: int) -> Any:
@@ -122,13 +106,10 @@ def import_onnx() -> Any:
 
 
 class _Halver:
-    def __init__(
-        self, onnx: Any, model: Any, keep_operators: Any, keep_prefixes: tuple[str, ...]
-    ) -> None:
+    def __init__(self, onnx: Any, model: Any) -> None:
         self.onnx, self.graph = onnx, model.graph
-        self.keep_operators, self.keep_prefixes = keep_operators, keep_prefixes
         self.float, self.float16 = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
-        self.report = HalfReport()
+        self.too_large: list[str] = []
         graph = model.graph
         self.weights: dict[str, Any] = {}
         self.types = {
@@ -138,7 +119,7 @@ class _Halver:
         self.casts: dict[tuple[str, int], str] = {}
         self.nodes: list[Any] = []
 
-    def run(self) -> HalfReport:
+    def run(self) -> list[str]:
         source = fold_weights(self.onnx, self.graph)
         self.weights = {tensor.name: tensor for tensor in self.graph.initializer}
         self.types.update({name: tensor.data_type for name, tensor in self.weights.items()})
@@ -159,7 +140,7 @@ class _Halver:
         stay = [tensor for tensor in self.weights.values() if tensor.name in used]
         del self.graph.initializer[:]
         self.graph.initializer.extend(stay)
-        return self.report
+        return self.too_large
 
     def _choose(self, nodes: list[Any]) -> set[int]:
         """Return the places of the nodes that become float16."""
@@ -188,9 +169,7 @@ class _Halver:
         return any(name in self.weights for name in node.input[1:2])
 
     def _may_be_half(self, node: Any) -> bool:
-        if node.op_type in self.keep_operators or node.op_type in _UNTOUCHED:
-            return False
-        if self.keep_prefixes and node.name.startswith(self.keep_prefixes):
+        if node.op_type in KEPT_OPERATORS or node.op_type in _UNTOUCHED:
             return False
         if not any(self._is_float(name) for name in node.output):
             return False
@@ -200,7 +179,7 @@ class _Halver:
                 continue
             values = self.onnx.numpy_helper.to_array(tensor)
             if values.size and not np.abs(values).max() <= HALF_MAX:
-                self.report.too_large.append(node.name or node.output[0])
+                self.too_large.append(node.name or node.output[0])
                 return False
         return True
 
@@ -212,7 +191,6 @@ class _Halver:
         return bool(name) and self.types.get(name) == self.float
 
     def _convert(self, node: Any, made_half: set[str], outputs: set[str]) -> None:
-        self.report.half += 1
         castable = set(self._castable(node))
         skip = _FLOAT_ONLY_INPUTS.get(node.op_type, ())
         for index, name in enumerate(node.input):
@@ -234,8 +212,6 @@ class _Halver:
             made_half.discard(name)
 
     def _keep(self, node: Any, made_half: set[str]) -> None:
-        if any(self._is_float(name) for name in node.output):
-            self.report.single += 1
         for index, name in enumerate(node.input):
             if name in made_half:
                 node.input[index] = self._cast(name, self.float)

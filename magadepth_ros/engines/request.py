@@ -114,13 +114,11 @@ def find_gpu() -> CudaDriver | None:
         return None
 
 
-def request_engine(
-    model: Path | str, precision: str = 'auto', batch: int = 1, builder: str = 'auto'
-) -> EngineRequest:
+def request_engine(model: Path | str, precision: str = 'auto', batch: int = 1) -> EngineRequest:
     """Return the request for running ``model`` on this machine's GPU; EngineError without one."""
     return EngineRequest(
         model=Path(model),
-        library=load_library(builder),
+        library=load_library(),
         cuda=CudaDriver(),
         precision=precision,
         options=BuildOptions(batch=batch, timing_cache=cache.cache_folder() / 'timing.cache'),

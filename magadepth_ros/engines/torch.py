@@ -39,8 +39,6 @@ class TorchEngine:
         batch size to be prepared for.
     device:
         ``cuda``, ``cpu``, or ``auto``: CUDA where it works.
-    compiled:
-        use ``torch.compile``, which takes a minute and needs a C++ compiler or Triton.
 
     Raises
     ------
@@ -58,7 +56,6 @@ class TorchEngine:
         threads: int = 0,
         batch: int = 1,
         device: str = 'auto',
-        compiled: bool = False,
     ) -> None:
         torch, load_network = _import()
         self._torch = torch
@@ -87,7 +84,7 @@ class TorchEngine:
             network = network.to(self._device, memory_format=torch.channels_last).eval()
         except RuntimeError as error:  # a GPU without memory, or one this PyTorch is not for
             raise EngineError(f'torch failed: {str(error).splitlines()[0]}') from error
-        self._network: Any = torch.compile(network) if compiled else network
+        self._network: Any = network
         self._graphs: dict[int, _Graph] = {}
         size = (self.info.height, self.info.width)
         self.infer(np.zeros((batch, 3, *size), np.float32), np.ones((batch, 1, *size), np.float32))

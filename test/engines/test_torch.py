@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -13,7 +11,6 @@ pytest.importorskip('magadepth_training', reason='the training package is not in
 pytest.importorskip('onnx', reason='the export needs onnx')
 onnxruntime = pytest.importorskip('onnxruntime', reason='ONNX Runtime is the reference')
 
-from support.networks import HEIGHT, WIDTH, tiny
 from support.pictures import holey_batch
 
 from magadepth_ros.engines import open_engine
@@ -60,17 +57,6 @@ def test_bf16_changes_little_and_is_reported(model):
     found = engine.infer(rgb, depth)
     assert found.depth.dtype == np.float32
     np.testing.assert_allclose(found.depth, wanted.depth, rtol=0.02)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which('g++') is None, reason='torch.compile needs a C++ compiler')
-def test_compiled_it_computes_the_same(tmp_path):
-    save_weights(create_network(tiny()), tmp_path / 'net.safetensors')
-    rgb, depth = holey_batch(1, HEIGHT, WIDTH)
-    wanted = TorchEngine(tmp_path / 'net.onnx', device='cpu').infer(rgb, depth)
-    engine = TorchEngine(tmp_path / 'net.onnx', device='cpu', compiled=True)
-    np.testing.assert_allclose(engine.infer(rgb, depth).depth, wanted.depth, atol=1e-3)
-    engine.close()
 
 
 def test_missing_weights_and_devices_are_said(model, tmp_path):

@@ -17,6 +17,7 @@ CELL_WIDTH_PX = 280
 MAX_ERROR_M = 0.2
 """Error that is drawn as full scale."""
 _HEADING_PX = 18
+MAX_METHODS = 4
 _UNKNOWN = 60
 """Grey level."""
 
@@ -26,17 +27,16 @@ class ContactSheet:
     One line of pictures per frame, written as a PNG.
 
     Depth is coloured over the range of each frame, errors over 0 to 0.2 m (dark to bright);
-    grey = not known. Only the first ``max_methods`` methods are drawn.
+    grey = not known. Only the first `MAX_METHODS` methods are drawn.
     """
 
-    def __init__(self, max_methods: int = 4) -> None:
-        self.max_methods = max_methods
+    def __init__(self) -> None:
         self._lines: list[np.ndarray] = []
         self._names: list[str] = []
 
     def add(self, sample: Sample, predictions: dict[str, np.ndarray]) -> None:
         """Add a frame with its predictions, (H, W) metres by method, 0 = not filled."""
-        names = list(predictions)[: self.max_methods]
+        names = list(predictions)[:MAX_METHODS]
         truth = sample.depth if sample.target is None else sample.target
         known = truth[truth > 0]
         near, far = np.percentile(known, (1, 99)) if known.size else (0.5, 5.0)
