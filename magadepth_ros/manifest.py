@@ -90,14 +90,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A folder of frames: its name, the frames in their order, and the text fields as given."""
+    """A folder of frames: its name and the frames in their order."""
 
     name: str
     frames: list[Frame]
-    folder: Path
-    depth_scale: float
-    protocol: str = ''
-    licence: str = ''
 
     def require_unique_stems(self) -> None:
         """Raise DataError where two frames would write their results to the same file."""
@@ -156,10 +152,6 @@ def read_manifest(folder: str | Path) -> Manifest:
     return Manifest(
         name=str(content.get('name') or folder.resolve().name),
         frames=[_frame(path, i, entry, scale) for i, entry in enumerate(content['frames'])],
-        folder=folder,
-        depth_scale=scale,
-        protocol=str(content.get('protocol') or ''),
-        licence=str(content.get('licence') or ''),
     )
 
 

@@ -71,13 +71,11 @@ class BagSource:
         except (DataError, EncodingError) as error:
             raise DataError(f'{self.path}: frame {index}: {error}') from None
         known = np.isfinite(frame.depth) & (frame.depth > 0) & (frame.depth < FARTHEST)
-        camera = frame.camera
         return Sample(
             np.array(frame.rgb),
             np.where(known, frame.depth, 0).astype(np.float32),
             name=str(frame.stamp_ns),
             scene=self.name,
-            K=None if camera is None else (camera.fx, camera.fy, camera.cx, camera.cy),
         )
 
     def __getstate__(self) -> dict[str, Any]:

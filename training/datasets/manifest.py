@@ -34,5 +34,4 @@ class ManifestSource:
             name=frame.stem,
             sensor=frame.sensor,
             scene=frame.scene,
-            K=frame.K,
         )

@@ -17,8 +17,6 @@ from magadepth_training.datasets.sample import Sample
 LABELED = 'nyu_depth_v2_labeled.mat'
 SPLITS = 'splits.mat'
 HOME = 'https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html'
-K_COLOUR = (518.857901, 519.469611, 325.582449, 253.736166)
-"""Colour camera of the toolbox's calibration (fx, fy, cx, cy) [px]; depth is registered to it."""
 POINTS = 500
 
 _SPLIT_NAMES = {'train': 'trainNdxs', 'test': 'testNdxs'}
@@ -85,7 +83,7 @@ class NyuSource:
         if self.task == 'sparse500':
             depth = keep_points(target, POINTS, np.random.default_rng(at))
         name = f'{at + 1:04}'
-        return Sample(rgb, depth, target, None, name, 'Kinect v1 (structured light)', '', K_COLOUR)
+        return Sample(rgb, depth, target, None, name, 'Kinect v1 (structured light)')
 
     def __getstate__(self) -> dict[str, Any]:
         # An open HDF5 file cannot go to a worker process.

@@ -16,7 +16,7 @@ class Sample:
 
     ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres as a sensor gave it, 0 = missing;
     ``target`` the same of the true depth, 0 = unknown, or None; ``score`` (H, W) uint8 with
-    0 = ignore, 1 = missing in the input, 2 = measured in it, or None; ``K`` (fx, fy, cx, cy) [px].
+    0 = ignore, 1 = missing in the input, 2 = measured in it, or None.
     """
 
     rgb: np.ndarray
@@ -26,7 +26,6 @@ class Sample:
     name: str = ''
     sensor: str = ''
     scene: str = ''
-    K: tuple[float, float, float, float] | None = None
 
 
 class Source(Protocol):

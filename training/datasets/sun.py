@@ -28,7 +28,7 @@ _SPLIT_MATS = ('allsplit.mat', 'SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat')
 
 class SunSource:
     """
-    Frames below ``SUNRGBD``: image, depth (the input), depth_bfx (the target), intrinsics.txt.
+    Frames below ``SUNRGBD``: image, depth (the input), depth_bfx (the target).
 
     The split comes from ``train.txt`` / ``test.txt`` where they lie (a line per frame folder; for
     the paper's 4,845 / 4,659 frames), else from ``allsplit.mat`` of the toolbox (5,285 / 5,050).
@@ -93,7 +93,6 @@ class SunSource:
             name='_'.join(relative.parts),
             sensor=SENSORS.get(relative.parts[0], relative.parts[0]),
             scene=scene.read_text().strip() if scene.is_file() else '',
-            K=_intrinsics(folder / 'intrinsics.txt'),
         )
 
     def _split(self, split: str) -> list[Path]:
@@ -138,17 +137,6 @@ def _only(folder: Path) -> Path:
     if not files:
         raise DataError(f'{folder}: expected one picture, found none; unpack SUNRGBD.zip again')
     return files[0]
-
-
-def _intrinsics(path: Path) -> tuple[float, float, float, float] | None:
-    if not path.is_file():
-        return None
-    try:
-        values = [float(word) for word in path.read_text().split()]
-        fx, _, cx, _, fy, cy, *_ = values
-    except ValueError:
-        raise DataError(f'{path}: expected the 9 numbers of a camera matrix') from None
-    return fx, fy, cx, cy
 
 
 def _mat_lines(path: Path, split: str) -> list[str]:

@@ -40,14 +40,13 @@ def root(tmp_path: Path) -> Path:
         ):
             (folder / kind).mkdir(parents=True)
             assert cv2.imwrite(str(folder / kind / file), image)
-        (folder / 'intrinsics.txt').write_text('520.5 0 15.2\n0 521.5 9.8\n0 0 1 \n')
         (folder / 'scene.txt').write_text('office\n')
     (root / 'train.txt').write_text(f'{FRAMES[0]}\n/n/fs/sun3d/data/SUNRGBD/{FRAMES[2]}/\n')
     (root / 'test.txt').write_text(f'SUNRGBD/{FRAMES[1]}/image/1.jpg\n')
     return root
 
 
-def test_frames_metres_and_intrinsics(root: Path) -> None:
+def test_frames_in_metres(root: Path) -> None:
     source = open_source(root, 'train')
     assert [s.name for s in source] == [FRAMES[0].replace('/', '_'), FRAMES[2].replace('/', '_')]
     sample = source[1]
@@ -56,7 +55,7 @@ def test_frames_metres_and_intrinsics(root: Path) -> None:
     np.testing.assert_allclose(sample.target, truth, atol=1e-6)
     assert (sample.depth[3:6] == 0).all()
     np.testing.assert_array_equal(sample.depth[6:], sample.target[6:])
-    assert sample.K == (520.5, 521.5, 15.2, 9.8) and sample.scene == 'office'
+    assert sample.scene == 'office'
     assert sample.sensor.startswith('Xtion') and sample.rgb[0, 0, 0] > 200
     assert [s.sensor for s in SunSource(root.parent, 'test')] == ['Kinect v2 (ToF)']
     assert len(SunSource(root, 'all')) == 3
@@ -102,6 +101,3 @@ def test_missing_and_cut_files_are_named(root: Path, tmp_path: Path) -> None:
     depth.unlink()
     with pytest.raises(DataError, match='expected one picture, found none'):
         source[0]
-    (root / FRAMES[2] / 'intrinsics.txt').write_text('520 0')
-    with pytest.raises(DataError, match='9 numbers'):
-        source[1]
