@@ -31,10 +31,6 @@ class SceneConfig:
     sun_share: float = 0.2
     shadow_every: int = 2
     near: float = 0.2
-    atlas_seed: int = 0
-    compiled: bool = False
-    """Fuse the pixel work with torch.compile: minutes for the first batch, several times faster
-    from then on; falls back where there is no compiler."""
     rays_per_chunk: int = 0
     """Ray-primitive pairs in flight; 0 chooses by device. Bounds memory only."""
 

@@ -12,7 +12,6 @@ from magadepth_ros.errors import DataError
 from magadepth_training.scenes import trace
 from magadepth_training.scenes.batch import SceneBatch, SceneConfig
 from magadepth_training.scenes.dice import Dice
-from magadepth_training.scenes.fusing import EVERYTHING, fused
 from magadepth_training.scenes.geometry import Camera, total
 from magadepth_training.scenes.layout import Layout, make_layout
 from magadepth_training.scenes.lighting import Lights, make_lights, shade
@@ -22,16 +21,6 @@ from magadepth_training.scenes.slots import COUNT, FIRST_WALL
 from magadepth_training.scenes.textures import atlas
 from magadepth_training.scenes.trace import Surface
 from magadepth_training.scenes.viewpoint import make_cameras
-
-
-class _Steps:
-    """The pixel work, fused or step by step as the settings say."""
-
-    def __init__(self, config: SceneConfig, device: torch.device) -> None:
-        wrap = fused if config.compiled else lambda function: function
-        self.pairs = EVERYTHING if config.compiled else config.chunk(device)
-        self.opaque, self.glass = wrap(trace.opaque), wrap(trace.glass)
-        self.surface, self.shade = wrap(trace.surface), wrap(shade)
 
 
 def _camera_normal(hit: Surface, camera: Camera) -> torch.Tensor:
@@ -51,7 +40,7 @@ def _mirrors(
     picture: torch.Tensor,
     focal: torch.Tensor,
     config: SceneConfig,
-    steps: _Steps,
+    pairs: int,
 ) -> None:
     """Show in every n-th scene what the thing on the wall mirrors; changes ``scene`` in place."""
     some = slice(None, None, config.mirror_every)
@@ -65,11 +54,11 @@ def _mirrors(
     depth = hit.depth[some]
     reflected = camera.reflected(face, normal)
     # What the mirrored camera sees beyond the mirror's face is what the mirror shows.
-    there, index = steps.opaque(reflected, layout, depth[:, None] * 1.001, steps.pairs)
+    there, index = trace.opaque(reflected, layout, depth[:, None] * 1.001, pairs)
     there = torch.maximum(there, depth)
-    image = steps.shade(
-        steps.surface(reflected, layout, there, index),
-        reflected, layout, materials[some], lights[some], picture, focal[some], steps.pairs, 0,
+    image = shade(
+        trace.surface(reflected, layout, there, index),
+        reflected, layout, materials[some], lights[some], picture, focal[some], pairs, 0,
     )  # fmt: skip
     seen = seen[:, None]
     scene['light'][some] = torch.where(seen, 0.9 * image.light, scene['light'][some])
@@ -88,12 +77,12 @@ def _render(
     picture: torch.Tensor,
     config: SceneConfig,
 ) -> SceneBatch:
-    steps = _Steps(config, picture.device)
+    pairs = config.chunk(picture.device)
     focal = intrinsics[:, 0]
-    solid_depth, index = steps.opaque(camera, layout, config.near, steps.pairs)
-    solid = steps.surface(camera, layout, solid_depth, index)
-    shading = steps.shade(
-        solid, camera, layout, materials, lights, picture, focal, steps.pairs, config.shadow_every
+    solid_depth, index = trace.opaque(camera, layout, config.near, pairs)
+    solid = trace.surface(camera, layout, solid_depth, index)
+    shading = shade(
+        solid, camera, layout, materials, lights, picture, focal, pairs, config.shadow_every
     )
     solid_depth = solid_depth[:, None]
     scene = {
@@ -103,12 +92,12 @@ def _render(
         'shininess': shading.gloss.clone(),
     }
     if config.mirror_every:
-        _mirrors(scene, solid, camera, layout, materials, lights, picture, focal, config, steps)
+        _mirrors(scene, solid, camera, layout, materials, lights, picture, focal, config, pairs)
 
-    pane_depth, pane = steps.glass(camera, layout, config.near, steps.pairs)
+    pane_depth, pane = trace.glass(camera, layout, config.near, pairs)
     clear = pane_depth[:, None] < solid_depth
     pane_depth = torch.minimum(pane_depth, solid_depth[:, 0])
-    front = steps.surface(camera, layout, pane_depth, torch.where(clear[:, 0], pane, COUNT))
+    front = trace.surface(camera, layout, pane_depth, torch.where(clear[:, 0], pane, COUNT))
     pane_normal = _camera_normal(front, camera)
     solid_normal = _camera_normal(solid, camera)
     normal = torch.where(clear, pane_normal, solid_normal)
@@ -187,7 +176,7 @@ def generate_scenes(
         camera, intrinsics = make_cameras(dice, layout, height, width, config)
         materials = make_materials(dice, layout)
         lights = make_lights(dice, layout, config)
-        picture = atlas(config.atlas_seed, device)
+        picture = atlas(device)
         # Whole strides, so that the scenes with mirrors and shadows do not depend on the chunk.
         stride = math.lcm(max(1, config.mirror_every), max(1, config.shadow_every))
         at_once = max(1, config.chunk(device) // (8 * height * width) // stride) * stride

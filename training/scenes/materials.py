@@ -8,14 +8,7 @@ import torch
 from magadepth_training.scenes.dice import Dice
 from magadepth_training.scenes.furniture import PARTS
 from magadepth_training.scenes.layout import Layout
-from magadepth_training.scenes.slots import (
-    BOXES,
-    COUNT,
-    FIRST_CLUTTER,
-    FIRST_TOP,
-    FIRST_WALL,
-    OPAQUE,
-)
+from magadepth_training.scenes.slots import COUNT, FIRST_CLUTTER, FIRST_TOP, FIRST_WALL
 from magadepth_training.scenes.textures import PLAIN, TILES
 from magadepth_training.scenes.trace import SURFACES
 
@@ -109,6 +102,3 @@ def make_materials(dice: Dice, layout: Layout) -> torch.Tensor:
     )  # fmt: skip
     source = _mostly_shared(dice)
     return fields.gather(1, source[..., None].expand(-1, -1, FIELDS))
-
-
-__all__ = ['BOXES', 'FIELDS', 'OPAQUE', 'make_materials']

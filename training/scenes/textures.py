@@ -136,14 +136,14 @@ TILES = 32
 
 
 @lru_cache(maxsize=4)
-def atlas(seed: int, device: torch.device) -> torch.Tensor:
+def atlas(device: torch.device) -> torch.Tensor:
     """
     Return all tiles at all mip levels as one picture (1, 3, TILES * (SIZE + 2), W), 0..1.
 
     Level l is a vertical strip of tiles of side SIZE >> l, each with a margin of one texel that
     repeats the opposite side, so that bilinear look-up wraps.
     """
-    gen = torch.Generator().manual_seed(seed)
+    gen = torch.Generator().manual_seed(0)
     tiles = torch.stack([t.expand(_RGB, SIZE, SIZE) for t in _tile_set(gen)])
     strips = []
     for level in range(LEVELS):

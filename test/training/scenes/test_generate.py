@@ -52,13 +52,6 @@ def test_layout_does_not_depend_on_the_chunk():
     assert torch.equal(one.mirror, two.mirror)
 
 
-@pytest.mark.slow
-def test_fused_is_the_same():
-    one, two = make(7, 8), make(7, 8, compiled=True)
-    assert torch.allclose(one.depth, two.depth, atol=1e-5)
-    assert torch.allclose(one.rgb, two.rgb, atol=1e-3)
-
-
 def test_normals_agree_with_depth(scene):
     """The normal is across the surface that neighbouring points span."""
     fx, fy, cx, cy = (scene.intrinsics[:, i, None, None] for i in range(4))

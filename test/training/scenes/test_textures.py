@@ -19,7 +19,7 @@ CPU = torch.device('cpu')
 def at(tile: int, u: torch.Tensor, v: torch.Tensor, texels: float) -> torch.Tensor:
     shape = (1, *u.shape)
     full = torch.full(shape, float(tile))
-    return look_up(atlas(0, CPU), full, u[None], v[None], torch.full(shape, texels))[0]
+    return look_up(atlas(CPU), full, u[None], v[None], torch.full(shape, texels))[0]
 
 
 def test_look_up_repeats_and_has_no_seam():
