@@ -75,7 +75,10 @@ def test_an_older_file_is_read(path):
     assert load_network(path).config == tiny()
 
 
-@pytest.mark.parametrize(('config', 'field', 'value'), [(tiny(), 'learned_links', False)])
+@pytest.mark.parametrize(
+    ('config', 'field', 'value'),
+    [(tiny(), 'learned_links', False), (tiny_s2ml(), 'residual', True)],
+)
 def test_a_field_that_was_taken_out_may_stand_in_a_file_that_did_not_use_it(
     path, config, field, value
 ):

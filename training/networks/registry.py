@@ -21,7 +21,10 @@ FAMILIES: dict[str, tuple[type[Network], type]] = {
     'magadepth': (MagaDepth, MagaDepthConfig),
     's2ml': (S2ML, S2MLConfig),
 }
-TAKEN_OUT = {(MagaDepthConfig, 'learned_links'): False}
+TAKEN_OUT: dict[tuple[type, str], bool] = {
+    (MagaDepthConfig, 'learned_links'): False,
+    (S2MLConfig, 'residual'): True,
+}
 """Fields that older files name, and the value with which their network is what it is without."""
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 

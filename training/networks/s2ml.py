@@ -16,7 +16,7 @@ Swin-Convolution blocks, a cascade of such pairs that each refine the depth, a j
   convolution, which see the frequency of a bin as a constant;
 * two Swin-Convolution blocks a pair, plain then shifted windows;
 * a pair's refinement is added to the depth at 1/4 of the size and given to the next pair;
-* the fill, the residual relative to the mean depth (`residual`) and the log-variance are those
+* the fill, the residual relative to the mean depth (`residual.py`) and the log-variance are those
   of the other networks of this package.
 """
 
@@ -51,9 +51,8 @@ class S2MLConfig:
     ``height`` and ``width`` are the fixed input size [px], multiples of 4 * ``window``;
     ``channels`` of the cascade, ``fine_channels`` at 1/2 of the size; ``pairs`` of spectral and
     spatial fusion; ``blocks`` Swin-Convolution blocks in each; ``window`` [cells of 4x4 px];
-    ``head_channels`` of an attention head, dividing ``channels / 2``. ``residual`` predicts a
-    residual on a guided fill relative to the mean depth instead of metres; ``log_variance``
-    adds the output the confidence comes from.
+    ``head_channels`` of an attention head, dividing ``channels / 2``; ``log_variance`` adds the
+    output the confidence comes from.
     """
 
     name: str = 's2ml'
@@ -66,7 +65,6 @@ class S2MLConfig:
     window: int = 10
     head_channels: int = 16
     mlp_ratio: float = 2.0
-    residual: bool = True
     log_variance: bool = True
     min_depth: float = 0.1
     max_depth: float = 10.0
@@ -182,10 +180,8 @@ class S2ML(Network):
 
         """
         check_input(rgb, depth, self.height, self.width)
-        config = self.config
         frame = relative_to_fill(rgb, depth)
-        measured = frame.relative if config.residual else depth / config.max_depth
-        depth_fine, features = self.depth_stem(torch.cat([measured, frame.missing], dim=1))
+        depth_fine, features = self.depth_stem(torch.cat([frame.relative, frame.missing], dim=1))
         rgb_fine, guide = self.rgb_stem(normalised_picture(rgb))
         with torch.autocast(rgb.device.type, enabled=False):
             spectrum = to_polar(*self.fourier(guide))
@@ -201,11 +197,8 @@ class S2ML(Network):
         return NetworkOutput(completed, variance, between)
 
     def _metres(self, frame: RelativeDepth, answer: Tensor) -> Tensor:
-        """(B, 1, H, W) in the network's unit to metres."""
-        config = self.config
-        if config.residual:
-            return depth_from_residual(frame, answer)
-        return config.max_depth * torch.sigmoid(answer.float())
+        """(B, 1, H, W) residual to metres."""
+        return depth_from_residual(frame, answer)
 
 
 def _enlarge(x: Tensor, factor: int) -> Tensor:
