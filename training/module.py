@@ -14,8 +14,8 @@ from torch import Tensor
 
 from .losses import paper_loss, robust_loss
 from .networks.registry import create_network
-from .networks.spectral_loss import joint_loss
 from .recipe import Recipe
+from .spectral_loss import joint_loss
 
 WARM_UP = 0.05
 """Longest share of the time that the learning rate may rise, where the time is given."""

@@ -6,7 +6,7 @@ After Zhao et al., S2ML: Spatio-Spectral Mutual Learning for Depth Completion, I
 on Multimedia 2025 (arXiv 2511.06033), of which only the abstract is followed: a spectral fusion
 that treats amplitude and phase separately, a spatial fusion of both domains in one embedding by
 Swin-Convolution blocks, a cascade of such pairs that each refine the depth, a joint loss
-(`spectral_loss`). The abstract gives no sizes and no formulas. Choices of this project:
+(`spectral_loss.py` above). The abstract gives no sizes and no formulas. Choices of this project:
 
 * everything between the stem and the head works at 1/4 of the input's size; the stem takes the
   input as 2x2 cells, the head gives it back so;

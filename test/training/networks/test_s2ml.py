@@ -11,7 +11,7 @@ torch = pytest.importorskip('torch')
 
 from magadepth_training.networks.guided_fill import guided_fill
 from magadepth_training.networks.s2ml import S2ML, S2MLConfig
-from magadepth_training.networks.spectral_loss import joint_loss
+from magadepth_training.spectral_loss import joint_loss
 
 SMALL = S2MLConfig(
     name='s2ml_test',

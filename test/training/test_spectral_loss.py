@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from magadepth_training.networks.output import NetworkOutput
-from magadepth_training.networks.spectral_loss import (
+from magadepth_training.spectral_loss import (
     joint_loss,
     spectral_terms,
 )

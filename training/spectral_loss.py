@@ -2,8 +2,8 @@
 """
 The joint spatial and spectral loss of S2ML.
 
-The abstract (see `s2ml`) names such a loss without a formula. The choice here rests on the law of
-cosines for two complex coefficients P and T of a unitary transform:
+The abstract (see `networks.s2ml`) names such a loss without a formula. The choice here rests on
+the law of cosines for two complex coefficients P and T of a unitary transform:
 
     |P - T|^2 = (|P| - |T|)^2 + |P| |T| |P/|P| - T/|T||^2
 
@@ -17,8 +17,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..losses import mean_target, robust_loss
-from .output import NetworkOutput
+from .losses import mean_target, robust_loss
+from .networks.output import NetworkOutput
 
 EPSILON = 1e-4
 
