@@ -151,7 +151,7 @@ def test_weights_are_1_where_missing_and_keep_weight_where_measured(source):
 class Nothing:
     """A source whose sensor saw nothing."""
 
-    name, target_made_by = 'nothing', ''
+    name, target_made_by, consecutive = 'nothing', '', False
 
     def __len__(self):
         return 1
