@@ -30,7 +30,6 @@ from torch.nn import functional as F
 
 from .output import Network, NetworkOutput, check_input, normalised_picture
 from .residual import (
-    RelativeDepth,
     depth_from_residual,
     log_variance_in_metres,
     relative_to_fill,
@@ -191,14 +190,10 @@ class S2ML(Network):
             features, refined = pair(features, guide, spectrum, refined)
             stages.append(_enlarge(refined, STEP))
         sharpened, relative = self.head(features, depth_fine, rgb_fine)
-        completed = self._metres(frame, stages[-1] + sharpened)
-        between = tuple(self._metres(frame, stage) for stage in stages)
+        completed = depth_from_residual(frame, stages[-1] + sharpened)
+        between = tuple(depth_from_residual(frame, stage) for stage in stages)
         variance = None if relative is None else log_variance_in_metres(frame, relative)
         return NetworkOutput(completed, variance, between)
-
-    def _metres(self, frame: RelativeDepth, answer: Tensor) -> Tensor:
-        """(B, 1, H, W) residual to metres."""
-        return depth_from_residual(frame, answer)
 
 
 def _enlarge(x: Tensor, factor: int) -> Tensor:
