@@ -150,20 +150,6 @@ def test_demo_needs_no_torch(by_pip):
         assert not [need for need in by_pip['extras'][extra] if 'torch' in need]
 
 
-@pytest.mark.parametrize('file', sorted((ROOT / 'config').glob('*.yaml')), ids=lambda p: p.stem)
-def test_parameter_files_set_known_parameters_only(file):
-    yaml = pytest.importorskip('yaml', reason='reads YAML')
-    parameters = pytest.importorskip(
-        'magadepth_ros.nodes.parameters', reason='needs ROS 2', exc_type=ImportError
-    )
-    content = yaml.safe_load(file.read_text(encoding='utf-8'))
-    values = content['/**']['ros__parameters']
-    changed = parameters.NodeParameters(**values)
-    changed.completion()
-    for name, value in values.items():
-        assert type(value) is type(getattr(parameters.NodeParameters(), name)), name
-
-
 @pytest.mark.parametrize('file', ['fastdds.xml', 'cyclonedds.xml', 'magadepth.rviz'])
 def test_other_configuration_can_be_read(file):
     path = ROOT / 'config' / file

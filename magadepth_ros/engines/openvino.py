@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class OpenVinoEngine:
     ) -> None:
         self.info: ModelInfo = read_model_info(model)
         self._path = Path(model)
-        ov = _import()
+        ov = import_openvino()
         self._core = ov.Core()
         capabilities = self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         wanted = choose_precision(precision, self.info, 'BF16' in capabilities)
@@ -156,7 +157,13 @@ def choose_precision(precision: str, info: ModelInfo, has_bf16: bool) -> str:
     return precision
 
 
-def _import() -> Any:
+def import_openvino() -> Any:
+    """Return the package, which sends nothing; EngineError where it is not installed."""
+    # On import it reports to Google Analytics, from a clone of the process that may outlive it.
+    # Where its telemetry cannot be imported, a stub of its own takes the place.
+    silenced = 'openvino_telemetry' not in sys.modules
+    if silenced:
+        sys.modules['openvino_telemetry'] = None  # type: ignore[assignment]
     try:
         import openvino
     except ImportError as error:
@@ -164,6 +171,9 @@ def _import() -> Any:
             f'backend openvino needs the openvino package ({error}); '
             'install it with: pip install openvino'
         ) from error
+    finally:
+        if silenced:
+            del sys.modules['openvino_telemetry']
     return openvino
 
 

@@ -99,21 +99,7 @@ class EngineKeeper:
             the model or the runtime; the engine in use, if any, stays.
 
         """
-        self._stop.clear()
-        self.configure(parameters)
-        with self._swapping:
-            self._asked += 1
-            asked, generation = self._asked, self._generation
-        build = BuildLog(self._reporter)
-        try:
-            completer = in_thread(lambda: self._warm(parameters, build), 'open-engine', keep_on)
-        except MagadepthError:
-            raise
-        except Exception as error:
-            raise EngineError(f'the engine cannot be opened: {describe(error)}') from error
-        if completer is None:
-            return False
-        return self._swap(completer, parameters, build, generation, asked)
+        return self._open(parameters, keep_on, *self._ask(parameters))
 
     def open_aside(
         self,
@@ -122,10 +108,15 @@ class EngineKeeper:
         done: Callable[[str], None],
     ) -> None:
         """Do as `open`, without waiting: ``done`` is told the trouble, '' when there was none."""
+        try:
+            asked = self._ask(parameters)
+        except MagadepthError as error:
+            done(str(error))
+            return
 
         def work() -> None:
             try:
-                done('' if self.open(parameters, keep_on) else OVERTAKEN)
+                done('' if self._open(parameters, keep_on, *asked) else OVERTAKEN)
             except MagadepthError as error:
                 done(str(error))
 
@@ -184,6 +175,32 @@ class EngineKeeper:
         thread.join(timeout=1.0)
         if thread.is_alive():
             self._reporter.warn('close', 'the engine hangs; it is closed when it comes back')
+
+    def _ask(self, parameters: NodeParameters) -> tuple[int, int]:
+        """Note a request: which close or later request overtakes it is decided by its time."""
+        self._stop.clear()
+        self.configure(parameters)
+        with self._swapping:
+            self._asked += 1
+            return self._asked, self._generation
+
+    def _open(
+        self,
+        parameters: NodeParameters,
+        keep_on: Callable[[], bool],
+        asked: int,
+        generation: int,
+    ) -> bool:
+        build = BuildLog(self._reporter)
+        try:
+            completer = in_thread(lambda: self._warm(parameters, build), 'open-engine', keep_on)
+        except MagadepthError:
+            raise
+        except Exception as error:
+            raise EngineError(f'the engine cannot be opened: {describe(error)}') from error
+        if completer is None:
+            return False
+        return self._swap(completer, parameters, build, generation, asked)
 
     def _complete(
         self, completer: Completer, pairs: Sequence[tuple[np.ndarray, np.ndarray]]

@@ -36,13 +36,14 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
     use_shipped_profile()
     rclpy.init(args=None if args is None else list(args))
     node: Node | None = None
-    executor = None
+    executor: SingleThreadedExecutor | None = None
     code = 0
     try:
         node = make_node()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        while rclpy.ok() and not getattr(node, 'finished', False):
+        if rclpy.ok():
+            executor = SingleThreadedExecutor()
+            executor.add_node(node)
+        while executor and rclpy.ok() and not getattr(node, 'finished', False):
             _spin_once(executor, node)
         code = getattr(node, 'exit_code', 0)
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -50,6 +51,11 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
     except MagadepthError as error:
         print(f'{type(error).__name__}: {error}', file=sys.stderr)
         code = 2
+    except Exception:
+        # A signal while the node is made ends the context under it: whatever that raises, it is
+        # the end that was asked for.
+        if rclpy.ok():
+            raise
     finally:
         # Ctrl-C under `ros2 launch` comes twice: from the terminal and from launch.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

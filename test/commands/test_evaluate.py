@@ -10,6 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
+pytest.importorskip('torch', reason='the training is not installed')
+pytest.importorskip('scipy', reason='the baselines are not installed')
+
 from support.models import write_tiny_model
 
 from magadepth_ros.commands.main import main

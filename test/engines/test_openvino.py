@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -43,6 +45,20 @@ def test_it_computes_what_onnx_runtime_computes(tmp_path, dynamic, log_variance)
                 np.testing.assert_allclose(found.log_variance[index], wanted[1][0], atol=1e-4)
         assert (found.log_variance is None) == (not log_variance)
         assert found.depth.dtype == np.float32
+
+
+def test_it_tells_nobody_that_it_is_used():
+    code = (
+        'import multiprocessing.process as m, sys\n'
+        'started = []\n'
+        'm.BaseProcess.start = started.append\n'
+        'from magadepth_ros.engines.openvino import import_openvino\n'
+        'import_openvino()\n'
+        "assert 'openvino_telemetry' not in sys.modules and not started, started\n"
+        'import openvino\n'
+        'assert openvino.Core().available_devices\n'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True, timeout=120)
 
 
 def test_an_answer_stays_when_the_next_frame_comes(tmp_path):

@@ -12,7 +12,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from sensor_msgs.msg import Image
 from support import faults
-from support.live import Camera, Graph, running
+from support.live import Camera, Graph, Process, free_domain, running
 from support.models import write_tiny_model
 
 from magadepth_ros.nodes.synchroniser import message_filters
@@ -142,6 +142,18 @@ def test_a_signal_ends_the_process_cleanly(tmp_path, model, number, when):
         faults.note(f'{number.name} while {when}: ends with 0', time.monotonic() - begin, '')
         assert 'Traceback' not in process.log
         assert 'terminate' not in process.log
+
+
+@pytest.mark.parametrize('number', ['SIGINT', 'SIGTERM'])
+@pytest.mark.parametrize('when', ['before it is made', 'while it is made', 'before it spins'])
+def test_a_signal_while_a_node_starts_ends_it_cleanly(tmp_path, number, when):
+    env = {'SIGNAL': number, 'WHEN': when}
+    process = Process('support.interrupted_node', free_domain(), tmp_path / 'log', **env)
+    try:
+        assert process.wait() == 0
+        assert 'Traceback' not in process.log
+    finally:
+        process.close()
 
 
 def test_an_engine_that_hangs_is_replaced_and_does_not_hold_the_process(tmp_path, model):

@@ -39,6 +39,7 @@ def test_the_shipped_files_hold_parameters_of_the_node(path):
     # A copy of a default would hide the next one; those of the template are what it is for.
     for name, value in values.items():
         assert getattr(parameters, name) == value
+        assert type(value) is type(getattr(NodeParameters(), name)), name
         assert (value == getattr(NodeParameters(), name)) == (path.name == 'default.yaml'), name
 
 

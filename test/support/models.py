@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 WINDOW = 9
 METADATA = {
@@ -40,6 +41,7 @@ def write_tiny_model(
     behind it: the answer in float32 is the same, but a large one overflows float16 inside.
     ``metadata`` overrides entries; an entry of '' is left out.
     """
+    pytest.importorskip('onnx', reason='makes models to test with')
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
