@@ -16,11 +16,11 @@ pytest.importorskip('rosbags', reason='reads bags')
 
 from support.bags import START, camera_info, fixed, image, read_bag, write_bag
 
-from magadepth_ros.bag_frames import bag_frames, completed_frames
 from magadepth_ros.commands.main import main
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.register import Registrar
 from magadepth_ros.errors import DataError, TopicError
+from magadepth_ros.recordings.bag_frames import bag_frames, completed_frames
 
 RGB, INFO = '/camera/color/image_raw', '/camera/color/camera_info'
 DEPTH, DEPTH_INFO = '/camera/depth/image_raw', '/camera/depth/camera_info'

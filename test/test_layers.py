@@ -30,12 +30,11 @@ LAYERS = [
     'magadepth_ros.engines',
     'magadepth_ros.completion',
     'magadepth_ros.messages',
-    'magadepth_ros.bags',
-    'magadepth_ros.bag_frames',
-    'magadepth_ros.bag_writer',
+    'magadepth_ros.recordings',
     *[f'magadepth_training.{name}' for name in TRAINING],
     'magadepth_ros.viewer',
     'magadepth_ros.nodes',
+    'magadepth_ros.watching',
     'magadepth_ros.launching',
     'magadepth_ros.commands',
 ]
@@ -115,7 +114,7 @@ def test_imports_point_down_and_ros_and_torch_stay_in_their_places(path):
         if excused(path, module, lazy):
             continue
         if is_ros(module):
-            assert parts[1] in ('nodes', 'messages'), f'{module}: ROS is for nodes and messages'
+            assert parts[1] in ('nodes', 'watching', 'messages'), f'{module}: ROS is for nodes'
         elif belongs(module, 'torch') or belongs(module, 'lightning'):
             raise AssertionError(f'{module}: torch is for the training and engines/torch.py')
         elif belongs(module, 'launch') or belongs(module, 'launch_ros'):

@@ -14,8 +14,8 @@ from typing import Any
 from magadepth_ros.commands.children import Child, Children
 from magadepth_ros.commands.ros_processes import node_command, prepare_environment
 from magadepth_ros.errors import EngineError
-from magadepth_ros.nodes.stream import Stream
 from magadepth_ros.topics import realsense_topics
+from magadepth_ros.watching.stream import Stream
 
 PATIENCE = 60.0
 """Seconds that the first completed frame may take."""
@@ -89,7 +89,7 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
             'completion_node', _completion(run, names), logs / 'completion_node.log'
         )
         # Imported here: it needs ROS, which the rest of the benchmark does without.
-        from magadepth_ros.nodes.node_watcher import NodeWatcher
+        from magadepth_ros.watching.node_watcher import NodeWatcher
 
         watcher = NodeWatcher(names)
         try:

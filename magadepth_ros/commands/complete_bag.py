@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from magadepth_ros.bag_frames import BagFrame, FrameReader
-from magadepth_ros.bag_writer import BagWriter, new_bag
-from magadepth_ros.bags import CAMERA_INFO, Topics, find_topics, messages, open_bag
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, Completion
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import DataError, EncodingError, RegistrationError
 from magadepth_ros.messages.camera_info import camera_info
 from magadepth_ros.pictures import to_millimetres
+from magadepth_ros.recordings.bag_frames import BagFrame, FrameReader
+from magadepth_ros.recordings.bag_writer import BagWriter, new_bag
+from magadepth_ros.recordings.bags import CAMERA_INFO, Topics, find_topics, messages, open_bag
 
 
 @dataclass(frozen=True)

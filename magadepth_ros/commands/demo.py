@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         (args.output / name).unlink(missing_ok=True)
     prepare_environment(args.output)
     # Imported here: it needs ROS, and whoever mistypes a folder need not wait for it.
-    from magadepth_ros.nodes.demo_watcher import Watcher
+    from magadepth_ros.watching.demo_watcher import Watcher
 
     stop = Stop()
     with stop, Children() as children:
@@ -131,7 +131,7 @@ def _check_input(path: Path) -> None:
         read_manifest(path)
         return
     try:
-        from magadepth_ros.bags import find_topics, open_bag
+        from magadepth_ros.recordings.bags import find_topics, open_bag
     except ModuleNotFoundError as error:
         raise no_bag_reader(path, error) from None
     with open_bag(path) as reader:

@@ -18,7 +18,7 @@ from magadepth_ros.files import write_result
 from magadepth_ros.machine import cores, processor
 
 if TYPE_CHECKING:
-    from magadepth_ros.nodes.demo_watcher import Snapshot, Watcher
+    from magadepth_ros.watching.demo_watcher import Snapshot, Watcher
 
 COUNTERS = ('received_rgb', 'received_depth', 'matched', 'stale', 'aged')
 

@@ -16,7 +16,7 @@ from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.viewer import ViewedFrame, Viewer, require_rerun
 
 if TYPE_CHECKING:
-    from magadepth_ros.bag_frames import BagFrame
+    from magadepth_ros.recordings.bag_frames import BagFrame
 
 _DESCRIPTION = 'Show picture, depth, confidence and cloud of a bag or a running node, by rerun.'
 
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
 def _of_topic(args: argparse.Namespace, stop: Stop) -> Any:
     # Imported here: a bag needs no ROS.
     from magadepth_ros.nodes.dds import use_shipped_profile
-    from magadepth_ros.nodes.frame_listener import FrameListener
+    from magadepth_ros.watching.frame_listener import FrameListener
 
     use_shipped_profile()
     listener = FrameListener(args.source, args.rgb_topic, args.depth_topic)
@@ -123,7 +123,7 @@ def _of_topic(args: argparse.Namespace, stop: Stop) -> Any:
 
 def _of_bag(args: argparse.Namespace) -> Any:
     try:
-        from magadepth_ros.bag_frames import bag_frames, completed_frames
+        from magadepth_ros.recordings.bag_frames import bag_frames, completed_frames
     except ModuleNotFoundError as error:
         raise no_bag_reader(args.source, error) from None
     from magadepth_ros.completion import Completer

@@ -121,7 +121,7 @@ def _prepared(source: str, settings: FilmSettings) -> Iterator[Shot]:
 
 def _bag(source: str, settings: FilmSettings) -> Iterator[Shot]:
     try:
-        from magadepth_ros.bag_frames import bag_frames
+        from magadepth_ros.recordings.bag_frames import bag_frames
     except ModuleNotFoundError as error:
         raise no_bag_reader(source, error) from None
     while True:

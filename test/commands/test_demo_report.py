@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip('rclpy', reason='the demo needs ROS 2')
 
 from magadepth_ros.commands.demo_report import summarise, table, write_preview, write_summary
-from magadepth_ros.nodes.demo_watcher import Snapshot
-from magadepth_ros.nodes.stream import Stream
+from magadepth_ros.watching.demo_watcher import Snapshot
+from magadepth_ros.watching.stream import Stream
 
 NAMES = ('frames', 'rate_hz', 'latency_ms_p50', 'latency_ms_p95', 'dropped', 'unfilled_share')
 

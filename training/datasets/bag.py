@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from magadepth_ros.bag_frames import FrameReader, places
-from magadepth_ros.bags import find_topics, open_bag
 from magadepth_ros.errors import DataError, EncodingError
+from magadepth_ros.recordings.bag_frames import FrameReader, places
+from magadepth_ros.recordings.bags import find_topics, open_bag
 from magadepth_training.datasets.sample import Sample
 
 FARTHEST = 65.535
@@ -24,7 +24,7 @@ class BagSource:
     """
     Frames of a recording; there is no truth, so training hides measured pixels.
 
-    Bags, topics and registration are those of :mod:`magadepth_ros.bag_frames`.
+    Bags, topics and registration are those of :mod:`magadepth_ros.recordings.bag_frames`.
 
     Parameters
     ----------

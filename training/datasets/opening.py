@@ -20,7 +20,7 @@ def open_source(path: str | Path, split: str = 'test', task: str = 'raw') -> Sou
     ----------
     path:
         a manifest folder, ``nyu_depth_v2_labeled.mat`` or its folder, the ``SUNRGBD`` folder, a
-        DIML indoor folder, or a ROS bag (see :mod:`magadepth_ros.bags`).
+        DIML indoor folder, or a ROS bag (see :mod:`magadepth_ros.recordings.bags`).
     split:
         ``train``, ``test`` or ``all``, for the data sets that have one.
     task:

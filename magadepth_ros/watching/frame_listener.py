@@ -17,8 +17,8 @@ from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.reading import read_depth, read_rgb, serialised_stamp_ns
-from magadepth_ros.nodes.listener import Listener
 from magadepth_ros.viewer import ViewedFrame
+from magadepth_ros.watching.listener import Listener
 
 _KEPT = 20
 _COMPRESSED = '/compressedDepth'

@@ -10,14 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from magadepth_ros.bags import (
-    TRANSFORMS,
-    Topics,
-    find_topics,
-    messages,
-    open_bag,
-    read_message,
-)
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError
@@ -25,6 +17,14 @@ from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.reading import read_depth, read_rgb, serialised_stamp_ns, stamp_ns
 from magadepth_ros.messages.registration import DepthRegistration, View
 from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, Pair, Pairer
+from magadepth_ros.recordings.bags import (
+    TRANSFORMS,
+    Topics,
+    find_topics,
+    messages,
+    open_bag,
+    read_message,
+)
 
 _QUEUE = 60
 

@@ -14,9 +14,9 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
 from magadepth_ros.messages.reading import serialised_stamp_ns, stamp_ns
-from magadepth_ros.nodes.listener import Listener
-from magadepth_ros.nodes.stream import Stream
 from magadepth_ros.topics import realsense_topics
+from magadepth_ros.watching.listener import Listener
+from magadepth_ros.watching.stream import Stream
 
 CAMERA = realsense_topics()
 

@@ -10,9 +10,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image, PointCloud2
 
 from magadepth_ros.messages.reading import serialised_stamp_ns
-from magadepth_ros.nodes.listener import Listener
 from magadepth_ros.nodes.statistics import STAGES
-from magadepth_ros.nodes.stream import Stream
+from magadepth_ros.watching.listener import Listener
+from magadepth_ros.watching.stream import Stream
 
 
 class NodeWatcher(Listener):

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from magadepth_ros.bags import IMAGE, TYPES, Reader, Ros1Reader, Ros2Reader
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.clouds import cloud_layout
+from magadepth_ros.recordings.bags import IMAGE, TYPES, Reader, Ros1Reader, Ros2Reader
 
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 POINT_FIELD = 'sensor_msgs/msg/PointField'
