@@ -143,10 +143,11 @@ def test_a_node_that_dies_fails_the_demo_and_shows_its_log(demo, tmp_path):
 
 
 def test_a_node_that_cannot_start_fails_the_demo_at_once(demo, tmp_path):
-    process = demo('--backend', 'abacus', '--duration', '60')
+    (tmp_path / 'broken.onnx').write_bytes(b'no model')
+    process = demo('--model', str(tmp_path / 'broken.onnx'), '--duration', '60')
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert 'could not start' in said and 'abacus' in said
+    assert 'could not start' in said and 'broken.onnx' in said
 
 
 @pytest.mark.parametrize(
