@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import count
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -122,6 +125,9 @@ def test_confidence_threshold_and_range_can_change_between_frames():
     assert not np.isnan(completer.complete(rgb, depth).depth).any()
     # An expected error of 2 % of the depth is half of full confidence.
     assert completer.complete(rgb, depth).confidence.min() == pytest.approx(0.5, abs=0.01)
+    reached = float(completer.complete(rgb, depth).confidence.min())
+    completer.settings = CompletionSettings(confidence_threshold=reached)
+    assert not np.isnan(completer.complete(rgb, depth).depth).any()
     completer.settings = CompletionSettings(confidence_threshold=0.6)
     assert np.isnan(completer.complete(rgb, depth).depth[depth == 0]).all()
     completer.settings = CompletionSettings(max_depth=1.9)
@@ -169,6 +175,44 @@ def test_outliers_are_replaced_but_supported_objects_stay():
     assert result.depth[10, 10] == pytest.approx(2.0, abs=0.06) and result.filled[10, 10]
     assert (result.depth[31:35, 71:75] == 1.0).all()
     assert result.depth[60, 50:58] == pytest.approx(2.0, abs=0.06)
+    assert result.measured_share == 1.0
+
+
+@pytest.mark.parametrize(
+    ('lone', 'tolerance', 'stays'), [(2.2, 0.2, True), (2.2, 0.05, False), (2.08, 0.02, False)]
+)
+def test_the_tolerance_says_what_is_an_outlier(lone, tolerance, stays):
+    rgb, depth = np.zeros((48, 64, 3), np.uint8), np.full((48, 64), 2.0, np.float32)
+    depth[10, 10] = lone
+    engine = KnownEngine()
+    settings_ = CompletionSettings(replace_outliers=True, outlier_tolerance=tolerance)
+
+    result = Completer(engine, settings_).complete(rgb, depth)
+
+    assert engine.asked[0][1][0, 0, 10, 10] == (depth[10, 10] if stays else 0.0)
+    assert result.depth[10, 10] == pytest.approx(lone if stays else 2.0)
+
+
+def test_a_prediction_that_is_off_meets_the_rim_of_a_hole():
+    rgb, depth = frame()
+    depth[:] = 2.0
+    depth[20:80, 30:100] = 0.0
+
+    result = Completer(KnownEngine(2.08)).complete(rgb, depth)
+
+    assert result.depth[20, 30:100] == pytest.approx(2.0, abs=0.02)
+
+
+def test_a_range_from_zero_takes_no_zero_for_a_depth():
+    rgb, depth = frame()
+    completer = Completer(KnownEngine(), CompletionSettings(min_depth=0.0))
+
+    result = completer.complete(rgb, depth)
+
+    assert completer.depth_range == (0.0, 8.0)
+    assert np.array_equal(result.filled, depth == 0)
+    assert result.measured_share == pytest.approx((depth > 0).mean())
+    assert not Completer(KnownEngine(0.0), completer.settings).complete(rgb, depth).filled.any()
 
 
 def test_batch_equals_single_frames_even_of_different_sizes():
@@ -182,6 +226,21 @@ def test_batch_equals_single_frames_even_of_different_sizes():
         assert np.array_equal(result.depth, single.depth)
         assert np.array_equal(result.confidence, single.confidence)
     assert completer.complete_batch([]) == []
+
+
+def test_each_frame_of_a_batch_gets_its_own_prediction_and_share_of_the_time(monkeypatch):
+    seconds = partial(next, count())
+    monkeypatch.setattr('magadepth_ros.completion.completer.perf_counter', seconds)
+    rgb, depth = frame()
+    engine = KnownEngine(*np.reshape([[2.0, 5.0], [-8.0, 0.0]], (2, 2, 1, 1, 1)))
+
+    near, far = Completer(engine).complete_batch([(rgb, depth), (rgb, 2.5 * depth)])
+
+    hole = depth == 0
+    assert near.depth[hole] == pytest.approx(2.0, abs=0.06)
+    assert far.depth[hole] == pytest.approx(5.0, abs=0.15)
+    assert near.confidence[hole].min() > 0.6 > 0.2 > far.confidence[hole].max()
+    assert near.timings['infer'] == far.timings['infer'] == 500
 
 
 def test_results_stay_while_they_are_kept():
@@ -205,6 +264,14 @@ def test_engine_that_answers_nonsense_is_an_engine_error(bad, where):
         Completer(engine).complete(*frame())
 
 
+def test_an_answer_of_another_shape_is_an_engine_error():
+    engine = KnownEngine()
+    engine.infer = lambda rgb, depth: Prediction(depth[..., ::2, ::2], None)
+
+    with pytest.raises(EngineError, match=r'depth of \(1, 1, 24, 32\)'):
+        Completer(engine).complete(*frame())
+
+
 @pytest.mark.parametrize(
     ('rgb', 'depth', 'word'),
     [
@@ -225,10 +292,14 @@ def test_wrong_arrays_are_refused(rgb, depth, word):
     [
         dict(min_depth=-1.0),
         dict(min_depth=float('nan')),
+        dict(min_depth=float('inf')),
         dict(min_depth=2.0, max_depth=1.0),
+        dict(min_depth=2.0, max_depth=2.0),
         dict(max_depth=float('inf')),
         dict(confidence_threshold=1.5),
+        dict(confidence_threshold=-0.1),
         dict(outlier_tolerance=0.0),
+        dict(outlier_tolerance=1.5),
     ],
 )
 def test_settings_out_of_range_are_refused(wrong):
@@ -283,4 +354,14 @@ def test_closing_closes_the_engine():
     engine = KnownEngine()
     with Completer(engine):
         pass
+    assert engine.closed
+
+
+@pytest.mark.parametrize('min_depth', [8.0, 9.0])
+def test_settings_that_leave_no_depth_close_the_engine(min_depth):
+    engine = KnownEngine()
+
+    with pytest.raises(DataError, match=f'{min_depth:g} to 8 m'):
+        Completer(engine, CompletionSettings(min_depth=min_depth))
+
     assert engine.closed

@@ -100,6 +100,7 @@ def test_median_of_the_valid_never_the_mean_over_an_edge():
     assert cell(3, 1, 3, 3) == 3.0
     assert cell(0, 1, 3, 3) == 3.0
     assert cell(2.00, 2.02, 0, 0) == pytest.approx(2.01)
+    assert cell(2.00, 2.06, 0, 0) == np.float32(2.00)
     assert cell(2.00, 2.01, 2.02, 2.03) == pytest.approx(2.015)
     assert cell(2.00, 2.01, 2.02, 9.00) == pytest.approx(2.015)
 
@@ -129,11 +130,22 @@ def test_rgb_is_averaged_over_its_area(size):
     assert means == pytest.approx(rgb.mean(axis=(0, 1)) / 255, abs=0.03)
 
 
+def test_rgb_is_averaged_where_its_size_is_no_multiple():
+    rgb = np.zeros((72, 96, 3), np.uint8)
+    rgb[::2] = 255
+    planes = np.empty((3, 48, 64), np.float32)
+
+    fit_rgb(rgb, geometry(72, 96, 48, 64), planes)
+
+    assert planes.min() > 0.1 and planes.max() < 0.9
+
+
 def test_rgb_of_another_size_is_brought_to_the_depth_and_of_another_shape_refused():
     depth = np.zeros((48, 64), np.float32)
     same = np.zeros((48, 64, 3), np.uint8)
     assert at_size_of(same, depth) is same
     for height, width in ((96, 128), (24, 32)):
-        assert at_size_of(np.zeros((height, width, 3), np.uint8), depth).shape == same.shape
+        resized = at_size_of(np.full((height, width, 3), (9, 80, 200), np.uint8), depth)
+        assert resized.shape == same.shape and (resized == (9, 80, 200)).all()
     with pytest.raises(DataError, match=r'128x72.*64x48.*alignment'):
         at_size_of(np.zeros((72, 128, 3), np.uint8), depth)

@@ -52,6 +52,7 @@ def test_buffer_and_rays_follow_a_change_of_camera():
     assert projector.project(depth, None, (250.0, 255.0, 31.2, 23.7))[2, 3, 0] == pytest.approx(
         2 * first[0]
     )
+    assert projector.project(np.ones((8, 6), np.float32), None, K).shape == (8, 6, 4)
     for size in range(2, 14):
         assert projector.project(np.ones((size, 5), np.float32), None, K).shape == (size, 5, 4)
 
@@ -69,3 +70,5 @@ def test_points_of_a_distorted_image_project_back_to_their_pixels(stride):
     assert np.abs(u - columns).max() < 0.02 and np.abs(v - rows).max() < 0.02
     pinhole = CloudProjector().project(depth, None, (65.0, 65.5, 39.85, 29.2), stride)
     assert np.abs(pinhole - cloud)[..., :2].max() > 0.01
+    straight = CameraModel(80, 60, 65.0, 65.5, 39.85, 29.2)
+    assert np.array_equal(CloudProjector().project(depth, None, straight, stride), pinhole)

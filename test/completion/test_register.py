@@ -21,6 +21,7 @@ RADIAL = {
     'rational_polynomial': (0.5, -2.6, 0.0004, -0.0003, 1.5, 0.38, -2.4, 1.4),
     'equidistant': (0.02, -0.01, 0.004, -0.001),
 }
+THIN_PRISM = (*RADIAL['rational_polynomial'], 0.02, -0.01, -0.015, 0.03)
 
 
 @pytest.mark.parametrize('size', [(320, 240), (640, 480), (400, 225)])
@@ -56,6 +57,34 @@ def test_nearest_surface_wins_and_hides_what_is_behind():
     assert (registered[17:31, 31:45] == 1.0).all()
     assert (registered[17:31, 27:29] == 0.0).all()
     assert registered[5, 30] == 3.0
+
+
+def test_the_nearest_of_many_points_wins_wherever_it_lies():
+    wide = CameraModel(64, 48, 60.0, 60.0, 31.5, 23.5)
+    coarse = CameraModel(16, 12, 15.0, 15.0, 7.5, 5.5)
+    depth = np.random.default_rng(0).permutation(np.linspace(1, 3, 48 * 64, dtype=np.float32))
+    depth = depth.reshape(48, 64)
+
+    registered = Registrar(wide, coarse, np.eye(4)).register(depth)
+
+    assert np.array_equal(registered, depth.reshape(12, 4, 16, 4).min((1, 3)))
+
+
+def test_what_lies_behind_the_colour_camera_is_not_seen():
+    camera = CameraModel(64, 48, 60.0, 60.0, 31.5, 23.5)
+    depth = np.full((48, 64), 2.0, np.float32)
+
+    assert not Registrar(camera, camera, transform(0.0, (0.0, 0.0, -3.0))).register(depth).any()
+
+
+def test_pixels_that_are_not_square_leave_no_gaps():
+    depth_camera = CameraModel(32, 48, 30.0, 60.0, 15.5, 23.5)
+    colour_camera = CameraModel(96, 192, 90.0, 240.0, 47.5, 95.5)
+    depth = np.full((48, 32), 2.0, np.float32)
+
+    registered = Registrar(depth_camera, colour_camera, np.eye(4)).register(depth)
+
+    assert (registered[2:-2, 1:-1] == 2.0).all()
 
 
 @pytest.mark.parametrize('turn', [0, 10, 45, 90])
@@ -103,9 +132,17 @@ def test_projection_undoes_the_rays_for_each_distortion(model):
     assert np.abs(u - columns).max() < 0.02 and np.abs(v - rows).max() < 0.02
 
 
-@pytest.mark.parametrize('model', ['plumb_bob', 'rational_polynomial', 'equidistant'])
-def test_projection_agrees_with_opencv(model):
-    camera = CameraModel(640, 480, 500.0, 505.0, 320.0, 240.0, model, RADIAL[model])
+@pytest.mark.parametrize(
+    ('model', 'coefficients'),
+    [
+        *list(RADIAL.items())[1:],
+        ('plumb_bob', (0.0, -0.2, 0.0, 0.0)),
+        ('rational_polynomial', THIN_PRISM),
+        ('rational_polynomial', (*THIN_PRISM, 0.0, 0.0)),
+    ],
+)
+def test_projection_agrees_with_opencv(model, coefficients):
+    camera = CameraModel(640, 480, 500.0, 505.0, 320.0, 240.0, model, coefficients)
     points = np.random.default_rng(0).uniform([-0.5, -0.4, 1], [0.5, 0.4, 1], (50, 3))
     project = cv2.fisheye.projectPoints if model == 'equidistant' else cv2.projectPoints
     zero = np.zeros(3)
@@ -158,6 +195,33 @@ def test_a_wall_stays_a_wall_through_distortion(model):
     registered = Registrar(depth_camera, colour_camera, shift).register(depth)
     assert (registered > 0).mean() > 0.9
     assert registered[registered > 0] == pytest.approx(2.1, abs=1e-4)
+
+
+@pytest.mark.parametrize('coefficients', [(-0.35, 0.15, 0.001, -0.0007, -0.03), (0.3, 0.2, 0, 0)])
+def test_the_rays_of_a_strong_lens_are_right_in_its_corners(coefficients):
+    camera = CameraModel(160, 120, 110.0, 110.0, 79.5, 59.5, 'plumb_bob', coefficients)
+
+    u, v = camera.project(*camera.rays())
+
+    rows, columns = np.mgrid[:120, :160]
+    assert np.hypot(u - columns, v - rows).max() < 0.001
+
+
+def test_a_tilted_sensor_is_refused():
+    tilt = (0.0,) * 12 + (0.01, 0.0)
+    camera = CameraModel(64, 48, 60.0, 60.0, 31.5, 23.5, 'rational_polynomial', tilt)
+
+    with pytest.raises(DataError, match='tilted'):
+        camera.project(*np.zeros((2, 3), np.float32))
+
+
+def test_a_line_of_sight_is_seen_up_to_the_reach():
+    camera = CameraModel(160, 120, 150.0, 150.0, 79.5, 59.5, 'plumb_bob', (0.12, -0.25, 0.0, 0.0))
+    tangent = np.linspace(0, 2, 201, dtype=np.float32)
+
+    for line in ((tangent, 0 * tangent), (0 * tangent, -tangent)):
+        seen = np.isfinite(camera.project(*line)[0])
+        assert np.array_equal(seen, tangent < camera.reach)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +280,7 @@ def test_any_depth_gives_a_depth_from_the_input_or_nothing(h, w, out_h, out_w, v
         (dict(distortion_model='fov', distortion=(0.9,)), 'fov'),
         (dict(distortion_model='plumb_bob', distortion=(0.1, 0.2, 0.3)), '3 coefficients'),
         (dict(fx=0.0), 'not calibrated'),
+        (dict(distortion=(0.0, 0.0, float('nan'), 0.0)), 'not calibrated'),
     ],
 )
 def test_what_cannot_be_handled_is_refused_by_name(wrong, word):

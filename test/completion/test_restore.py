@@ -43,6 +43,32 @@ def test_smeared_edge_is_put_back_where_the_colour_changes():
     assert floating.mean(axis=0).sum() <= 2
 
 
+@pytest.mark.parametrize('edge', [60, 61, 62, 63])
+def test_colour_tells_where_an_edge_lies_between_small_pixels(edge):
+    truth, rgb = np.full((96, 128), 3.0, np.float32), np.zeros((96, 128, 3), np.uint8)
+    truth[:, :edge], rgb[:, :edge] = 1.0, 200
+    small, small_rgb = (
+        cv2.resize(a, (32, 24), interpolation=cv2.INTER_AREA) for a in (truth, rgb)
+    )
+    smeared = cv2.GaussianBlur(small, (0, 0), 1.0)
+
+    with_colour = np.abs(restore_depth(smeared, small_rgb, rgb) - truth)
+    without = np.abs(restore_depth(smeared, np.zeros_like(small_rgb), np.zeros_like(rgb)) - truth)
+
+    assert with_colour.sum() < 0.85 * without.sum()
+
+
+def test_a_dark_line_beside_an_edge_stays_on_its_own_surface():
+    truth, rgb = np.full((96, 128), 3.0, np.float32), np.zeros((96, 128, 3), np.uint8)
+    truth[:, :64], rgb[:, :64] = 1.0, 200
+    small, small_rgb = truth[::2, ::2].copy(), rgb[::2, ::2].copy()
+    rgb[:, 61] = 0
+
+    restored = restore_depth(small, small_rgb, rgb)
+
+    assert restored[:, :62] == pytest.approx(1.0, abs=0.01)
+
+
 @pytest.mark.parametrize('seed', [0, 1])
 def test_better_than_bilinear_on_simulated_scenes(seed):
     rgb, _, truth = simulated_frames_with_truth(320, 240, 1, seed)[0]

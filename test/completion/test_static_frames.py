@@ -19,14 +19,14 @@ def test_two_branches_of_a_camera_are_joined_at_its_body():
     frames = StaticFrames()
     # As a RealSense publishes them: body, sensor, optical (z forward) for each of the two.
     optical = rigid((0, 0, 0), (-0.5, 0.5, -0.5, 0.5))
-    frames.add('link', 'depth', np.eye(4))
-    frames.add('/depth', 'depth_optical', optical)
+    frames.add('link', '/depth', np.eye(4))
+    frames.add('depth', 'depth_optical', optical)
     frames.add('link', 'color', rigid((0.0, 0.015, 0.0), (0, 0, 0, 1)))
     frames.add('color', 'color_optical', optical)
     found = frames.between('/color_optical', 'depth_optical')
     # 15 mm to the left of the body is -x of an optical frame; seen from there, depth is right.
     assert found == pytest.approx(rigid((0.015, 0, 0), (0, 0, 0, 1)))
-    back = frames.between('depth_optical', 'color_optical')
+    back = frames.between('depth_optical', '/color_optical')
     assert found @ back == pytest.approx(np.eye(4))
 
 
@@ -53,6 +53,7 @@ def test_quaternions_turn_as_rotation_vectors_do(shift, vector):
     matrix = rigid(shift, quaternion)
     assert matrix[:3, :3] == pytest.approx(cv2.Rodrigues(np.array(vector))[0], abs=1e-6)
     assert matrix[:3, 3] == pytest.approx(shift)
+    assert rigid(shift, np.multiply(3, quaternion)) == pytest.approx(matrix)
 
 
 def test_no_rotation_is_refused():
