@@ -29,7 +29,10 @@ SMALL = CameraModel(64, 48, 60.0, 60.0, 31.5, 23.5)
     ],
 )
 def test_a_camera_goes_out_and_comes_back(camera):
-    assert camera_model(info_of(Header(frame_id='f'), camera)) == camera
+    message = info_of(Header(frame_id='f'), camera)
+
+    assert camera_model(message) == camera
+    assert list(message.r) == [1, 0, 0, 0, 1, 0, 0, 0, 1]
 
 
 def test_a_fisheye_without_coefficients_stays_one():
@@ -75,7 +78,13 @@ def test_what_is_in_k_and_p_is_not_said_again():
     source.roi = RegionOfInterest(x_offset=100, y_offset=60, width=400, height=300)
 
     part = camera_info(Header(), source, 200, 150)
+    squeezed = camera_info(Header(), source, 200, 100)
+    whole = camera_info(Header(), source, 640, 480)
 
+    assert (whole.binning_x, whole.binning_y, whole.roi) == (2, 2, source.roi)
+    k = [300.0, 0, 222 / 2 - 0.5, 0, 610 / 3, 178.75 / 3 - 0.5, 0, 0, 1]
+    assert squeezed.k == pytest.approx(k)
+    assert np.reshape(squeezed.p, (3, 4))[:, :3].ravel() == pytest.approx(k)
     assert (part.width, part.height, part.binning_x, part.roi.width) == (200, 150, 0, 0)
     assert part.k[0] == part.p[0] == 300.0
     u, _, _ = np.reshape(part.k, (3, 3)) @ [0.1, 0.0, 1.0]
@@ -124,6 +133,7 @@ def test_what_cannot_be_used_is_named(change, says):
 def test_another_shape_of_image_is_refused():
     with pytest.raises(DataError, match=r'640x480.*1280x720'):
         CAMERA.scaled(1280, 720)
+    assert CAMERA.scaled(320, 241).size == (320, 241)
     with pytest.raises(DataError, match='64x48, the image is 64x24'):
         camera_model(info_of(Header(), SMALL), '/c/image_raw', (64, 24))
 
@@ -144,6 +154,10 @@ def test_rectified_images_are_described_by_p_without_distortion():
         assert not camera.distorted
     with pytest.raises(DataError, match='fov'):
         camera_model(message, '/d/image_raw')
+    message.p = np.zeros(12)
+    with pytest.raises(DataError, match='fov'):
+        camera_model(message, '/d/image_rect')
+    assert not np.any(camera_info(Header(), message, 32, 24).p)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +166,7 @@ def test_rectified_images_are_described_by_p_without_distortion():
         ((0, 0, 0, 0), (32, 24), (30.0, 15.5, 11.5)),
         ((16, 12, 32, 24), (32, 24), (60.0, 15.5, 11.5)),
         ((20, 4, 32, 24), (16, 12), (30.0, 5.5, 9.5)),
+        ((16, 12, 32, 0), (32, 24), (30.0, 15.5, 11.5)),
         # A driver that names a part and sends the whole.
         ((20, 4, 32, 24), (64, 48), (60.0, 31.5, 23.5)),
     ],
@@ -170,7 +185,7 @@ def test_binning_and_a_region_of_interest_move_the_rays(part, size, expected):
 @given(
     width=st.integers(0, 2**32 - 1),
     height=st.integers(0, 2**32 - 1),
-    k=st.lists(st.floats(), min_size=9, max_size=9),
+    k=st.just(CAMERA.matrix.ravel()) | st.lists(st.floats(), min_size=9, max_size=9),
     d=st.lists(st.floats(), max_size=12),
 )
 def test_any_message_is_read_or_refused(width, height, k, d):
@@ -179,4 +194,4 @@ def test_any_message_is_read_or_refused(width, height, k, d):
         camera = camera_model(msg)
     except DataError:
         return
-    assert np.isfinite(camera.matrix).all()
+    assert np.isfinite([*camera.matrix.ravel(), *camera.distortion]).all()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from sensor_msgs.msg import PointCloud2, PointField
@@ -47,6 +49,15 @@ def test_a_message_keeps_its_memory_while_the_size_stays():
     assert len(msg.data) == 2 * 3 * 16
 
 
-def test_another_form_is_refused():
+def test_a_cloud_that_is_not_square_says_how_it_lies():
+    msg = PointCloud2()
+    fill_cloud(msg, Header(), np.zeros((2, 3, 4), np.float32))
+
+    assert (msg.height, msg.width, msg.row_step, len(msg.data)) == (2, 3, 48, 96)
+    assert msg.is_bigendian == (sys.byteorder == 'big')
+
+
+@pytest.mark.parametrize('shape', [(4, 3), (4, 4), (2, 2, 3)])
+def test_another_form_is_refused(shape):
     with pytest.raises(EncodingError, match=r'\(H, W, 4\) float32'):
-        fill_cloud(PointCloud2(), Header(), np.zeros((4, 3), np.float32))
+        fill_cloud(PointCloud2(), Header(), np.zeros(shape, np.float32))

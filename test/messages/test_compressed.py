@@ -35,6 +35,14 @@ def png(pixels: np.ndarray) -> bytes:
     return cv2.imencode('.png', pixels)[1].tobytes()
 
 
+def tables_first(jpeg: bytes) -> bytes:
+    """Put the Huffman tables before the frame header, as some encoders do."""
+    frame, tables, scan = (
+        jpeg.index(marker) for marker in (b'\xff\xc0', b'\xff\xc4', b'\xff\xda')
+    )
+    return jpeg[:frame] + jpeg[tables:scan] + jpeg[frame:tables] + jpeg[scan:]
+
+
 def reference_rvl(values: list[int]) -> bytes:
     """Encode number by number, as the paper's listing does."""
     nibbles: list[int] = []
@@ -120,6 +128,14 @@ def test_the_whole_range_of_a_model_is_sent(nearest):
     assert compressed_to_depth(sent) == pytest.approx(depth, rel=0.01)
 
 
+def test_beyond_the_range_sent_depth_is_unknown():
+    depth = np.array([[0.05, 0.1, 10.0, 10.5]], np.float32)
+
+    found = compressed_to_depth(depth_to_compressed(Header(), depth, nearest=0.1, farthest=10.0))
+
+    assert found == pytest.approx(np.array([[np.nan, 0.1, 10.0, np.nan]]), rel=1e-3, nan_ok=True)
+
+
 @pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
 @pytest.mark.parametrize('bits', [8, 16])
 def test_a_compressed_mosaic_becomes_colours(pattern, bits):
@@ -150,16 +166,30 @@ def test_image_transports_own_header_is_understood():
         np.testing.assert_allclose(found[0, 1:], [2.0, 5.0], atol=0.002)
 
 
-def test_a_bare_sixteen_bit_png_is_millimetres():
-    raw = np.array([[0, 1500]], np.uint16)
-    np.testing.assert_allclose(compressed_to_depth(compressed(png(raw), '16UC1; png')), [[0, 1.5]])
+@pytest.mark.parametrize('a', [0.0, -1.0, np.nan, np.inf])
+def test_a_broken_quantisation_is_refused(a):
+    data = struct.pack('<iff', 0, a, 1.0) + png(np.ones((4, 4), np.uint16))
+
+    with pytest.raises(EncodingError, match='quantisation'):
+        compressed_to_depth(compressed(data, '32FC1; compressedDepth png'))
+
+
+def test_sixteen_bits_are_millimetres_bare_or_behind_a_header():
+    data = png(np.array([[0, 1500]], np.uint16))
+    for form, head in (('16UC1; png', b''), ('mono16; compressedDepth png', bytes(12))):
+        found = compressed_to_depth(compressed(head + data, form))
+        np.testing.assert_allclose(found, [[0, 1.5]])
 
 
 def test_colour_keeps_its_channels():
     rgb = np.zeros((16, 16, 3), np.uint8)
     rgb[:] = (200, 60, 30)
-    found = compressed_to_rgb(rgb_to_compressed(Header(), rgb))
+    sent = rgb_to_compressed(Header(frame_id='f'), rgb)
+    found = compressed_to_rgb(sent)
+    assert sent.header.frame_id == 'f'
     assert np.abs(found.astype(int) - rgb).max() <= 4
+    reordered = compressed(tables_first(bytes(sent.data)), sent.format)
+    np.testing.assert_array_equal(compressed_to_rgb(reordered), found)
     lossless = compressed(png(rgb[..., ::-1]), 'rgb8; png compressed bgr8')
     np.testing.assert_array_equal(compressed_to_rgb(lossless), rgb)
     # Handed to the encoder as it was: its «blue» is red.
@@ -169,7 +199,7 @@ def test_colour_keeps_its_channels():
     np.testing.assert_array_equal(compressed_to_rgb(grey), np.full((16, 16, 3), 200))
 
 
-def test_jpeg_depth_is_refused_with_the_reason():
+def test_jpeg_or_colour_depth_is_refused_with_the_reason():
     jpeg = cv2.imencode('.jpg', np.zeros((8, 8), np.uint8))[1].tobytes()
     for data, form in ((jpeg, '16UC1; jpeg compressed '), (jpeg, '16UC1; compressedDepth png')):
         with pytest.raises(EncodingError, match=r'JPEG keeps 8 of 16 bits|jpeg'):
@@ -177,6 +207,8 @@ def test_jpeg_depth_is_refused_with_the_reason():
     head = struct.pack('<iff', 0, 0, 0)
     with pytest.raises(EncodingError, match='8-bit'):
         compressed_to_depth(compressed(head + jpeg, '16UC1; compressedDepth png'))
+    with pytest.raises(EncodingError, match='one channel'):
+        compressed_to_depth(compressed(png(np.zeros((8, 8, 3), np.uint16)), '16UC1; png'))
 
 
 def test_what_opencv_would_decode_as_if_whole_is_refused():
@@ -196,8 +228,9 @@ def test_a_claimed_giant_is_refused_before_it_takes_memory():
     jpeg = bytearray(cv2.imencode('.jpg', np.zeros((8, 8, 3), np.uint8))[1].tobytes())
     at = jpeg.index(b'\xff\xc0')
     jpeg[at + 5 : at + 9] = struct.pack('>HH', 65000, 65000)
-    with pytest.raises(EncodingError, match='65000x65000'):
-        compressed_to_rgb(compressed(bytes(jpeg), 'rgb8; jpeg compressed bgr8'))
+    for giant in (bytes(jpeg), tables_first(bytes(jpeg))):
+        with pytest.raises(EncodingError, match='65000x65000'):
+            compressed_to_rgb(compressed(giant, 'rgb8; jpeg compressed bgr8'))
     data = struct.pack('<iff', 0, 0, 0) + struct.pack('<II', 2**31, 2**31)
     with pytest.raises(EncodingError, match='RVL'):
         compressed_to_depth(compressed(data, '16UC1; compressedDepth rvl'))

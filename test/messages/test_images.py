@@ -54,14 +54,24 @@ def test_colour_orders_and_padding_give_the_same_rgb(data, size, padding):
     bgra = np.concatenate([rgb[..., ::-1], alpha], -1)
     assert np.array_equal(image_to_rgb(message(bgra, 'bgra8', padding)), rgb)
     grey = rgb[..., 0]
-    assert np.array_equal(image_to_rgb(message(grey, 'mono8', padding)), np.dstack([grey] * 3))
+    for encoding in ('mono8', '8UC1'):
+        found = image_to_rgb(message(grey, encoding, padding))
+        assert np.array_equal(found, np.dstack([grey] * 3))
 
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), size=SIZES, padding=st.integers(0, 5), big=st.booleans())
 def test_sixteen_bit_colour_keeps_its_high_byte(data, size, padding, big):
     rgb = data.draw(hnp.arrays(np.uint16, (*size, 3)))
-    assert np.array_equal(image_to_rgb(message(rgb, 'rgb16', padding, big)), rgb >> 8)
+    rgba = np.concatenate([rgb, np.full((*size, 1), 2304, np.uint16)], -1)
+    for encoding, pixels in (
+        ('rgb16', rgb),
+        ('bgr16', rgb[..., ::-1]),
+        ('rgba16', rgba),
+        ('bgra16', rgba[..., [2, 1, 0, 3]]),
+    ):
+        found = image_to_rgb(message(pixels.copy(), encoding, padding, big))
+        assert np.array_equal(found, rgb >> 8), encoding
     grey = rgb[..., 0]
     expected = np.dstack([grey >> 8] * 3)
     assert np.array_equal(image_to_rgb(message(grey, 'mono16', padding, big)), expected)
@@ -137,6 +147,16 @@ def test_any_buffer_serves_as_data(kind):
             data = np.frombuffer(bytes(np.array([[1, 2], [3, 4]], '<u2').tobytes()), np.uint8)
 
     np.testing.assert_allclose(image_to_depth(Message()), [[0.001, 0.002], [0.003, 0.004]])
+
+
+def test_floats_at_an_odd_address_are_moved():
+    memory = np.zeros(17, np.uint8)
+    memory[1:] = np.array([1, 2, 3, 4], '<f4').view(np.uint8)
+    shape = dict(height=2, width=2, step=8, is_bigendian=0, encoding='32FC1')
+
+    depth = image_to_depth(SimpleNamespace(**shape, data=memory[1:]))
+
+    assert depth.flags.aligned and depth.tolist() == [[1, 2], [3, 4]]
 
 
 def test_yuv_and_bayer_are_the_colours_they_were_made_of():

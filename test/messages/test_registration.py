@@ -25,8 +25,8 @@ def info(width=64, height=48, focal=60.0, model='plumb_bob'):
     return Message(width=width, height=height, distortion_model=model, roi=roi, **numbers)
 
 
-def views(rgb_info, depth_info, frames=('color', 'depth')):
-    return View('/c/image_raw', frames[0], rgb_info), View('/d/image_raw', frames[1], depth_info)
+def views(rgb_info, depth_info, frames=('color', 'depth'), name='image_raw'):
+    return View(f'/c/{name}', frames[0], rgb_info), View(f'/d/{name}', frames[1], depth_info)
 
 
 def tf(parent, child, shift=SHIFT, quaternion=NO_TURN):
@@ -64,11 +64,42 @@ def test_given_extrinsics_and_those_of_tf_give_the_same():
     assert np.array_equal(by_tf.register(DEPTH, *both, size=(80, 60)), expected)
 
 
-def test_another_camera_info_is_noticed():
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(k=[90.0, 0, 31.5, 0, 60.0, 23.5, 0, 0, 1]),
+        dict(d=[0.2, 0.0, 0.0, 0.0, 0.0]),
+        dict(distortion_model='equidistant'),
+        dict(p=[90.0, 0, 31.5, 0, 0, 60.0, 23.5, 0, 0, 0, 1, 0]),
+        dict(roi=Message(x_offset=8, y_offset=6, width=32, height=24)),
+        dict(width=66, height=50),
+    ],
+    ids=lambda change: next(iter(change)),
+)
+@pytest.mark.parametrize('camera', [0, 1], ids=['colour', 'depth'])
+def test_a_change_in_either_camera_info_is_noticed(camera, change):
+    slanted = np.full((24, 32), np.linspace(1, 3, 32), np.float32)
+    infos = [info(), info()]
+    both = views(*infos, name='image_rect')
     registration = DepthRegistration((*SHIFT, *NO_TURN))
-    near = registration.register(DEPTH, *views(info(), info()), size=(64, 48))
-    far = registration.register(DEPTH, *views(info(focal=30.0), info()), size=(64, 48))
-    assert (near > 0).mean() > 0.9 and (far > 0).mean() < 0.3
+    before = registration.register(slanted, *both, size=(32, 24))
+
+    vars(infos[camera]).update(change)
+    after = registration.register(slanted, *both, size=(32, 24))
+
+    assert not np.array_equal(after, before)
+    fresh = DepthRegistration((*SHIFT, *NO_TURN)).register(slanted, *both, size=(32, 24))
+    assert np.array_equal(after, fresh)
+
+
+def test_a_new_transform_is_noticed():
+    registration = DepthRegistration()
+    both = views(info(), info())
+    for shift in (SHIFT, (0.4, 0.0, 0.0)):
+        registration.add_transforms(tf('color', 'depth', shift))
+        registered = registration.register(DEPTH, *both, size=(64, 48))
+        fresh = DepthRegistration((*shift, *NO_TURN)).register(DEPTH, *both, size=(64, 48))
+        assert np.array_equal(registered, fresh)
 
 
 @pytest.mark.parametrize('binning', [1, 2])
@@ -76,6 +107,7 @@ def test_a_colour_image_of_a_region_or_of_another_size_is_registered_to(binning)
     registration = DepthRegistration((*SHIFT, *NO_TURN))
     slanted = DEPTH + np.linspace(0, 1, 64, dtype=np.float32)
     whole = registration.register(slanted, *views(info(), info()), size=(64, 48))
+    small = registration.register(slanted, *views(info(), info()), size=(32, 24))
     region = info()
     region.roi = Message(x_offset=16, y_offset=12, width=32, height=24)
     size = 32 // binning, 24 // binning
@@ -88,7 +120,6 @@ def test_a_colour_image_of_a_region_or_of_another_size_is_registered_to(binning)
     assert known.mean() > 0.9
     # Within the slope of a pixel or two.
     assert part[known] == pytest.approx(expected[known], abs=0.033)
-    small = registration.register(slanted, *views(info(), info()), size=(32, 24))
     assert small.shape == (24, 32) and (small > 0).mean() > 0.9
 
 
