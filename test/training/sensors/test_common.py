@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from magadepth_training.scenes.dice import Dice
 from magadepth_training.sensors import common
@@ -56,3 +57,34 @@ def test_border_covers_the_middle():
     inside = common.border(dice, torch.full((16, 1, 60, 80), 2.0), (0.05, 0.15), 1.0)
     assert inside[:, :, 20:40, 25:55].all()
     assert 0.02 < (~inside).float().mean() < 0.4
+
+
+def test_border_has_a_band_at_each_side_wider_where_things_are_near():
+    def lost(depth, probability):
+        dice = Dice(torch.Generator().manual_seed(0), torch.device('cpu'), 16)
+        return ~common.border(dice, torch.full((16, 1, 60, 80), depth), (0.1, 0.15), probability)
+
+    near, far = lost(0.5, 1.0), lost(50.0, 1.0)
+    for side in (far[..., 1, :], far[..., -2, :], far[..., 1], far[..., -2]):
+        assert side.all(-1).any()
+    assert near[far].all() and near.sum() > 1.2 * far.sum()
+    assert not lost(0.5, 0.0).any()
+
+
+def test_a_surface_across_each_line_of_sight_is_faced():
+    v, u = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing='ij')
+    rays = torch.stack([(u - 20.0) / 50.0, (v - 30.0) / 40.0, torch.ones_like(u)])[None]
+
+    cosine = common.facing(-functional.normalize(rays), torch.tensor([[50.0, 40.0, 20.0, 30.0]]))
+
+    assert torch.allclose(cosine, torch.ones_like(cosine))
+
+
+def test_lone_pixels_are_closed_or_dropped_and_areas_stay():
+    lone = torch.zeros((1, 1, 30, 40), dtype=torch.bool)
+    lone[..., 5, 5] = lone[..., 0, 0] = True
+    area = torch.zeros_like(lone)
+    area[..., 10:20, 20:30] = True
+
+    assert torch.equal(common.close_small(~(lone | area)), ~area)
+    assert torch.equal(common.despeckle(lone | area, 3, 0.4), area)

@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from magadepth_training.sensors import HidingConfig, hide_measured
+from magadepth_training.scenes.dice import Dice
+from magadepth_training.sensors import HidingConfig, common, hide_measured, hiding
 
 OFF = dict.fromkeys(
     ('ellipses', 'polygons', 'occlusion', 'borrowed', 'speckle', 'colour', 'dark', 'segment',
@@ -64,3 +65,23 @@ def test_borrowed_holes_come_from_the_other_frames():
     depth[0], depth[1] = 1.0, 0.0
     given, _ = hide(depth, rgb, **{**OFF, 'borrowed': 1.0})
     assert (given == 0).all()
+
+
+def test_holes_cast_no_shadow():
+    depth = torch.full((16, 1, 60, 80), 2.0)
+    depth[:, :, 20:30, 30:45] = 0.0
+    dice = Dice(torch.Generator().manual_seed(0), torch.device('cpu'), 16)
+
+    hidden = hiding.occlusion(dice, depth)
+
+    # Widened by a pixel, what lies in the hole reaches its rim.
+    assert not hidden[common.window_max((depth == 0).float(), 3) == 0].any()
+
+
+def test_a_segment_lies_about_its_pixel():
+    depth, _ = frames(16)
+    dice, same = (Dice(torch.Generator().manual_seed(3), depth.device, 16) for _ in range(2))
+
+    hidden = hiding.segment(dice, depth)
+
+    assert hidden.flatten(1).gather(1, same.integers(60 * 80, 1)).all()
