@@ -43,7 +43,7 @@ def cloud_layout(cloud: np.ndarray, field: type) -> dict[str, Any]:
         the array is of another form.
 
     """
-    if cloud.ndim != 3 or cloud.shape[2] * cloud.itemsize != POINT_STEP:
+    if cloud.dtype != np.float32 or cloud.ndim != 3 or cloud.shape[2] != 4:
         raise EncodingError(
             f'cloud: expected (H, W, 4) float32, got {cloud.dtype} {cloud.shape}; '
             'make it with CloudProjector.project'

@@ -57,7 +57,10 @@ def test_a_cloud_that_is_not_square_says_how_it_lies():
     assert msg.is_bigendian == (sys.byteorder == 'big')
 
 
-@pytest.mark.parametrize('shape', [(4, 3), (4, 4), (2, 2, 3)])
-def test_another_form_is_refused(shape):
+@pytest.mark.parametrize(
+    ('shape', 'dtype'),
+    [((4, 3), 'f4'), ((4, 4), 'f4'), ((2, 2, 3), 'f4'), ((2, 2, 2), 'f8'), ((2, 2, 4), 'f8')],
+)
+def test_another_form_is_refused(shape, dtype):
     with pytest.raises(EncodingError, match=r'\(H, W, 4\) float32'):
-        fill_cloud(PointCloud2(), Header(), np.zeros(shape, np.float32))
+        fill_cloud(PointCloud2(), Header(), np.zeros(shape, dtype))
