@@ -86,6 +86,24 @@ def wait_for(condition) -> None:
     raise AssertionError('not within 30 s')
 
 
+def fail(keeper, engine: TwoMetres, times: int) -> None:
+    engine.broken = True
+    for _ in range(times):
+        with pytest.raises(EngineError, match='broken'):
+            keeper.complete([PAIR])
+    engine.broken = False
+
+
+@pytest.fixture
+def reopening(keeper, shop):
+    """Give a keeper whose engine broke, and whose next is being opened until the gate opens."""
+    keeper.open(NodeParameters(), lambda: True)
+    shop.gate.clear()
+    fail(keeper, shop.engines[0], 3)
+    wait_for(lambda: shop.asked == 2)
+    return keeper
+
+
 def test_it_opens_completes_and_gives_back(keeper, shop):
     assert keeper.open(NodeParameters(), lambda: True)
     assert keeper.engine_name == 'test fp32 test'
@@ -178,6 +196,95 @@ def test_one_failure_does_not_cost_the_engine(keeper, shop):
     shop.engines[0].broken = False
     keeper.complete([PAIR])
     assert not shop.engines[0].closed
+
+
+def test_only_failures_in_a_row_cost_the_engine_and_each_engine_has_its_own(keeper, shop):
+    keeper.open(NodeParameters(), lambda: True)
+    for _ in range(2):
+        fail(keeper, shop.engines[0], 2)
+        keeper.complete([PAIR])
+    fail(keeper, shop.engines[0], 2)
+    assert not shop.engines[0].closed
+    keeper.open(NodeParameters(), lambda: True)
+    assert not keeper.failed
+    fail(keeper, shop.engines[1], 2)
+    keeper.complete([PAIR])
+    assert not shop.engines[1].closed and shop.asked == 2
+
+
+def test_after_closing_and_opening_it_reopens_as_before(keeper, shop):
+    keeper.open(NodeParameters(), lambda: True)
+    keeper.close()
+    keeper.open(NodeParameters(), lambda: True)
+    fail(keeper, shop.engines[1], 3)
+    wait_for(lambda: keeper.reopened == 1)
+
+
+def test_the_pauses_before_reopening_double_up_to_the_longest(keeper, shop, monkeypatch):
+    monkeypatch.setattr(engine_keeper, 'LONGEST_PAUSE', 0.05)
+    keeper.open(NodeParameters(), lambda: True)
+    shop.error = EngineError('no device')
+    pauses = []
+    monkeypatch.setattr(keeper._stop, 'wait', pauses.append)
+    fail(keeper, shop.engines[0], 3)
+    wait_for(lambda: len(pauses) >= 5)
+    assert pauses[:5] == [0.01, 0.02, 0.04, 0.05, 0.05]
+
+
+def test_an_engine_that_breaks_on_closing_is_let_go(keeper, shop, monkeypatch):
+    keeper.open(NodeParameters(), lambda: True)
+
+    def close() -> None:
+        raise RuntimeError('the device is gone')
+
+    monkeypatch.setattr(shop.engines[0], 'close', close)
+    assert keeper.open(NodeParameters(), lambda: True)
+    keeper.complete([PAIR])
+
+
+def test_an_engine_that_reopens_after_closing_is_not_taken(reopening, shop):
+    reopening.close()
+    shop.gate.set()
+    reopening._opening.join(30)
+    assert reopening.engine_name == 'none' and reopening.reopened == 0
+    assert shop.engines[1].closed
+
+
+def test_an_engine_that_reopens_after_a_reload_is_not_taken(reopening, shop):
+    shop.gate, gate = threading.Event(), shop.gate
+    shop.gate.set()
+    reopening.open(NodeParameters(), lambda: True)
+    used = reopening._completer
+    gate.set()
+    reopening._opening.join(30)
+    assert reopening._completer is used and reopening.reopened == 0
+    assert [engine.closed for engine in shop.engines] == [True, False, True]
+
+
+def test_what_is_set_while_an_engine_reopens_stays_set(reopening, shop):
+    reopening.configure(NodeParameters(max_depth=4.0))
+    shop.gate.set()
+    wait_for(lambda: reopening.reopened == 1)
+    assert reopening.depth_range[1] == 4.0
+
+
+def test_a_reload_just_before_a_frame_costs_it_nothing(keeper, shop):
+    swaps = [lambda: keeper.open(NodeParameters(), lambda: True)]
+
+    class Lock:
+        """Of the engine in use: whoever takes it first finds that engine swapped."""
+
+        def __enter__(self) -> None:
+            if swaps:
+                swaps.pop()()
+
+        def __exit__(self, *_) -> None:
+            pass
+
+    keeper.open(NodeParameters(), lambda: True)
+    keeper._lock = Lock()
+    keeper.complete([PAIR])
+    assert [engine.closed for engine in shop.engines] == [True, False]
 
 
 def test_an_engine_that_hangs_is_left_alone_and_another_is_opened(keeper, shop):

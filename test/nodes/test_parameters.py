@@ -9,6 +9,7 @@ import pytest
 import yaml
 from rclpy.parameter import Parameter
 
+from magadepth_ros.completion.completer import CompletionSettings
 from magadepth_ros.errors import DataError
 from magadepth_ros.nodes.parameters import (
     LIVE,
@@ -57,6 +58,8 @@ def test_a_change_is_all_or_nothing():
     [
         ({'min_depth': 3.0, 'max_depth': 2.0}, 'max_depth is 2.0'),
         ({'slop': -0.3}, 'slop'),
+        ({'slop': -0.05}, 'slop'),
+        ({'depth_to_rgb': [1.0, 2.0]}, 'depth_to_rgb'),
         ({'cameras': ['a', 'a']}, 'different names'),
         ({'compressed_format': 'zip'}, 'png, rvl'),
     ],
@@ -83,6 +86,25 @@ def test_names_of_others_are_left_alone():
 def test_no_name_is_one_camera_in_the_nodes_namespace():
     assert NodeParameters().camera_names() == ('',)
     assert NodeParameters(cameras=('front', '', 'rear')).camera_names() == ('front', 'rear')
+
+
+def test_a_reload_applies_what_waits_for_it_and_nothing_else():
+    new = NodeParameters(model='b', backend='openvino', max_depth=4.0, transport='raw')
+    result = NodeParameters(model='a', transport='compressed').reloaded_as(new)
+    assert result == NodeParameters(model='b', backend='openvino', transport='compressed')
+
+
+def test_each_setting_of_the_completer_reaches_it():
+    values = {
+        'min_depth': 0.3,
+        'max_depth': 4.0,
+        'keep_measured': False,
+        'replace_outliers': True,
+        'outlier_tolerance': 0.2,
+        'confidence_threshold': 0.7,
+    }
+    assert NodeParameters(**values).completion() == CompletionSettings(**values)
+    assert values.keys() == {item.name for item in fields(CompletionSettings)}
 
 
 def test_zero_takes_the_models_own_range():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,12 +19,14 @@ def pair(stamp_ns: int, epoch: int = 0) -> Pair:
 
 def test_the_newest_pair_of_each_camera_is_taken_in_one_batch():
     slot, counters = LatestSlot(), Counters()
-    slot.put(1, pair(5), counters)
+    slot.put(1, pair(3), counters)
     slot.put(0, pair(1), counters)
-    slot.put(0, pair(2), counters)
-    assert [(camera, p.stamp_ns) for camera, p in slot.take(0)] == [(0, 2), (1, 5)]
+    slot.put(0, pair(9), counters)
+    # Older than the other camera's, which is no matter.
+    slot.put(1, pair(5), counters)
+    assert [(camera, p.stamp_ns) for camera, p in slot.take(0)] == [(0, 9), (1, 5)]
     assert slot.take(0) == []
-    assert counters.stale == 1
+    assert counters.stale == 2
 
 
 def test_an_older_pair_never_follows_a_newer_but_after_a_jump():
@@ -46,15 +49,34 @@ def test_stamps_of_zero_pass():
     assert counters.stale == 0
 
 
-def test_closing_wakes_the_worker_and_ends_intake():
+class Watched(threading.Condition):
+    """Says that somebody waits; who gets the lock after that finds him waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited.set()
+        return super().wait(timeout)
+
+
+@pytest.mark.parametrize(('new', 'expected'), [(pair(1), [(0, pair(1))]), (None, [])])
+def test_a_pair_or_closing_wakes_the_worker_and_closing_ends_intake(new, expected):
     slot, counters = LatestSlot(), Counters()
+    slot._ready = Watched()
     taken = []
-    worker = threading.Thread(target=lambda: taken.append(slot.take(60)))
+    worker = threading.Thread(target=lambda: taken.append(slot.take(600)), daemon=True)
     worker.start()
+    assert slot._ready.waited.wait(30)
+    if new is None:
+        slot.close()
+    else:
+        slot.put(0, new, counters)
+    worker.join(30)
+    assert taken == [expected]
     slot.close()
-    worker.join(10)
-    assert taken == [[]]
-    slot.put(0, pair(1), counters)
+    slot.put(0, pair(2), counters)
     assert slot.take(0) == []
 
 

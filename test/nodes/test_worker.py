@@ -1,13 +1,103 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes out without an engine, and how often."""
+"""What the worker makes of pairs, what goes out without an engine, and how often."""
 
 from __future__ import annotations
 
+import logging
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from support.live import header_at
+from support.messages import depth_image, rgb_image
 
 from magadepth_ros.nodes.outputs import _next
-from magadepth_ros.nodes.worker import measured_only
+from magadepth_ros.nodes.parameters import NodeParameters
+from magadepth_ros.nodes.reporter import Reporter
+from magadepth_ros.nodes.slot import LatestSlot
+from magadepth_ros.nodes.statistics import Statistics
+from magadepth_ros.nodes.worker import Worker, measured_only
+from magadepth_ros.pairing import NANO, Counters, Pair
+
+NOW = 1_700_000_000 * NANO
+
+
+class Camera:
+    """A camera whose topics only remember; it is its own outputs."""
+
+    def __init__(self) -> None:
+        self.outputs, self.counters, self.statistics = self, Counters(), Statistics()
+        self.inputs = SimpleNamespace(rgb_topic='rgb', depth_topic='depth')
+        self.checks = SimpleNamespace(label='', pixels=lambda *_: None)
+        self.published = []
+
+    def wanted(self) -> bool:
+        return True
+
+    def wants_camera(self) -> bool:
+        return False
+
+    def registered(self, pair, picture, depth):
+        return depth
+
+    def publish(self, header, completion, parameters, depth_range) -> None:
+        self.published.append((header, completion.depth))
+
+
+class Keeper:
+    """Gives the measured depth back."""
+
+    depth_range = (0.1, 10.0)
+
+    def complete(self, pairs):
+        return [measured_only(depth, self.depth_range) for _, depth in pairs]
+
+
+def make_worker(cameras: list[Camera], times: list | None = None) -> Worker:
+    def publish_times(*given: float) -> None:
+        if times is not None:
+            times.append(given)
+
+    reporter = Reporter(logging.getLogger('test'))
+    return Worker(
+        cameras, LatestSlot(), Keeper(), reporter, NodeParameters, lambda: NOW, publish_times
+    )
+
+
+def make_pair(age: float, metres: float = 2.0) -> Pair:
+    """Make a pair of this age [s] by the node's clock, a quarter of whose depth is missing."""
+    stamp_ns = NOW - round(age * NANO)
+    depth = np.full((24, 32), metres, np.float32)
+    depth[:6] = 0.0
+    header = header_at(stamp_ns)
+    rgb = rgb_image(header, np.full((24, 32, 3), 99, np.uint8))
+    return Pair(rgb, depth_image(header, depth), stamp_ns, 0, 0, 0.0)
+
+
+def test_each_camera_publishes_its_own_depth_and_numbers():
+    cameras, times = [Camera(), Camera()], []
+    pairs = [make_pair(0.025, 2.0), make_pair(0.050, 3.0)]
+    make_worker(cameras, times)._work(list(enumerate(pairs)))
+    for camera, pair, metres in zip(cameras, pairs, (2.0, 3.0), strict=True):
+        ((header, depth),) = camera.published
+        assert header == pair.rgb.header
+        assert np.nanmin(depth) == np.nanmax(depth) == metres
+        summary = camera.statistics.summary()
+        assert (summary.unfilled_share, summary.measured_share) == (0.25, 0.75)
+    assert [latency_ms for latency_ms, _ in times] == pytest.approx([25.0, 50.0])
+    assert [c.statistics.summary().latency_p50 for c in cameras] == pytest.approx([25.0, 50.0])
+
+
+@pytest.mark.parametrize(
+    ('age', 'shown'),
+    # Half a second by default; 10 s and more, before or behind, are of another clock.
+    [(0.49, True), (0.51, False), (9.9, False), (10.1, True), (-9.9, True), (-3600.0, True)],
+)
+def test_a_pair_that_is_too_old_is_dropped_unless_another_clock_made_it(caplog, age, shown):
+    camera = Camera()
+    make_worker([camera])._work([(0, make_pair(age))])
+    assert (len(camera.published), camera.counters.aged) == ((1, 0) if shown else (0, 1))
+    assert ('another clock' in caplog.text) == (abs(age) > 10)
 
 
 def test_without_an_engine_only_plausible_measurements_go_out():
