@@ -34,8 +34,14 @@ def quaternion(rotation: np.ndarray) -> list[float]:
     return [*(np.sin(angle / 2) * vector / angle), np.cos(angle / 2)]
 
 
-def recording(tmp_path, tf: bool = True, model: str = '', count: int = 3, **storage: str):
-    """Write a bag of a camera whose depth is not aligned; give it and what registering gives."""
+def recording(
+    tmp_path, tf: bool = True, model: str = '', count: int = 3, gap: int = 0, **storage: str
+):
+    """
+    Write a bag of a camera whose depth is not aligned; give it and what registering gives.
+
+    ``gap`` [ns] is how much later than the RGB's the depth's stamps are.
+    """
     depth_camera, colour_camera, depth, _ = two_views((160, 90), EXTRINSICS)
     picture = np.random.default_rng(0).integers(20, 255, (90, 160, 3)).astype(np.uint8)
     written = CameraModel(160, 90, 136.0, 136.0, 79.5, 44.5)
@@ -48,7 +54,7 @@ def recording(tmp_path, tf: bool = True, model: str = '', count: int = 3, **stor
             info.distortion_model = model
         messages += [
             (RGB, image(stamp, COLOUR_FRAME, picture, 'rgb8')),
-            (DEPTH, image(stamp, DEPTH_FRAME, depth, '32FC1')),
+            (DEPTH, image(stamp + gap, DEPTH_FRAME, depth, '32FC1')),
             (INFO, camera_info(stamp, COLOUR_FRAME, written)),
             (DEPTH_INFO, info),
         ]
@@ -65,6 +71,30 @@ def test_depth_in_its_own_frame_comes_out_registered(tmp_path):
         assert frame.header.stamp.nanosec == index * 33_000_000
         assert frame.rgb.shape == (90, 160, 3)
         assert np.mean(frame.depth != expected) < 0.001
+
+
+def test_stamps_may_differ_and_a_frame_is_there_when_both_its_images_are(tmp_path):
+    bag, _ = recording(tmp_path, gap=5_000_000)
+    frames = list(bag_frames(bag))
+    recorded = read_bag(bag)
+    assert [frame.stamp_ns for frame in frames] == [START + i * 33_000_000 for i in range(3)]
+    logged = ([when for when, _ in recorded[topic]] for topic in (RGB, DEPTH))
+    assert [frame.logged_ns for frame in frames] == [max(both) for both in zip(*logged)]
+
+
+def test_a_picture_of_another_size_and_its_camera_come_at_the_size_of_the_depth(tmp_path):
+    camera = CameraModel(320, 180, 272.0, 272.0, 159.5, 89.5)
+    picture = np.zeros((180, 320, 3), np.uint8)
+    picture[:, 160:] = (200, 100, 50)
+    messages = [
+        (INFO, camera_info(START, COLOUR_FRAME, camera)),
+        (RGB, image(START, COLOUR_FRAME, picture, 'rgb8')),
+        (DEPTH, image(START, COLOUR_FRAME, np.ones((90, 160), np.float32), '32FC1')),
+    ]
+    (frame,) = bag_frames(write_bag(tmp_path / 'two_sizes', messages))
+    assert frame.rgb.shape == (90, 160, 3) and frame.depth.shape == (90, 160)
+    np.testing.assert_array_equal(frame.rgb[[0, 89], [20, 140]], [(0, 0, 0), (200, 100, 50)])
+    assert (frame.camera.width, frame.camera.fx, frame.camera.cx) == (160, 136.0, 79.5)
 
 
 def test_complete_registers_and_takes_extrinsics_by_hand(tmp_path):
@@ -154,4 +184,5 @@ def test_completed_frames_are_found_where_they_were_made(tmp_path):
     assert [frame.stamp_ns for frame, _, _ in found] == [f.stamp_ns for f in bag_frames(bag)]
     for frame, depth, confidence in found:
         assert depth.shape == confidence.shape == frame.depth.shape
+        assert np.nanmax(confidence) <= 1 < np.nanmedian(depth)
         assert (frame.camera.fx, frame.camera.cx) == pytest.approx((136.0, 79.5))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import threading
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -208,25 +209,33 @@ def test_a_full_disk_takes_no_engine_away_when_its_check_is_noted(monkeypatch, m
 def test_two_starts_at_once_build_once(model, key):
     builds = []
     waited = []
+    looks: Counter[int] = Counter()
+
+    def look() -> bool:
+        # Each of the two others is asked again and again while it waits.
+        looks[threading.get_ident()] += 1
+        if len(looks) == 2 and min(looks.values()) >= 3:
+            go_on.set()
+        return False
 
     def start():
-        with build_lock(engine_path(model, key), lambda: waited.append(1)):
+        with build_lock(engine_path(model, key), lambda: waited.append(1), look):
             if find_engine(model, key)[0] is None:
                 started.set()
-                go_on.wait(10)
+                go_on.wait(60)
                 builds.append(1)
                 store_engine(model, key, ENGINE, {})
 
     started, go_on = threading.Event(), threading.Event()
     threads = [threading.Thread(target=start) for _ in range(3)]
     threads[0].start()
-    assert started.wait(10)
+    assert started.wait(60)
     for thread in threads[1:]:
         thread.start()
-    go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert builds == [1]
+    assert waited == [1, 1]
     assert find_engine(model, key)[0] is not None
 
 
