@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message
@@ -31,7 +33,7 @@ def test_compressed_in_and_out_is_the_same_depth_in_a_fraction_of_the_bytes(tmp_
     domain = free_domain()
     nodes = 'magadepth_ros.nodes'
     size = ('-p', 'width:=320', '-p', 'height:=240', '-p', 'rate:=10.0')
-    model = write_tiny_model(tmp_path / 'tiny.onnx', 48, 64)
+    model = write_tiny_model(tmp_path / 'tiny.onnx', 48, 64, metadata={'max_depth': '12.0'})
     values = (f'model:={model}', 'transport:=compressed', f'compressed_format:={form}')
     given = [text for value in values for text in ('-p', value)]
     given += ['-r', f'rgb/image:={RGB}', '-r', f'depth/image:={DEPTH}']
@@ -67,7 +69,11 @@ def test_compressed_in_and_out_is_the_same_depth_in_a_fraction_of_the_bytes(tmp_
     assert small < 0.6 * raw
     for stamp in common():
         plain = image_to_depth(read(got, '/depth/completed', stamp))
-        packed = compressed_to_depth(read(got, '/depth/completed/compressedDepth', stamp))
+        message = read(got, '/depth/completed/compressedDepth', stamp)
+        packed = compressed_to_depth(message)
+        _, a, b = struct.unpack('<iff', message.data[:12].tobytes())
+        # The value 1 is the farthest depth that the model knows.
+        assert a / (1 - b) == pytest.approx(12.0, rel=1e-3)
         known = np.isfinite(plain)
         # Inverse depth in 16 bits: finer than 2 mm in a room.
         assert np.nanmax(np.abs(packed - plain)[known]) < 0.005
