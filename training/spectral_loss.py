@@ -75,12 +75,8 @@ def joint_loss(
 
     Parameters
     ----------
-    output:
-        a network's answer, (B, 1, H, W).
-    target:
-        (B, 1, H, W) metres, 0 = unknown.
-    weight:
-        (B, 1, H, W), not negative; what a pixel counts. Unknown targets count 0 in any case.
+    output, target, weight:
+        as of `robust_loss`: (B, 1, H, W), metres with 0 = unknown, what a pixel counts.
     amplitude, phase:
         weights of the two spectral terms.
 
