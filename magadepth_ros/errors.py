@@ -38,4 +38,5 @@ class EngineError(MagadepthError):
 
 def describe(error: Exception) -> str:
     """Return one line for people, whatever was raised; the type only where it was not us."""
-    return str(error) if isinstance(error, MagadepthError) else f'{type(error).__name__}: {error}'
+    name = type(error).__name__
+    return str(error) or name if isinstance(error, MagadepthError) else f'{name}: {error}'

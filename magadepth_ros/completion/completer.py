@@ -221,11 +221,11 @@ class Completer:
         valid = np.greater(mask, 0, out=take(depth.shape, np.bool_))
         suspects, shown = None, measured
         if self.settings.replace_outliers:
-            suspects = find_suspects(
-                measured, valid, self.settings.outlier_tolerance, self._buffers
-            )
+            suspects = find_suspects(measured, valid, self.settings.outlier_tolerance)
             # What a prediction was made from it never contradicts.
             shown = np.where(suspects, np.float32(0.0), measured)
+            if not shown.any():
+                suspects, shown = None, measured
         info = self.engine.info
         geo = geometry(*depth.shape, info.height, info.width)
         small_rgb = fit_rgb(rgb, geo, rgb_slot)

@@ -6,23 +6,19 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from magadepth_ros.completion.buffers import Buffers
-
 _NEIGHBOURS = [(dy, dx) for dy in range(3) for dx in range(3) if (dy, dx) != (1, 1)]
 _STRANGERS = 3
 _BEYOND_ANY = np.float32(1e9)
 
 
-def find_suspects(
-    measured: np.ndarray, valid: np.ndarray, tolerance: float, buffers: Buffers | None = None
-) -> np.ndarray:
+def find_suspects(measured: np.ndarray, valid: np.ndarray, tolerance: float) -> np.ndarray:
     """
     Find the pixels to ask an engine about: it is shown the image without them.
 
     They are those that several neighbours contradict while none or one supports them (speckle),
     or two where something nearer is beside them (a line of flying pixels around an object). So a
-    wire stays, which has two of its own and nothing nearer, and so does sparse depth, which has no
-    neighbours at all.
+    wire stays, which has two of its own and nothing nearer, and so do a plane seen at a grazing
+    angle and sparse depth, which has no neighbours at all.
 
     Parameters
     ----------
@@ -32,8 +28,6 @@ def find_suspects(
         (H, W) bool.
     tolerance:
         what contradicts, relative to the depth.
-    buffers:
-        where temporary images come from.
 
     Returns
     -------
@@ -41,34 +35,47 @@ def find_suspects(
         (H, W) bool.
 
     """
-    buffers = buffers or Buffers()
-    tolerance = np.float32(tolerance)
-    around = np.ones((3, 3), np.uint8)
-    # Few pixels have a stranger beside them; only these are looked at one by one.
-    present = buffers.take(measured.shape)
-    np.copyto(present, measured)
-    np.copyto(present, _BEYOND_ANY, where=~valid)
-    nearest, farthest = cv2.erode(present, around), cv2.dilate(measured, around)
-    limit = np.multiply(measured, tolerance, out=present)
-    suspects = (measured - nearest > limit) | (farthest - measured > limit)
-    suspects &= valid
-
-    rows, columns = np.nonzero(suspects)
-    # What goes on to the border goes on beyond it.
-    framed = cv2.copyMakeBorder(measured, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    depth = measured[rows, columns]
-    limit = tolerance * depth
-    nearer, alike, farther = (np.zeros(len(rows), np.uint8) for _ in range(3))
+    height, width = measured.shape
+    # NaN is neither nearer nor farther. What goes on to the border goes on beyond it.
+    present = np.where(valid, measured, np.float32(np.nan))
+    framed = cv2.copyMakeBorder(present, 1, 1, 1, 1, cv2.BORDER_REFLECT_101)
+    near, far = measured * np.float32(1 - tolerance), measured * np.float32(1 + tolerance)
+    nearer, farther, missing = (np.zeros(measured.shape, np.uint8) for _ in range(3))
     for dy, dx in _NEIGHBOURS:
-        other = framed[rows + dy, columns + dx]
-        off = other - depth
-        nearer += (off < -limit) & (other > 0)
-        alike += np.abs(off) <= limit
-        farther += off > limit
-    suspects[rows, columns] = (nearer + farther >= _STRANGERS) & (
-        (alike < 2) | ((alike < 3) & (nearer > 0))
-    )
+        other = framed[dy : dy + height, dx : dx + width]
+        # OpenCV's true is 255, which is -1.
+        nearer -= cv2.compare(other, near, cv2.CMP_LT)
+        farther -= cv2.compare(other, far, cv2.CMP_GT)
+        missing += np.isnan(other)
+    strangers = nearer + farther
+    alike = 8 - strangers - missing
+    suspects = (alike < 2) | ((alike < 3) & (nearer > 0))
+    suspects &= (strangers >= _STRANGERS) & valid
+    rows, columns = np.nonzero(suspects)
+    suspects[rows, columns] = ~_on_a_plane(present, rows, columns, tolerance)
     return suspects
+
+
+def _on_a_plane(
+    present: np.ndarray, rows: np.ndarray, columns: np.ndarray, tolerance: float
+) -> np.ndarray:
+    """Whether pixels go on from their neighbours: of a plane, 1/depth is linear in the pixels."""
+    framed = cv2.copyMakeBorder(present, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=np.nan)
+    flat, wide = framed.ravel(), framed.shape[1]
+    centres = (rows + 2) * wide + columns + 2
+    on_a_plane = np.ones(len(rows), bool)
+    for step in (1, wide):
+        inverse = [1 / flat.take(centres + k * step) for k in range(-2, 3)]
+        before, here, behind = (
+            np.abs(2 * inverse[k] - inverse[k - 1] - inverse[k + 1]) <= 2 * tolerance * inverse[k]
+            for k in (1, 2, 3)
+        )
+        # Where one side is missing, the other speaks alone.
+        on_a_plane &= np.where(
+            np.isnan(inverse[1]), behind, np.where(np.isnan(inverse[3]), before, here)
+        )
+        on_a_plane &= before | behind
+    return on_a_plane
 
 
 def refute(
@@ -100,9 +107,11 @@ def refute(
     rows, columns = np.nonzero(suspects)
     trusted = np.where(suspects, np.float32(0.0), measured)
     framed = cv2.copyMakeBorder(trusted, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    flat, wide = framed.ravel(), framed.shape[1]
+    corners = rows * wide + columns
     near, far = np.full(len(rows), _BEYOND_ANY), np.zeros(len(rows), np.float32)
     for dy, dx in _NEIGHBOURS:
-        other = framed[rows + dy, columns + dx]
+        other = flat.take(corners + (dy * wide + dx))
         np.minimum(near, other, out=near, where=other > 0)
         np.maximum(far, other, out=far)
     guess = predicted[rows, columns]

@@ -57,8 +57,9 @@ class Registrar:
         self._rays = [ray.astype(np.float32).ravel() for ray in turned]
         # A depth pixel covers this many colour pixels; each is filled, so that a coarse depth
         # image leaves no grid of gaps through which the background shows. Turned, it covers the
-        # box around it; a colour camera that is nearer to things sees them larger.
-        width, height = np.abs(rotation[:2, :2]) @ [1 / depth_camera.fx, 1 / depth_camera.fy]
+        # box around it; what is slanted to it, or nearer to the colour camera, is seen larger.
+        slant = np.abs(rotation[:2, :2]) / max(rotation[2, 2], 0.5)
+        width, height = slant @ [1 / depth_camera.fx, 1 / depth_camera.fy]
         closer = NEAR / max(NEAR + min(0.0, transform[2, 3]), NEAR / 2)
         self._spread = (
             _offsets(colour_camera.fx * width * closer),
@@ -122,5 +123,5 @@ class Registrar:
 
 def _offsets(scale: float) -> np.ndarray:
     # Where the parts of a pixel land around its centre, at most one target pixel apart.
-    count = int(np.floor(scale)) + 1
+    count = int(np.floor(scale + 1e-6)) + 1
     return (((np.arange(count) + 0.5) / count - 0.5) * scale).astype(np.float32)

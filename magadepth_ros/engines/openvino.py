@@ -173,7 +173,7 @@ def import_openvino() -> Any:
         ) from error
     finally:
         if silenced:
-            del sys.modules['openvino_telemetry']
+            sys.modules.pop('openvino_telemetry', None)
     return openvino
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from magadepth_ros.completion.camera_model import CameraModel, scaled_matrix
+from magadepth_ros.completion.camera_model import FISHEYE_MODELS, CameraModel, scaled_matrix
 
 # Messages of rosbags have the same fields, so that bags are read where ROS is not installed.
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def camera_model(info: Any, topic: str = '', size: tuple[int, int] | None = None
 
     """
     k, p = np.reshape(info.k, (3, 3)), np.reshape(info.p, (3, 4))
-    _, image, behind = topic.rpartition('image')
-    rectified = '/rect/' in topic or (image and re.search(r'_rect(ified)?([_/]|$)', behind))
+    *path, name = topic.removesuffix('/compressed').split('/')
+    rectified = {'rect', 'rectified'} & {*path, name} or re.search(r'_rect(ified)?(_|$)', name)
     by_p = rectified and p[0, 0] > 0
     (fx, _, cx, *_), (_, fy, cy, *_), _ = (p if by_p else k).tolist()
     coefficients = () if by_p or not any(info.d) else tuple(float(value) for value in info.d)
@@ -94,7 +94,8 @@ def info_of(header: Header, camera: CameraModel) -> CameraInfo:
 
     msg = CameraInfo(header=header, width=camera.width, height=camera.height)
     msg.distortion_model = camera.distortion_model or 'plumb_bob'
-    msg.d = list(camera.distortion) or [0.0] * 5
+    zeros = [0.0] * (4 if camera.distortion_model in FISHEYE_MODELS else 5)
+    msg.d = list(camera.distortion) or zeros
     msg.k = camera.matrix.reshape(-1)
     msg.r = np.eye(3).reshape(-1)
     msg.p = np.hstack([camera.matrix, np.zeros((3, 1))]).reshape(-1)

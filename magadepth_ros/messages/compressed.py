@@ -45,9 +45,10 @@ def compressed_to_rgb(msg: CompressedImage) -> np.ndarray:
     data = flat(msg.data)
     encoding = msg.format.partition(';')[0].strip()
     if encoding.startswith('bayer_'):
-        # Compressed as it came from the sensor: grey to the encoder.
-        mosaic = _decode(data, cv2.IMREAD_GRAYSCALE, msg.format)
-        return to_rgb(mosaic, encoding)
+        mosaic = _decode(data, cv2.IMREAD_UNCHANGED, msg.format)
+        # As it came from the sensor it is grey to the encoder; else it has its colours already.
+        if mosaic.ndim == 2:
+            return to_rgb(mosaic, encoding)
     decoded = _decode(data, cv2.IMREAD_COLOR, msg.format)
     # The publisher says in which order it handed the channels to its encoder; bgr is the rule.
     if 'compressed rgb' in msg.format:
@@ -129,8 +130,8 @@ def depth_to_compressed(
     compression:
         ``png`` or ``rvl``.
     nearest, farthest:
-        range of the quantisation of 32FC1 [m]; beyond it depth is unknown, and the nearer it
-        begins, the coarser are its steps. It begins at 0.1 m where ``nearest`` is 0.
+        range of the quantisation of 32FC1 [m]; beyond it depth is unknown. The nearer it
+        begins, the coarser are its steps, so it begins at 0.05 m at the nearest.
 
     """
     from sensor_msgs.msg import CompressedImage
@@ -139,7 +140,7 @@ def depth_to_compressed(
         raw, a, b = to_millimetres(depth), 0.0, 0.0
     elif encoding == '32FC1':
         a = QUANTISATION * (QUANTISATION + 1.0)
-        a = min(a, 65534.0 / max(1.0 / (nearest or 0.1) - 1.0 / farthest, 1e-6))
+        a = min(a, 65534.0 / max(1.0 / max(nearest, 0.05) - 1.0 / farthest, 1e-6))
         # The farthest depth has the value 1, as 0 means unknown.
         b = 1.0 - a / farthest
         with np.errstate(divide='ignore', invalid='ignore'):

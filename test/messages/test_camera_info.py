@@ -148,6 +148,8 @@ def test_rectified_images_are_described_by_p_without_distortion():
         '/k/image_color_rect',
         '/k/image_rect/compressed',
         '/k/image_rectified',
+        '/left/rectified/image',
+        '/left_rect',
     ):
         camera = camera_model(message, topic)
         assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50.0, 51.0, 31.0, 23.0)
