@@ -22,6 +22,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue, SetParametersResult
 from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
@@ -123,6 +124,7 @@ class Graph:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.got: dict[str, list[Any]] = {}
+        self._clients: dict[str, Client] = {}
 
     def close(self) -> None:
         """Leave the domain."""
@@ -182,10 +184,16 @@ class Graph:
 
     def call(self, kind: type, name: str, request: Any, timeout: float = DEADLINE) -> Any:
         """Call a service and return its response."""
-        client = self.node.create_client(kind, name)
+        # Kept: a service that does not know a client yet does what it is asked and answers nobody,
+        # so that asking again would not be the same.
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(kind, name)
+            self.until(self._clients[name].service_is_ready, f'service {name}', timeout)
+            met = time.monotonic() + 0.1
+            self.until(lambda: time.monotonic() > met, f'{name} to know its client')
+        client = self._clients[name]
         self.until(client.service_is_ready, f'service {name}', timeout)
         futures: list[Any] = []
-        # Again after a while: a service that does not know the client yet answers nobody.
         answered = self.repeat(
             lambda: futures.append(client.call_async(request)),
             lambda: [future for future in futures if future.done()],
@@ -193,7 +201,6 @@ class Graph:
             rate=0.05,
             timeout=timeout,
         )
-        self.node.destroy_client(client)
         return answered[0].result()
 
     def set_parameter(self, name: str, value: bool | int | float | str) -> SetParametersResult:
