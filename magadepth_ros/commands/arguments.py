@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from magadepth_ros.engines import BACKENDS
+from magadepth_ros.engines import BACKENDS, FASTEST_FIRST
 from magadepth_ros.errors import DataError, TopicError
 from magadepth_ros.resources import DEFAULT_MODEL
 
@@ -21,7 +21,7 @@ _ENGINE: dict[str, dict[str, Any]] = {
     'backend': {
         'default': 'auto',
         'choices': BACKENDS,
-        'help': 'runtime; auto is the first of tensorrt, torch-cuda, openvino that works',
+        'help': f'runtime; auto is the first of {", ".join(FASTEST_FIRST)} that works',
     },
     'precision': {
         'default': 'auto',

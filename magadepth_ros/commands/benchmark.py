@@ -34,6 +34,7 @@ from magadepth_ros.commands.benchmark_timing import (
 )
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer
+from magadepth_ros.engines import BACKENDS
 from magadepth_ros.errors import EngineError, MagadepthError, ModelError
 from magadepth_ros.files import write_all, write_result
 from magadepth_ros.resources import DEFAULT_MODEL, find_model, model_names
@@ -75,8 +76,7 @@ def add_parser(subparsers: Any) -> None:
         nargs='+',
         default=['auto'],
         metavar='BACKEND',
-        help='runtimes, each tried with each model: auto, openvino, tensorrt, torch, torch-cuda, '
-        'torch-cpu',
+        help=f'runtimes, each tried with each model: {", ".join(BACKENDS)}',
     )
     add(
         '--precisions',

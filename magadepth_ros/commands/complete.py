@@ -222,7 +222,12 @@ def _leave_inputs(manifest: Manifest, output: Path) -> None:
 
 def _leave(inputs: Iterable[Path], results: Iterable[Path]) -> None:
     """Raise DataError where a result would be written over an input, by whatever name."""
-    taken = {(s.st_dev, s.st_ino) for s in (path.stat() for path in inputs if path.exists())}
+
+    def identity(path: Path) -> tuple[int, int]:
+        status = path.stat()
+        return status.st_dev, status.st_ino
+
+    taken = {identity(path) for path in inputs if path.exists()}
     for result in results:
-        if result.exists() and (result.stat().st_dev, result.stat().st_ino) in taken:
+        if result.exists() and identity(result) in taken:
             raise DataError(f'{result}: is an input, which would be lost; give another OUTPUT')

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from magadepth_ros.completion.completer import CompletionSettings
-from magadepth_ros.engines import BACKENDS
+from magadepth_ros.engines import BACKENDS, FASTEST_FIRST
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.registration import DepthRegistration
 from magadepth_ros.resources import DEFAULT_MODEL
@@ -42,7 +42,7 @@ class NodeParameters:
     model: str = _p(DEFAULT_MODEL, 'Shipped model by name, or path of an ONNX.', ON_RELOAD)
     backend: str = _p(
         'auto',
-        'Runtime; auto is the first of tensorrt, torch-cuda, openvino that works.',
+        f'Runtime; auto is the first of {", ".join(FASTEST_FIRST)} that works.',
         ON_RELOAD,
         choices=BACKENDS,
     )

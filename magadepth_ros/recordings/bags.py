@@ -41,9 +41,7 @@ def open_bag(path: str | Path) -> Iterator[Reader]:
         missing or broken.
 
     """
-    path = Path(path)
-    if path.suffix == '.db3' and (path.parent / 'metadata.yaml').is_file():
-        path = path.parent
+    path = whole_bag(path)
     try:
         reader: Reader = Ros1Reader(path) if path.suffix == '.bag' else Ros2Reader(path)
         reader.open()
@@ -54,6 +52,13 @@ def open_bag(path: str | Path) -> Iterator[Reader]:
         yield reader
     finally:
         reader.close()
+
+
+def whole_bag(path: str | Path) -> Path:
+    """Return the folder of a bag for its .db3 file, which says little alone; else the path."""
+    path = Path(path)
+    of_folder = path.suffix == '.db3' and (path.parent / 'metadata.yaml').is_file()
+    return path.parent if of_folder else path
 
 
 def messages(

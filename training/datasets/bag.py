@@ -13,7 +13,7 @@ import numpy as np
 
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.recordings.bag_frames import FrameReader, places
-from magadepth_ros.recordings.bags import find_topics, open_bag
+from magadepth_ros.recordings.bags import find_topics, open_bag, whole_bag
 from magadepth_training.datasets.sample import Sample
 
 FARTHEST = 65.535
@@ -53,8 +53,8 @@ class BagSource:
         step: int = 1,
     ) -> None:
         self.path = Path(path)
-        of_folder = self.path.suffix == '.db3' and (self.path.parent / 'metadata.yaml').is_file()
-        self.name = self.path.parent.name if of_folder else self.path.stem
+        whole = whole_bag(self.path)
+        self.name = self.path.stem if whole == self.path else whole.name
         with open_bag(self.path) as reader:
             self.topics = find_topics(reader, rgb_topic, depth_topic)
             self.places = places(reader, self.topics)[::step]
