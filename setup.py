@@ -17,9 +17,7 @@ SHARE = f'share/{NAME}'
 init = Path(NAME, '__init__.py').read_text(encoding='utf-8')
 version = re.search(r"^__version__ = '([^']+)'", init, re.MULTILINE).group(1)
 
-packages = find_packages(include=[NAME, f'{NAME}.*'])
-packages += ['magadepth_training']
-packages += [f'magadepth_training.{name}' for name in find_packages('training')]
+packages = find_packages(include=[NAME, f'{NAME}.*']) + find_packages('training')
 
 data_files = [
     ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
@@ -82,7 +80,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=packages,
-    package_dir={'magadepth_training': 'training'},
+    package_dir={'magadepth_training': 'training/magadepth_training'},
     package_data={NAME: ['py.typed'], 'magadepth_training': ['py.typed', 'configs/*']},
     data_files=data_files,
     zip_safe=False,

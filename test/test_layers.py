@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,13 +51,12 @@ EXCEPTIONS = {
 
 
 def files(package: str) -> list[Path]:
-    folder = ROOT / ('training' if package == 'magadepth_training' else package)
+    folder = ROOT / ('training/magadepth_training' if package == 'magadepth_training' else package)
     return sorted(folder.rglob('*.py'))
 
 
 def module_of(path: Path) -> str:
-    name = '.'.join(path.relative_to(ROOT).with_suffix('').parts)
-    return re.sub(r'^training\b', 'magadepth_training', name)
+    return '.'.join(path.relative_to(ROOT).with_suffix('').parts).removeprefix('training.')
 
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:

@@ -97,13 +97,13 @@ def test_installed_files_exist_and_none_is_forgotten(kind, request):
 
 def test_every_python_package_is_installed(by_pip):
     found = {
-        str(init.parent.relative_to(ROOT)).replace(os.sep, '.')
-        for top in ('magadepth_ros', 'training')
-        for init in (ROOT / top).rglob('__init__.py')
+        str(init.parent.relative_to(top)).replace(os.sep, '.')
+        for top in (ROOT, ROOT / 'training')
+        for name in ('magadepth_ros', 'magadepth_training')
+        for init in (top / name).rglob('__init__.py')
     }
-    wanted = {name.replace('training', 'magadepth_training', 1) for name in found}
-    assert set(by_pip['packages']) == wanted
-    assert by_pip['package_dir'] == {'magadepth_training': 'training'}
+    assert set(by_pip['packages']) == found
+    assert by_pip['package_dir'] == {'magadepth_training': 'training/magadepth_training'}
 
 
 def test_programs_are_where_ros2_run_looks_in_both_kinds_of_install(by_pip, by_colcon):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of networks and how to make one: each name is a YAML file in training/configs/."""
+"""Names of networks and how to make one: each name is a YAML file in ../configs/."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The MagaConv / BP-Fusion network; its configurations are in training/configs/."""
+"""The MagaConv / BP-Fusion network; its configurations are in ../configs/."""
 
 from __future__ import annotations
 
