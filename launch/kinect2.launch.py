@@ -15,12 +15,12 @@ from __future__ import annotations
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 
-from magadepth_ros.launching import Camera, Driver, camera_launch
+from magadepth_ros.launching import CameraSetup, Driver, camera_launch
 
 
 def generate_launch_description() -> LaunchDescription:
     return camera_launch(
-        Camera(
+        CameraSetup(
             title='Kinect v2',
             rgb='/{camera_namespace}/{camera_name}/{resolution}/image_color_rect',
             rgb_info='/{camera_namespace}/{camera_name}/{resolution}/camera_info',

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from launch import LaunchDescription
 
-from magadepth_ros.launching import Camera, Driver, camera_launch
+from magadepth_ros.launching import CameraSetup, Driver, camera_launch
 
 
 def generate_launch_description() -> LaunchDescription:
     return camera_launch(
-        Camera(
+        CameraSetup(
             title='RealSense',
             rgb='/{camera_namespace}/{camera_name}/color/image_raw',
             rgb_info='/{camera_namespace}/{camera_name}/color/camera_info',

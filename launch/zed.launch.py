@@ -13,12 +13,12 @@ from __future__ import annotations
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 
-from magadepth_ros.launching import Camera, Driver, camera_launch
+from magadepth_ros.launching import CameraSetup, Driver, camera_launch
 
 
 def generate_launch_description() -> LaunchDescription:
     return camera_launch(
-        Camera(
+        CameraSetup(
             title='ZED',
             rgb='/{camera_namespace}/{camera_name}/zed_node/rgb/color/rect/image',
             rgb_info='/{camera_namespace}/{camera_name}/zed_node/rgb/color/rect/camera_info',

@@ -57,7 +57,7 @@ class Driver:
 
 
 @dataclass(frozen=True)
-class Camera:
+class CameraSetup:
     """
     One kind of camera: where its topics are, its parameters file, its driver.
 
@@ -79,7 +79,7 @@ class Camera:
     arguments: Sequence[DeclareLaunchArgument] = field(default=())
 
 
-def camera_launch(camera: Camera) -> LaunchDescription:
+def camera_launch(camera: CameraSetup) -> LaunchDescription:
     """Start a camera's driver, the completion of its depth and, if wanted, RViz."""
     return LaunchDescription(
         [
@@ -297,7 +297,7 @@ def warn(text: str) -> None:
     get_logger(PACKAGE).warning(text)
 
 
-def _start_camera(context: LaunchContext, camera: Camera) -> list[LaunchDescriptionEntity]:
+def _start_camera(context: LaunchContext, camera: CameraSetup) -> list[LaunchDescriptionEntity]:
     rgb, rgb_info, depth = (
         topic(name, context) for name in (camera.rgb, camera.rgb_info, camera.depth)
     )

@@ -33,7 +33,7 @@ LAYERS = [
     *[f'magadepth_training.{name}' for name in TRAINING],
     'magadepth_ros.viewer',
     'magadepth_ros.nodes',
-    'magadepth_ros.watching',
+    'magadepth_ros.subscribers',
     'magadepth_ros.launching',
     'magadepth_ros.commands',
 ]
@@ -112,7 +112,7 @@ def test_imports_point_down_and_ros_and_torch_stay_in_their_places(path):
         if excused(path, module, lazy):
             continue
         if is_ros(module):
-            assert parts[1] in ('nodes', 'watching', 'messages'), f'{module}: ROS is for nodes'
+            assert parts[1] in ('nodes', 'subscribers', 'messages'), f'{module}: ROS is for nodes'
         elif belongs(module, 'torch') or belongs(module, 'lightning'):
             raise AssertionError(f'{module}: torch is for the training and engines/torch.py')
         elif belongs(module, 'launch') or belongs(module, 'launch_ros'):

@@ -14,8 +14,8 @@ from typing import Any
 from magadepth_ros.commands.children import Child, Children
 from magadepth_ros.commands.ros_processes import node_command, prepare_environment
 from magadepth_ros.errors import EngineError
+from magadepth_ros.subscribers.topic_statistics import TopicStatistics
 from magadepth_ros.topics import realsense_topics
-from magadepth_ros.watching.stream import Stream
 
 PATIENCE = 60.0
 """Seconds that the first completed frame may take."""
@@ -89,9 +89,9 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
             'completion_node', _completion(run, names), logs / 'completion_node.log'
         )
         # Imported here: it needs ROS, which the rest of the benchmark does without.
-        from magadepth_ros.watching.node_watcher import NodeWatcher
+        from magadepth_ros.subscribers.node_subscriber import NodeSubscriber
 
-        watcher = NodeWatcher(names)
+        watcher = NodeSubscriber(names)
         try:
             start = monotonic()
             while not all(stream.stamps for stream in watcher.depth.values()):
@@ -108,7 +108,9 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
             watcher.spin(run.seconds)
             children.check()
             streams = list(watcher.depth.values())
-            every = Stream(latencies=[ms for stream in streams for ms in stream.latencies])
+            every = TopicStatistics(
+                latencies=[ms for stream in streams for ms in stream.latencies]
+            )
             return {
                 'size': [width, height],
                 'cameras': count,

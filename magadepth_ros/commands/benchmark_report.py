@@ -15,7 +15,7 @@ from magadepth_ros.commands.benchmark_timing import BUDGET_MS, STAGES
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_result
 from magadepth_ros.machine import cores, processor, versions
-from magadepth_ros.nodes.statistics import STAGES as NODE_STAGES
+from magadepth_ros.nodes.frame_statistics import STAGES as NODE_STAGES
 from magadepth_ros.tables import align, markdown_table
 
 FORMAT = 2

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         (args.output / name).unlink(missing_ok=True)
     prepare_environment(args.output)
     # Imported here: it needs ROS, and whoever mistypes a folder need not wait for it.
-    from magadepth_ros.watching.demo_watcher import Watcher
+    from magadepth_ros.subscribers.demo_subscriber import DemoSubscriber
 
     stop = Stop()
     with stop, Children() as children:
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         if args.viewer or args.save:
             children.start('viewer', _viewer(args), args.output / 'viewer.log')
         print(f'starting; to watch it in RViz:\n  {_rviz()}', flush=True)
-        watcher = Watcher()
+        watcher = DemoSubscriber()
         try:
             return _watch(args, children, watcher, stop, start)
         finally:

@@ -18,12 +18,12 @@ from magadepth_ros.files import write_result
 from magadepth_ros.machine import cores, processor
 
 if TYPE_CHECKING:
-    from magadepth_ros.watching.demo_watcher import Snapshot, Watcher
+    from magadepth_ros.subscribers.demo_subscriber import DemoSubscriber, Snapshot
 
 COUNTERS = ('received_rgb', 'received_depth', 'matched', 'stale', 'aged')
 
 
-def summarise(watcher: Watcher, facts: dict[str, Any]) -> dict[str, Any]:
+def summarise(watcher: DemoSubscriber, facts: dict[str, Any]) -> dict[str, Any]:
     """
     Return the summary; latencies [ms] run from the RGB's stamp to the arrival in this process.
 

@@ -98,10 +98,10 @@ def run(args: argparse.Namespace) -> int:
 def _of_topic(args: argparse.Namespace, stop: Stop) -> Any:
     # Imported here: a bag needs no ROS.
     from magadepth_ros.nodes.dds import use_shipped_profile
-    from magadepth_ros.watching.frame_listener import FrameListener
+    from magadepth_ros.subscribers.frame_subscriber import FrameSubscriber
 
     use_shipped_profile()
-    listener = FrameListener(args.source, args.rgb_topic, args.depth_topic)
+    listener = FrameSubscriber(args.source, args.rgb_topic, args.depth_topic)
     found = False
     try:
         while not stop:

@@ -22,7 +22,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from magadepth_ros.errors import DataError, MagadepthError, describe
 from magadepth_ros.nodes.build_log import build_engine
-from magadepth_ros.nodes.camera import Camera
+from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.diagnostics import diagnostics
 from magadepth_ros.nodes.engine_keeper import EngineKeeper
 from magadepth_ros.nodes.opening import OpenCompleter, open_completer
@@ -59,7 +59,7 @@ class CompletionNode(LifecycleNode):
         self._settings = declare(self)
         self._keeper = EngineKeeper(self._reporter, opener)
         self._slot = LatestSlot()
-        self._cameras: list[Camera] = []
+        self._cameras: list[CameraPipeline] = []
         self._worker: Worker | None = None
         self._enabled = True
         self._abandoned = 0
@@ -138,7 +138,7 @@ class CompletionNode(LifecycleNode):
         if not opened:
             raise MagadepthError('stopped while the engine was being opened')
         for index, name in enumerate(self._settings.camera_names()):
-            self._cameras.append(Camera(self, index, name, self._settings, self._reporter))
+            self._cameras.append(CameraPipeline(self, index, name, self._settings, self._reporter))
         low, high = self._keeper.depth_range
         self._reporter.info(f'engine {self._keeper.engine_name}, depth {low:g} to {high:g} m')
 
@@ -172,7 +172,7 @@ class CompletionNode(LifecycleNode):
 
     def _listen(self) -> None:
         for camera in self._cameras:
-            camera.checks.rest()
+            camera.monitor.rest()
             camera.inputs.subscribe(camera.pairer)
 
     def _guarded(
@@ -274,7 +274,7 @@ class CompletionNode(LifecycleNode):
     def _on_watch(self) -> None:
         if self._state == 'active' and self._enabled:
             for camera in self._cameras:
-                camera.checks.pairing(camera.pairer, camera.counters, 0.5)
+                camera.monitor.pairing(camera.pairer, camera.counters, 0.5)
         low, high = HANGS_AFTER
         patience = min(max(low, 10 * self._keeper.longest), high)
         if self._worker is not None and self._worker.busy_seconds > patience:

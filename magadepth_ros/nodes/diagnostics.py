@@ -9,7 +9,7 @@ from dataclasses import asdict
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from magadepth_ros.engines.swapping import BUILDING, FAILED
-from magadepth_ros.nodes.camera import Camera
+from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.engine_keeper import EngineKeeper
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
@@ -19,7 +19,7 @@ def diagnostics(
     node_name: str,
     state: str,
     enabled: bool,
-    cameras: Sequence[Camera],
+    cameras: Sequence[CameraPipeline],
     keeper: EngineKeeper,
     reporter: Reporter,
     parameters: NodeParameters,
@@ -71,9 +71,9 @@ def _engine(
     return status
 
 
-def _camera(node_name: str, listens: bool, camera: Camera) -> DiagnosticStatus:
+def _camera(node_name: str, listens: bool, camera: CameraPipeline) -> DiagnosticStatus:
     summary = camera.statistics.summary()
-    trouble = sorted(camera.checks.trouble) if listens else []
+    trouble = sorted(camera.monitor.trouble) if listens else []
     name = camera.name or 'camera'
     status = DiagnosticStatus(name=f'{node_name}: {name}', hardware_id=camera.inputs.rgb_topic)
     if not listens:

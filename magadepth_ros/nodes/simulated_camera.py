@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""simulated_camera: an RGB-D camera under RealSense's topic names that plays a film."""
+"""simulated_camera: plays RGB-D frames in a loop under a RealSense's topic names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from magadepth_ros.errors import DataError
-from magadepth_ros.nodes.film import DEPTH_ENCODINGS, RGB_ENCODINGS, FilmSettings, film
+from magadepth_ros.nodes.camera_playback import (
+    DEPTH_ENCODINGS,
+    RGB_ENCODINGS,
+    PlaybackSettings,
+    playback,
+)
 from magadepth_ros.nodes.process import run
 from magadepth_ros.topics import realsense_topics
 
@@ -31,13 +36,13 @@ class SimulatedCamera(Node):
     """
 
     def __init__(self, **options: Any) -> None:
-        """Render or open the film, then start to play; ``options`` go to `Node`."""
+        """Render or open the frames, then start to play them; ``options`` go to `Node`."""
         super().__init__('simulated_camera', **options)
         source = self._declare('input', '', 'Manifest folder or bag to play; empty = a room.')
         rate = self._declare('rate', 30.0, 'Frames a second [Hz].', (0.1, 240.0))
         width = self._declare('width', 640, 'Width of the images [px].', (16, 4096))
         height = self._declare('height', 480, 'Height of the images [px].', (16, 4096))
-        count = self._declare('frames', 0, 'Frames of the film; 0 = all, 30 rendered.', (0, 5000))
+        count = self._declare('frames', 0, 'Frames to play; 0 = all, 30 rendered.', (0, 5000))
         seed = self._declare('seed', 0, 'Which rendered room.', (0, 2**31 - 1))
         name = self._declare('camera_name', 'camera', 'Second part of the topic names.')
         space = self._declare('camera_namespace', 'camera', 'First part; may be empty.')
@@ -46,8 +51,10 @@ class SimulatedCamera(Node):
         rgb_encoding = self._choose('rgb_encoding', RGB_ENCODINGS, 'Encoding of the RGB')
         depth_encoding = self._choose('depth_encoding', DEPTH_ENCODINGS, 'Encoding of the depth')
         frame = frame or f'{name}_color_optical_frame'
-        settings = FilmSettings(width, height, count, seed, frame, rgb_encoding, depth_encoding)
-        self._film, text = film(source, settings)
+        settings = PlaybackSettings(
+            width, height, count, seed, frame, rgb_encoding, depth_encoding
+        )
+        self._frames, text = playback(source, settings)
         topics = realsense_topics(name, space)
         profile = QoSProfile(
             history=QoSHistoryPolicy.KEEP_LAST,
@@ -71,22 +78,22 @@ class SimulatedCamera(Node):
         self.get_logger().info(f'{text} at {rate:g} Hz on {topics.rgb} and {topics.depth}')
 
     def _publish(self) -> None:
-        shot = next(self._film)
+        frame = next(self._frames)
         stamp = self.get_clock().now().to_msg()
-        for msg in (shot.rgb, shot.depth, shot.info):
+        for msg in (frame.rgb, frame.depth, frame.info):
             msg.header.stamp = stamp
         # The small ones first, so that the intrinsics are there when a pair is complete.
-        self._rgb_info.publish(shot.info)
-        self._depth_info.publish(shot.info)
+        self._rgb_info.publish(frame.info)
+        self._depth_info.publish(frame.info)
         raw, small = (self._depth, self._rgb), (self._small_depth, self._small_rgb)
         if any(publisher.get_subscription_count() for publisher in small):
-            rgb, depth = shot.compressed()
+            rgb, depth = frame.compressed()
             self._small_depth.publish(depth)
             self._small_rgb.publish(rgb)
             if not any(publisher.get_subscription_count() for publisher in raw):
                 return
-        self._depth.publish(shot.depth)
-        self._rgb.publish(shot.rgb)
+        self._depth.publish(frame.depth)
+        self._rgb.publish(frame.rgb)
 
     def _choose(self, name: str, choices: tuple[str, ...], text: str) -> str:
         value = self._declare(name, choices[0], f'{text}: {", ".join(choices)}.')

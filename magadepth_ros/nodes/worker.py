@@ -16,7 +16,7 @@ from magadepth_ros.completion.completer import Completion, checked
 from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError, EngineError, describe
 from magadepth_ros.messages.reading import read_depth, read_rgb
-from magadepth_ros.nodes.camera import Camera
+from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.engine_keeper import EngineKeeper
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
@@ -31,7 +31,7 @@ FOREIGN_CLOCK = 10.0
 class Frame:
     """A pair that could be read."""
 
-    camera: Camera
+    camera: CameraPipeline
     header: Header
     stamp_ns: int
     rgb: np.ndarray
@@ -45,7 +45,7 @@ class Worker:
 
     def __init__(
         self,
-        cameras: Sequence[Camera],
+        cameras: Sequence[CameraPipeline],
         slot: LatestSlot,
         keeper: EngineKeeper,
         reporter: Reporter,
@@ -138,13 +138,13 @@ class Worker:
         for frame, completion in zip(frames, completions, strict=True):
             self._publish(frame, completion, parameters)
 
-    def _fresh(self, camera: Camera, pair: Pair, max_age: float) -> bool:
+    def _fresh(self, camera: CameraPipeline, pair: Pair, max_age: float) -> bool:
         if max_age <= 0 or pair.stamp_ns == 0:
             return True
         age = (self._now_ns() - pair.stamp_ns) / NANO
         if abs(age) > max(FOREIGN_CLOCK, max_age):
             self._reporter.warn(
-                f'clock{camera.checks.label}',
+                f'clock{camera.monitor.label}',
                 f'stamps of {camera.inputs.rgb_topic} are {age:.1f} s old: another clock made '
                 'them, so max_age is not applied; for a bag set use_sim_time and play it with '
                 '--clock, for another computer synchronise the clocks',
@@ -155,13 +155,13 @@ class Worker:
             return True
         camera.counters.aged += 1
         self._reporter.warn(
-            f'age{camera.checks.label}',
+            f'age{camera.monitor.label}',
             f'pair of {camera.inputs.rgb_topic} dropped: {age:.2f} s old, max_age is '
             f'{max_age:.2f} s; the network or the camera is slow, or max_age too short',
         )
         return False
 
-    def _read(self, camera: Camera, pair: Pair) -> Frame | None:
+    def _read(self, camera: CameraPipeline, pair: Pair) -> Frame | None:
         taken = perf_counter()
         try:
             rgb, depth = read_rgb(pair.rgb), read_depth(pair.depth)
@@ -177,7 +177,7 @@ class Worker:
         except (DataError, EncodingError) as error:
             camera.counters.refused += 1
             self._reporter.warn(
-                f'message{camera.checks.label}',
+                f'message{camera.monitor.label}',
                 f'pair of {camera.inputs.rgb_topic} and {camera.inputs.depth_topic} dropped: '
                 f'{error}',
             )
@@ -220,7 +220,7 @@ class Worker:
             1.0 - known / completion.depth.size,
             completion.measured_share,
         )
-        camera.checks.pixels(frame.rgb, completion.measured_share)
+        camera.monitor.pixels(frame.rgb, completion.measured_share)
         self._publish_times(latency_ms, processing_ms)
 
 

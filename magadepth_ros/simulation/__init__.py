@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from magadepth_ros.simulation.render import render
-from magadepth_ros.simulation.scene import Camera, random_scene
+from magadepth_ros.simulation.scene import CameraPose, random_scene
 from magadepth_ros.simulation.sensor import DepthSensor
 
 __all__ = ['simulated_frames', 'simulated_frames_with_truth', 'simulated_intrinsics']
@@ -53,7 +53,7 @@ def simulated_frames_with_truth(
     sensor = DepthSensor(width, height, simulated_intrinsics(width, height), seed)
     frames = []
     for index in range(count):
-        camera = Camera.on_path(
+        camera = CameraPose.on_path(
             2.0 * np.pi * index / max(count, 1), simulated_intrinsics(width, height), seed
         )
         picture = render(scene, camera, width, height)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from magadepth_ros.simulation.scene import TILE, TILES, Box, Camera, Scene, Sphere
+from magadepth_ros.simulation.scene import TILE, TILES, Box, CameraPose, Scene, Sphere
 
 _FAR = np.float32(1e6)
 _Planes = Sequence[np.ndarray] | np.ndarray
@@ -32,7 +32,7 @@ class Picture:
     mirror: np.ndarray
 
 
-def render(scene: Scene, camera: Camera, width: int, height: int) -> Picture:
+def render(scene: Scene, camera: CameraPose, width: int, height: int) -> Picture:
     """Cast one ray per pixel; a ray of unit z makes its length the depth."""
     fx, fy, cx, cy = camera.intrinsics
     x = ((np.arange(width) - cx) / fx).astype(np.float32)[None, :]
@@ -59,7 +59,7 @@ class _Hits:
         self.number = np.zeros((height, width), np.uint8)
 
 
-def _window(camera: Camera, points: np.ndarray, shape: tuple[int, int]) -> tuple[slice, slice]:
+def _window(camera: CameraPose, points: np.ndarray, shape: tuple[int, int]) -> tuple[slice, slice]:
     # The part of the image that can show something within these corner points.
     seen = (points - camera.position) @ camera.rotation
     height, width = shape
@@ -73,7 +73,7 @@ def _window(camera: Camera, points: np.ndarray, shape: tuple[int, int]) -> tuple
 
 
 def _cast_box(
-    box: Box, camera: Camera, rays: np.ndarray, hit: _Hits, number: int, inside: bool = False
+    box: Box, camera: CameraPose, rays: np.ndarray, hit: _Hits, number: int, inside: bool = False
 ) -> None:
     half = np.array(box.half, np.float32)
     cos, sin = np.cos(box.yaw), np.sin(box.yaw)
@@ -127,7 +127,9 @@ def _cast_box(
     hit.number[rows, columns] = number
 
 
-def _cast_sphere(ball: Sphere, camera: Camera, rays: np.ndarray, hit: _Hits, number: int) -> None:
+def _cast_sphere(
+    ball: Sphere, camera: CameraPose, rays: np.ndarray, hit: _Hits, number: int
+) -> None:
     signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, 8).T
     window = _window(camera, np.array(ball.centre) + signs * ball.radius, hit.depth.shape)
     direction = [plane[window] for plane in rays]
@@ -158,7 +160,7 @@ def _dot(a: _Planes, b: _Planes) -> np.ndarray:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-def _shade(scene: Scene, camera: Camera, rays: np.ndarray, hit: _Hits) -> Picture:
+def _shade(scene: Scene, camera: CameraPose, rays: np.ndarray, hit: _Hits) -> Picture:
     materials = [scene.room.material] + [thing.material for thing in scene.objects]
     gloss = np.array([m.gloss for m in materials], np.float32)[hit.number]
     scale = np.array([TILE / m.texture_scale for m in materials], np.float32)[hit.number]

@@ -15,7 +15,7 @@ TILES = 6
 
 
 @dataclass(frozen=True)
-class Camera:
+class CameraPose:
     """A pinhole at ``position`` [m], world axes x right, y down, z forward at rest."""
 
     position: np.ndarray
@@ -25,7 +25,7 @@ class Camera:
     @staticmethod
     def on_path(
         angle: float, intrinsics: tuple[float, float, float, float], seed: int = 0
-    ) -> Camera:
+    ) -> CameraPose:
         """Stand at ``angle`` [rad] of a closed path in front of the furniture, looking at it."""
         phase = 0.7 * seed
         position = np.array(
@@ -39,7 +39,7 @@ class Camera:
         forward = (target - position) / np.linalg.norm(target - position)
         right = np.cross([0.0, 1.0, 0.0], forward)
         right /= np.linalg.norm(right)
-        return Camera(
+        return CameraPose(
             position, np.stack([right, np.cross(forward, right), forward], axis=1), intrinsics
         )
 

@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip('rclpy', reason='the demo needs ROS 2')
 
 from magadepth_ros.commands.demo_report import summarise, table, write_preview, write_summary
-from magadepth_ros.watching.demo_watcher import Snapshot
-from magadepth_ros.watching.stream import Stream
+from magadepth_ros.subscribers.demo_subscriber import Snapshot
+from magadepth_ros.subscribers.topic_statistics import TopicStatistics
 
 NAMES = ('frames', 'rate_hz', 'latency_ms_p50', 'latency_ms_p95', 'dropped', 'unfilled_share')
 
@@ -22,9 +22,11 @@ class Seen:
     """What a watcher has seen of a 30 Hz camera of which every second frame was completed."""
 
     def __init__(self) -> None:
-        self.camera = Stream(list(range(100)), [i / 30 for i in range(100)], [])
-        self.depth = Stream(list(range(10, 61, 2)), [i / 15 for i in range(26)], [20.0] * 26)
-        self.cloud = Stream()
+        self.camera = TopicStatistics(list(range(100)), [i / 30 for i in range(100)], [])
+        self.depth = TopicStatistics(
+            list(range(10, 61, 2)), [i / 15 for i in range(26)], [20.0] * 26
+        )
+        self.cloud = TopicStatistics()
         self.unfilled = [0.0, 0.5]
         self.size = (64, 48)
         self.diagnostics = {
@@ -55,7 +57,7 @@ def test_engine_and_stages_come_from_diagnostics():
 
 def test_summary_without_frames_is_still_written_and_shown(tmp_path):
     seen = Seen()
-    seen.depth, seen.unfilled, seen.diagnostics = Stream(), [], {}
+    seen.depth, seen.unfilled, seen.diagnostics = TopicStatistics(), [], {}
     summary = summarise(seen, {})
     write_summary(tmp_path / 'summary.json', summary)
     read = json.loads((tmp_path / 'summary.json').read_text())

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSReliabilityPolicy
 from support.live import free_domain
 
-from magadepth_ros.nodes.outputs import Outputs
+from magadepth_ros.nodes.camera_outputs import CameraOutputs
 from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.nodes.simulated_camera import SimulatedCamera
 
@@ -41,7 +41,7 @@ def published():
         ],
     )
     node = Node('completion_node', context=context)
-    Outputs(node, '', Reporter(node.get_logger()))
+    CameraOutputs(node, '', Reporter(node.get_logger()))
     topics = {}
     for owner in (camera, node):
         for publisher in owner.publishers:

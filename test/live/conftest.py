@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from sensor_msgs.msg import Image
 from support import faults
-from support.live import Camera, running
+from support.live import ManualCamera, running
 from support.models import write_tiny_model
 from support.shared_memory import dead_segments_removed
 
@@ -42,7 +42,7 @@ def live(tmp_path_factory):
     given = [text for value in values for text in ('-p', value)]
     with running('magadepth_ros.nodes.completion_node', folder, *given) as (process, graph):
         depth = graph.listen(Image, '/depth/completed')
-        camera = Camera(graph)
+        camera = ManualCamera(graph)
         camera.wait_until_heard()
         camera.shoot_until(lambda: depth, 'a first completed frame')
         yield process, graph, camera

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
-from support.live import Camera, running
+from support.live import ManualCamera, running
 from support.models import write_tiny_model
 
 pytest.importorskip('onnxruntime', reason='ONNX Runtime computes for the stand-in GPU')
@@ -28,7 +28,7 @@ def given(tmp_path):
 def test_frames_come_from_openvino_until_the_engine_is_there(tmp_path, given):
     args, env = given
     with running('support.gpu_node', tmp_path, *args, **env) as (process, graph):
-        camera = Camera(graph)
+        camera = ManualCamera(graph)
         depth = graph.listen(Image, '/depth/completed')
         camera.wait_until_heard()
         camera.shoot_until(lambda: len(depth) > 3, 'frames while the engine is built')

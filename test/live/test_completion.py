@@ -11,7 +11,7 @@ import numpy as np
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64, Header
-from support.live import NANO, Camera, depth_of, header_at, newest_common, running
+from support.live import NANO, ManualCamera, depth_of, header_at, newest_common, running
 from support.messages import depth_image, rgb_image
 from support.models import write_tiny_model
 
@@ -71,7 +71,7 @@ def test_everything_goes_out_with_one_header(live, monkeypatch):
     assert 0 < got['/completion_node/debug/processing_time_ms'][-1].data < 10_000
 
 
-def malformed(number: int, stamp_ns: int, camera: Camera) -> tuple[Image, Image]:
+def malformed(number: int, stamp_ns: int, camera: ManualCamera) -> tuple[Image, Image]:
     """Two messages with one stamp, of which at least one is broken in one of twelve ways."""
     header = header_at(stamp_ns)
     rgb, depth = rgb_image(header, camera.picture), depth_image(header, camera.metres, '16UC1')
@@ -266,7 +266,7 @@ def test_nothing_is_computed_without_subscribers(tmp_path):
     model = write_tiny_model(tmp_path / 'tiny.onnx', 48, 64)
     given = ('-p', f'model:={model}', '-p', 'diagnostics_period:=0.2')
     with running('magadepth_ros.nodes.completion_node', tmp_path, *given) as (_, graph):
-        camera = Camera(graph)
+        camera = ManualCamera(graph)
         camera.wait_until_heard()
         values: dict[str, str] = {'matched': '0'}
         while int(values['matched']) < 5:

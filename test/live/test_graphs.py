@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-from support.live import NANO, Camera, depth_of, header_at, newest_common, running
+from support.live import NANO, ManualCamera, depth_of, header_at, newest_common, running
 
 from magadepth_ros.messages.compressed import (
     compressed_to_depth,
@@ -47,7 +47,7 @@ def test_the_simulated_camera_speaks_as_a_realsense(tmp_path, reliability):
 def test_compressed_topics_in_and_out(tmp_path, options):
     with running(NODE, tmp_path, *options, '-p', 'transport:=compressed') as (_, graph):
         small = graph.listen(CompressedImage, '/depth/completed/compressedDepth')
-        camera = Camera(graph, compressed=True)
+        camera = ManualCamera(graph, compressed=True)
         camera.wait_until_heard()
         stamps = []
 
@@ -72,7 +72,7 @@ def test_several_cameras_share_one_node(tmp_path, options):
         names = ('front', 'rear')
         depth = [graph.listen(Image, f'/{name}/depth/completed') for name in names]
         clouds = graph.listen(PointCloud2, '/rear/depth/points')
-        cameras = [Camera(graph, f'/{name}') for name in names]
+        cameras = [ManualCamera(graph, f'/{name}') for name in names]
         cameras[1].metres = cameras[1].metres * 1.5
         for camera in cameras:
             camera.wait_until_heard()
@@ -120,7 +120,7 @@ def test_simulated_time_that_starts_anew_costs_no_restart(tmp_path, options):
     with running(NODE, tmp_path, *given) as (process, graph):
         depth = graph.listen(Image, '/depth/completed')
         clock = graph.node.create_publisher(Clock, '/clock', 10)
-        camera = Camera(graph)
+        camera = ManualCamera(graph)
         camera.wait_until_heard()
         graph.until(clock.get_subscription_count, 'the node on /clock')
         for start in (1000 * NANO, 5 * NANO):
@@ -147,7 +147,7 @@ def test_rgb_and_depth_of_two_sizes(tmp_path, options):
     with running(NODE, tmp_path, *options) as (process, graph):
         depth = graph.listen(Image, '/depth/completed')
         info = graph.listen(CameraInfo, '/depth/camera_info')
-        camera = Camera(graph)
+        camera = ManualCamera(graph)
         camera.wait_until_heard()
         camera.picture = np.repeat(np.repeat(camera.picture, 2, 0), 2, 1)
         camera.WIDTH, camera.HEIGHT = 128, 96
@@ -160,7 +160,7 @@ def test_rgb_and_depth_of_two_sizes(tmp_path, options):
 @pytest.mark.slow
 def test_two_topics_that_never_meet_are_named_with_their_gap(tmp_path, options):
     with running(NODE, tmp_path, *options) as (process, graph):
-        camera = Camera(graph)
+        camera = ManualCamera(graph)
         camera.wait_until_heard()
 
         def shoot() -> None:

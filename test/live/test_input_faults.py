@@ -14,7 +14,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 from support.faults import Episode, note, ready, recover
-from support.live import NANO, Camera, free_domain, header_at, nanoseconds, running
+from support.live import NANO, ManualCamera, free_domain, header_at, nanoseconds, running
 
 NODE = 'magadepth_ros.nodes.completion_node'
 CAMERA = 'magadepth_ros.nodes.simulated_camera'
@@ -69,7 +69,7 @@ def test_publishers_that_go_and_come_back_are_heard_again(tmp_path, options):
         with Episode('publishers destroyed and made anew', camera.shot, depth) as episode:
             for publisher in (camera.rgb, camera.depth, camera.info):
                 graph.node.destroy_publisher(publisher)
-            shot, camera = camera.shot, Camera(graph)
+            shot, camera = camera.shot, ManualCamera(graph)
             camera.shot = shot
             recover(episode, camera)
         assert process.alive()
@@ -151,7 +151,7 @@ class _Lossy:
 @pytest.mark.slow
 def test_subscribers_come_and_go(tmp_path, options):
     with running(NODE, tmp_path, *options) as (process, graph):
-        camera = Camera(graph)
+        camera = ManualCamera(graph)
         camera.wait_until_heard()
         waited = []
         for _ in range(8):

@@ -12,7 +12,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from sensor_msgs.msg import Image
 from support import faults
-from support.live import Camera, Graph, Process, free_domain, running
+from support.live import Graph, ManualCamera, Process, free_domain, running
 from support.models import write_tiny_model
 
 from magadepth_ros.nodes.synchroniser import message_filters
@@ -47,7 +47,7 @@ def test_every_transition_and_the_wrong_ones(tmp_path, model):
         assert change(graph, 'configure')
         assert state(graph) == 'inactive'
         assert not change(graph, 'configure')
-        camera = Camera(graph)
+        camera = ManualCamera(graph)
         assert not camera.rgb.get_subscription_count()
         for _ in range(2):
             assert change(graph, 'activate')
@@ -132,7 +132,7 @@ def test_a_signal_ends_the_process_cleanly(tmp_path, model, number, when):
         if when == 'inactive':
             assert change(graph, 'configure')
         if when == 'active':
-            camera = Camera(graph)
+            camera = ManualCamera(graph)
             depth = graph.listen(Image, '/depth/completed')
             camera.wait_until_heard()
             camera.shoot_until(lambda: len(depth) > 3, 'frames')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated camera's film: rendered, or from a manifest folder fitted to the wanted size."""
+"""What the simulated camera plays: rendered frames, or those of a folder fitted to its size."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from magadepth_ros.errors import DataError
 from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
-from magadepth_ros.nodes.film import (
+from magadepth_ros.nodes.camera_playback import (
     DEPTH_ENCODINGS,
     RGB_ENCODINGS,
-    FilmSettings,
+    PlaybackSettings,
     _fitted,
-    film,
+    playback,
 )
 
 
@@ -48,7 +48,9 @@ def folder(tmp_path):
 
 
 def shots_of(source, wanted: int, *, width=40, height=30, **settings):
-    endless, _ = film(str(source), FilmSettings(width, height, frame_id='optical', **settings))
+    endless, _ = playback(
+        str(source), PlaybackSettings(width, height, frame_id='optical', **settings)
+    )
     return list(islice(endless, wanted))
 
 

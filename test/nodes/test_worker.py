@@ -11,24 +11,24 @@ import pytest
 from support.live import header_at
 from support.messages import depth_image, rgb_image
 
-from magadepth_ros.nodes.outputs import _next
+from magadepth_ros.nodes.camera_outputs import _next
+from magadepth_ros.nodes.frame_statistics import FrameStatistics
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.nodes.slot import LatestSlot
-from magadepth_ros.nodes.statistics import Statistics
 from magadepth_ros.nodes.worker import Worker, measured_only
 from magadepth_ros.pairing import NANO, Counters, Pair
 
 NOW = 1_700_000_000 * NANO
 
 
-class Camera:
+class StubCamera:
     """A camera whose topics only remember; it is its own outputs."""
 
     def __init__(self) -> None:
-        self.outputs, self.counters, self.statistics = self, Counters(), Statistics()
+        self.outputs, self.counters, self.statistics = self, Counters(), FrameStatistics()
         self.inputs = SimpleNamespace(rgb_topic='rgb', depth_topic='depth')
-        self.checks = SimpleNamespace(label='', pixels=lambda *_: None)
+        self.monitor = SimpleNamespace(label='', pixels=lambda *_: None)
         self.published = []
 
     def wanted(self) -> bool:
@@ -53,7 +53,7 @@ class Keeper:
         return [measured_only(depth, self.depth_range) for _, depth in pairs]
 
 
-def make_worker(cameras: list[Camera], times: list | None = None) -> Worker:
+def make_worker(cameras: list[StubCamera], times: list | None = None) -> Worker:
     def publish_times(*given: float) -> None:
         if times is not None:
             times.append(given)
@@ -75,7 +75,7 @@ def make_pair(age: float, metres: float = 2.0) -> Pair:
 
 
 def test_each_camera_publishes_its_own_depth_and_numbers():
-    cameras, times = [Camera(), Camera()], []
+    cameras, times = [StubCamera(), StubCamera()], []
     pairs = [make_pair(0.025, 2.0), make_pair(0.050, 3.0)]
     make_worker(cameras, times)._work(list(enumerate(pairs)))
     for camera, pair, metres in zip(cameras, pairs, (2.0, 3.0), strict=True):
@@ -94,7 +94,7 @@ def test_each_camera_publishes_its_own_depth_and_numbers():
     [(0.49, True), (0.51, False), (9.9, False), (10.1, True), (-9.9, True), (-3600.0, True)],
 )
 def test_a_pair_that_is_too_old_is_dropped_unless_another_clock_made_it(caplog, age, shown):
-    camera = Camera()
+    camera = StubCamera()
     make_worker([camera])._work([(0, make_pair(age))])
     assert (len(camera.published), camera.counters.aged) == ((1, 0) if shown else (0, 1))
     assert ('another clock' in caplog.text) == (abs(age) > 10)

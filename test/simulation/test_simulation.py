@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated camera: exact truth, sensor-like depth, a film that loops."""
+"""The simulated camera: exact truth, sensor-like depth, frames that loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from magadepth_ros.simulation import (
     simulated_intrinsics,
 )
 from magadepth_ros.simulation.render import render
-from magadepth_ros.simulation.scene import Box, Camera, Material, Scene, Sphere, random_scene
+from magadepth_ros.simulation.scene import Box, CameraPose, Material, Scene, Sphere, random_scene
 
 GREY = Material((0.5, 0.5, 0.5), 0)
 
@@ -37,13 +37,13 @@ def test_depth_is_the_truth_with_holes_and_noise(seed):
         assert 0.0005 < np.median(relative) < 0.05
 
 
-def test_same_seed_same_film_other_seed_other_film():
+def test_same_seed_same_frames_other_seed_other_frames():
     first, again, other = (simulated_frames(80, 60, 1, seed)[0] for seed in (3, 3, 4))
     assert np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
     assert not np.array_equal(first[0], other[0])
 
 
-def test_film_moves_smoothly_and_leads_back_to_its_start():
+def test_the_view_moves_smoothly_and_leads_back_to_its_start():
     truths = [truth for _, _, truth in simulated_frames_with_truth(160, 120, 40)]
     steps = [
         np.median(np.abs(after - before))
@@ -56,7 +56,7 @@ def test_depth_of_a_wall_and_a_ball_is_exact():
     ball = Sphere((0.0, 0.0, 2.0), 0.5, GREY)
     scene = Scene(Box((0.0, 0.0, 0.0), (9.0, 9.0, 3.0), 0.0, GREY), [ball], random_scene(0).atlas)
     intrinsics = simulated_intrinsics(81, 61)
-    picture = render(scene, Camera(np.zeros(3), np.eye(3), intrinsics), 81, 61)
+    picture = render(scene, CameraPose(np.zeros(3), np.eye(3), intrinsics), 81, 61)
     assert picture.depth[0, 0] == pytest.approx(3.0, abs=1e-5)
     assert picture.depth[30, 40] == pytest.approx(1.5, abs=1e-5)
     assert picture.cosine[30, 40] == pytest.approx(1.0, abs=1e-5)
@@ -76,7 +76,7 @@ def test_shadow_lies_on_one_side_of_a_near_box():
     box = Box((0.0, 0.0, 1.0), (0.2, 0.2, 0.05), 0.0, GREY)
     scene = Scene(Box((0.0, 0.0, 0.0), (9.0, 9.0, 2.0), 0.0, GREY), [box], random_scene(0).atlas)
     intrinsics = simulated_intrinsics(320, 240)
-    picture = render(scene, Camera(np.zeros(3), np.eye(3), intrinsics), 320, 240)
+    picture = render(scene, CameraPose(np.zeros(3), np.eye(3), intrinsics), 320, 240)
     depth = DepthSensor(320, 240, intrinsics).measure(picture)
     row = (depth[110:130] == 0).mean(axis=0)
     left, right = np.nonzero(picture.depth[120] < 1.5)[0][[0, -1]]

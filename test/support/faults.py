@@ -8,7 +8,7 @@ from types import TracebackType
 
 import numpy as np
 from sensor_msgs.msg import Image
-from support.live import Camera, Graph, depth_of, nanoseconds
+from support.live import Graph, ManualCamera, depth_of, nanoseconds
 
 from magadepth_ros.tables import align
 
@@ -68,16 +68,16 @@ class Episode:
         return newest is not None and nanoseconds(newest.header) in after and is_complete(newest)
 
 
-def ready(graph: Graph) -> tuple[Camera, list]:
+def ready(graph: Graph) -> tuple[ManualCamera, list]:
     """Wait for the node; return a camera that it hears and the list of its frames."""
     depth = graph.listen(Image, '/depth/completed')
-    camera = Camera(graph)
+    camera = ManualCamera(graph)
     camera.wait_until_heard()
     camera.shoot_until(lambda: depth and is_complete(depth[-1]), 'a completed frame')
     return camera, depth
 
 
-def recover(episode: Episode, camera: Camera) -> None:
+def recover(episode: Episode, camera: ManualCamera) -> None:
     """End the fault and shoot at 30 Hz until completed frames come."""
     episode.mended()
     camera.shoot_until(episode.over, 'completed frames again', rate=30.0)

@@ -224,7 +224,7 @@ class Graph:
         return status.level, status.message, {v.key: v.value for v in status.values}
 
 
-class Camera:
+class ManualCamera:
     """A camera of 64x48 pixels whose every message the test chooses."""
 
     WIDTH, HEIGHT = 64, 48

@@ -8,7 +8,7 @@ import numpy as np
 
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.simulation.render import render
-from magadepth_ros.simulation.scene import Camera, random_scene
+from magadepth_ros.simulation.scene import CameraPose, random_scene
 
 
 def transform(angle_deg: float, shift: tuple[float, float, float]) -> np.ndarray:
@@ -26,9 +26,9 @@ def two_views(colour_size: tuple[int, int], depth_to_colour: np.ndarray):
     width, height = colour_size
     focal = 0.85 * width
     colour_camera = CameraModel(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
-    at = Camera.on_path(0.4, (260.0, 260.0, 159.5, 119.5))
+    at = CameraPose.on_path(0.4, (260.0, 260.0, 159.5, 119.5))
     inverse = np.linalg.inv(depth_to_colour)
-    other = Camera(
+    other = CameraPose(
         at.position + at.rotation @ inverse[:3, 3],
         at.rotation @ inverse[:3, :3],
         (focal, focal, (width - 1) / 2, (height - 1) / 2),

@@ -23,7 +23,7 @@ except ImportError:  # ROS 2 as wheels has none: extrinsics come by the paramete
     TFMessage = None
 
 
-class Inputs:
+class CameraInputs:
     """The subscriptions of one camera; they exist only while the node listens."""
 
     def __init__(

@@ -10,12 +10,12 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image, PointCloud2
 
 from magadepth_ros.messages.reading import serialised_stamp_ns
-from magadepth_ros.nodes.statistics import STAGES
-from magadepth_ros.watching.listener import Listener
-from magadepth_ros.watching.stream import Stream
+from magadepth_ros.nodes.frame_statistics import STAGES
+from magadepth_ros.subscribers.subscriber import Subscriber
+from magadepth_ros.subscribers.topic_statistics import TopicStatistics
 
 
-class NodeWatcher(Listener):
+class NodeSubscriber(Subscriber):
     """
     Subscribes to depth, confidence and cloud of each camera and to the node's diagnostics.
 
@@ -25,7 +25,7 @@ class NodeWatcher(Listener):
 
     def __init__(self, cameras: Sequence[str]) -> None:
         super().__init__('magadepth_benchmark')
-        self.depth = {camera: Stream() for camera in cameras}
+        self.depth = {camera: TopicStatistics() for camera in cameras}
         self._said: dict[str, dict[str, str]] = {}
         for camera in cameras:
             for kind, name in (
@@ -40,7 +40,7 @@ class NodeWatcher(Listener):
     def forget(self) -> None:
         """Begin to count anew."""
         for camera in self.depth:
-            self.depth[camera] = Stream()
+            self.depth[camera] = TopicStatistics()
 
     def stages(self) -> dict[str, float]:
         """Return the median of each stage of the node [ms], over its cameras."""

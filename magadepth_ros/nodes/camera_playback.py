@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The film that the simulated camera plays in a loop: rendered, a folder of frames, or a bag."""
+"""Messages that the simulated camera plays in a loop: rendered, of a folder, or of a bag."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ DEPTH_ENCODINGS = ('16UC1', '32FC1')
 
 
 @dataclass(frozen=True)
-class FilmSettings:
+class PlaybackSettings:
     """
-    What a film looks like.
+    Size, length and encodings of the messages to play.
 
     ``width``, ``height`` [px]; ``count`` frames at most, 0 = all, 30 of a rendered room; ``seed``
     chooses the room; ``frame_id`` is the optical frame of all messages; encodings as in
@@ -53,8 +53,8 @@ class FilmSettings:
 
 
 @dataclass
-class Shot:
-    """The messages of one frame; only their stamps change while the film plays."""
+class CameraMessages:
+    """The messages of one frame; only their stamps change while they are played."""
 
     rgb: Image
     depth: Image
@@ -71,9 +71,9 @@ class Shot:
         return rgb, depth
 
 
-def film(source: str, settings: FilmSettings) -> tuple[Iterator[Shot], str]:
+def playback(source: str, settings: PlaybackSettings) -> tuple[Iterator[CameraMessages], str]:
     """
-    Open an endless film.
+    Open frames to be played without end.
 
     Rendered frames and those of a folder are prepared beforehand, so that playing them costs
     little; a bag, which may not fit into memory, is read while it plays.
@@ -87,8 +87,8 @@ def film(source: str, settings: FilmSettings) -> tuple[Iterator[Shot], str]:
 
     Returns
     -------
-    (film, text)
-        the text says what is played.
+    (messages, text)
+        the messages of each frame, without end; the text says what is played.
 
     Raises
     ------
@@ -101,43 +101,45 @@ def film(source: str, settings: FilmSettings) -> tuple[Iterator[Shot], str]:
         endless = _bag(source, settings)
         first = next(endless)
         return chain((first,), endless), f'{source} in {size}'
-    shots = list(_prepared(source, settings))
-    return cycle(shots), f'{len(shots)} frames of {size}'
+    frames = list(_prepared(source, settings))
+    return cycle(frames), f'{len(frames)} frames of {size}'
 
 
-def _prepared(source: str, settings: FilmSettings) -> Iterator[Shot]:
+def _prepared(source: str, settings: PlaybackSettings) -> Iterator[CameraMessages]:
     width, height = settings.width, settings.height
     if not source:
         camera = CameraModel(width, height, *simulated_intrinsics(width, height))
         for rgb, depth in simulated_frames(width, height, settings.count or 30, settings.seed):
-            yield _shot(rgb, depth, camera, settings)
+            yield _messages(rgb, depth, camera, settings)
         return
     for frame in read_manifest(Path(source)).frames[: settings.count or None]:
         data = frame.load()
         height, width = data.depth.shape
         known = CameraModel(width, height, *frame.K) if frame.K else None
-        yield _fitted_shot(data.rgb, data.depth, known, settings)
+        yield _fitted_messages(data.rgb, data.depth, known, settings)
 
 
-def _bag(source: str, settings: FilmSettings) -> Iterator[Shot]:
+def _bag(source: str, settings: PlaybackSettings) -> Iterator[CameraMessages]:
     try:
         from magadepth_ros.recordings.bag_frames import bag_frames
     except ModuleNotFoundError as error:
         raise no_bag_reader(source, error) from None
     while True:
         for frame in islice(bag_frames(source), settings.count or None):
-            yield _fitted_shot(frame.rgb, frame.depth, frame.camera, settings)
+            yield _fitted_messages(frame.rgb, frame.depth, frame.camera, settings)
 
 
-def _fitted_shot(
-    rgb: np.ndarray, depth: np.ndarray, camera: CameraModel | None, settings: FilmSettings
-) -> Shot:
+def _fitted_messages(
+    rgb: np.ndarray, depth: np.ndarray, camera: CameraModel | None, settings: PlaybackSettings
+) -> CameraMessages:
     height, width = depth.shape
     camera = camera or CameraModel(width, height, *simulated_intrinsics(width, height))
-    return _shot(*_fitted(rgb, depth, camera, settings.width, settings.height), settings)
+    return _messages(*_fitted(rgb, depth, camera, settings.width, settings.height), settings)
 
 
-def _shot(rgb: np.ndarray, depth: np.ndarray, camera: CameraModel, settings: FilmSettings) -> Shot:
+def _messages(
+    rgb: np.ndarray, depth: np.ndarray, camera: CameraModel, settings: PlaybackSettings
+) -> CameraMessages:
     header = Header(frame_id=settings.frame_id)
     millimetres = to_millimetres(depth)
     encoding = settings.depth_encoding
@@ -147,11 +149,11 @@ def _shot(rgb: np.ndarray, depth: np.ndarray, camera: CameraModel, settings: Fil
         return rgb_to_compressed(header, rgb), depth_to_compressed(header, metres, encoding)
 
     info = info_of(header, camera)
-    shot = Shot(Image(header=header), Image(header=header), info, compress)
+    messages = CameraMessages(Image(header=header), Image(header=header), info, compress)
     code = _COLOUR[settings.rgb_encoding]
-    fill(shot.rgb, rgb if code is None else cv2.cvtColor(rgb, code), settings.rgb_encoding)
-    fill(shot.depth, millimetres if encoding == '16UC1' else metres, encoding)
-    return shot
+    fill(messages.rgb, rgb if code is None else cv2.cvtColor(rgb, code), settings.rgb_encoding)
+    fill(messages.depth, millimetres if encoding == '16UC1' else metres, encoding)
+    return messages
 
 
 def _fitted(

@@ -25,7 +25,7 @@ from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.pictures import to_millimetres
 
 
-class Outputs:
+class CameraOutputs:
     """
     What goes out for one camera, all with the header of the RGB.
 

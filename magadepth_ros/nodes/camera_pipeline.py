@@ -13,18 +13,18 @@ from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.registration import View
-from magadepth_ros.nodes.checks import InputChecks
-from magadepth_ros.nodes.inputs import Inputs
-from magadepth_ros.nodes.outputs import Outputs
+from magadepth_ros.nodes.camera_inputs import CameraInputs
+from magadepth_ros.nodes.camera_outputs import CameraOutputs
+from magadepth_ros.nodes.frame_statistics import FrameStatistics
+from magadepth_ros.nodes.input_monitor import InputMonitor
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.nodes.slot import LatestSlot
-from magadepth_ros.nodes.statistics import Statistics
 from magadepth_ros.nodes.synchroniser import make_pairer
 from magadepth_ros.pairing import Counters, Pair
 
 
-class Camera:
+class CameraPipeline:
     """One camera: what it hears, which pairs it makes of it, what it says."""
 
     def __init__(
@@ -38,16 +38,16 @@ class Camera:
         """Make its publishers; ``index`` is its place among the node's cameras."""
         prefix = f'{name}/' if name else ''
         self.name = name
-        self.statistics = Statistics()
+        self.statistics = FrameStatistics()
         self.pairer = make_pairer(
             parameters.synchronizer, self._on_pair, parameters.slop, parameters.queue_size
         )
-        self.inputs = Inputs(node, prefix, parameters, reporter)
+        self.inputs = CameraInputs(node, prefix, parameters, reporter)
         # Last, as what fails before leaves no topic behind.
-        self.outputs = Outputs(node, prefix, reporter)
+        self.outputs = CameraOutputs(node, prefix, reporter)
         self.slot: LatestSlot | None = None
         self._index = index
-        self.checks = InputChecks(
+        self.monitor = InputMonitor(
             reporter,
             self.inputs.rgb_topic,
             self.inputs.depth_topic,
@@ -68,7 +68,7 @@ class Camera:
         """
         msg = self.inputs.camera_info
         if msg is None:
-            self.checks.camera_info(
+            self.monitor.camera_info(
                 f'no message on {self.inputs.info_topic}: no cloud and no camera_info go out '
                 'until one comes; remap rgb/camera_info to the topic of the colour camera',
                 missing=True,
@@ -81,9 +81,9 @@ class Camera:
                 self._known = msg, camera_model(msg, self.inputs.rgb_topic, size)
         except DataError as error:
             self._known = None
-            self.checks.camera_info(f'{self.inputs.info_topic}: {error}')
+            self.monitor.camera_info(f'{self.inputs.info_topic}: {error}')
             return None
-        self.checks.camera_info('')
+        self.monitor.camera_info('')
         return self._known
 
     def registered(self, pair: Pair, picture: np.ndarray, depth: np.ndarray) -> np.ndarray | None:
@@ -97,18 +97,18 @@ class Camera:
         rgb = View(inputs.rgb_topic, frames[0], inputs.camera_info, inputs.info_topic)
         other = View(inputs.depth_topic, frames[1], inputs.depth_info, inputs.depth_info_topic)
         if registration is None:
-            self.checks.frames(*frames)
+            self.monitor.frames(*frames)
             return depth
         if not registration.needed(rgb, other):
-            self.checks.registration('')
+            self.monitor.registration('')
             return depth
         start = perf_counter()
         try:
             depth = registration.register(depth, rgb, other, picture.shape[1::-1])
         except DataError as error:
-            self.checks.registration(str(error))
+            self.monitor.registration(str(error))
             return None
-        self.checks.registration('')
+        self.monitor.registration('')
         self.statistics.stages({'register': (perf_counter() - start) * 1e3})
         return depth
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from magadepth_ros.nodes.checks import InputChecks
+from magadepth_ros.nodes.input_monitor import InputMonitor
 from magadepth_ros.nodes.reporter import ONCE, Reporter
 from magadepth_ros.pairing import DEPTH, NANO, RGB, Pairer
 
@@ -32,7 +32,7 @@ def log():
 @pytest.fixture
 def checks(log):
     """Give the checks of one camera."""
-    return InputChecks(Reporter(log), '/rgb/image', '/depth/image')
+    return InputMonitor(Reporter(log), '/rgb/image', '/depth/image')
 
 
 def noise(seed: int) -> np.ndarray:
@@ -115,7 +115,7 @@ def test_what_never_pairs_is_explained_after_two_seconds(checks, log, fed, names
 
 def test_a_camera_info_may_be_late_but_not_missing(checks, log, monkeypatch):
     now = 100.0
-    monkeypatch.setattr('magadepth_ros.nodes.checks.monotonic', lambda: now)
+    monkeypatch.setattr('magadepth_ros.nodes.input_monitor.monotonic', lambda: now)
     checks.camera_info('no message on /rgb/camera_info', missing=True)
     now += 1.9
     checks.camera_info('no message on /rgb/camera_info', missing=True)

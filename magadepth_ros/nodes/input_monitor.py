@@ -18,7 +18,7 @@ _BLACK = 8
 
 
 @dataclass
-class InputChecks:
+class InputMonitor:
     """The checks of one camera; each reports its trouble with the remedy and remembers it."""
 
     reporter: Reporter

@@ -6,11 +6,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from magadepth_ros.nodes.statistics import percentile
+from magadepth_ros.nodes.frame_statistics import percentile
 
 
 @dataclass
-class Stream:
+class TopicStatistics:
     """Arrivals of one topic: stamps [ns], times of arrival [s], latencies from the stamp [ms]."""
 
     stamps: list[int] = field(default_factory=list)

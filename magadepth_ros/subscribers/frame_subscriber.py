@@ -17,8 +17,8 @@ from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.reading import read_depth, read_rgb, serialised_stamp_ns
+from magadepth_ros.subscribers.subscriber import Subscriber
 from magadepth_ros.viewer import ViewedFrame
-from magadepth_ros.watching.listener import Listener
 
 _KEPT = 20
 _COMPRESSED = '/compressedDepth'
@@ -27,7 +27,7 @@ _NEAR_NS = 50_000_000
 """How far the stamp of the measured depth may be from the RGB's [ns]."""
 
 
-class FrameListener(Listener):
+class FrameSubscriber(Subscriber):
     """Listens to a completed depth topic, to the topics beside it and to the camera's."""
 
     def __init__(self, completed: str, rgb: str = '', depth: str = '') -> None:

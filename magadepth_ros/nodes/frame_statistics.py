@@ -34,7 +34,7 @@ class Summary:
     stages: Mapping[str, float] = field(default_factory=dict)
 
 
-class Statistics:
+class FrameStatistics:
     """Thread safe; a frame costs a few appends."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 
-class Listener:
+class Subscriber:
     """Owns the process's connection to ROS, from its making to `close`; has no thread."""
 
     def __init__(self, name: str) -> None:

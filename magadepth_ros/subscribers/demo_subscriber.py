@@ -14,9 +14,9 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
 from magadepth_ros.messages.reading import serialised_stamp_ns, stamp_ns
+from magadepth_ros.subscribers.subscriber import Subscriber
+from magadepth_ros.subscribers.topic_statistics import TopicStatistics
 from magadepth_ros.topics import realsense_topics
-from magadepth_ros.watching.listener import Listener
-from magadepth_ros.watching.stream import Stream
 
 CAMERA = realsense_topics()
 
@@ -36,7 +36,7 @@ class Snapshot:
     confidence: np.ndarray
 
 
-class Watcher(Listener):
+class DemoSubscriber(Subscriber):
     """
     Subscribes to depth, confidence and cloud, counts them, and measures latency and holes.
 
@@ -46,8 +46,8 @@ class Watcher(Listener):
 
     def __init__(self) -> None:
         super().__init__('magadepth_demo')
-        self.camera, self.depth = Stream(), Stream()
-        self.confidence, self.cloud = Stream(), Stream()
+        self.camera, self.depth = TopicStatistics(), TopicStatistics()
+        self.confidence, self.cloud = TopicStatistics(), TopicStatistics()
         self.unfilled: list[float] = []
         self.size = (0, 0)
         self.diagnostics: dict[str, str] = {}
@@ -66,7 +66,7 @@ class Watcher(Listener):
         """Subscribe to the inputs too and keep messages, until `snapshot` finds a whole frame."""
         self._keeping = True
         for name in (CAMERA.rgb, CAMERA.depth):
-            self._raw(Image, name, Stream(), self._best_effort)
+            self._raw(Image, name, TopicStatistics(), self._best_effort)
 
     def snapshot(self) -> Snapshot | None:
         """Return the newest frame of which all four images are there, or None."""
@@ -86,7 +86,9 @@ class Watcher(Listener):
             image_to_depth(confidence),
         )
 
-    def _raw(self, kind: type, topic: str, stream: Stream, qos: QoSProfile | int = 2) -> None:
+    def _raw(
+        self, kind: type, topic: str, stream: TopicStatistics, qos: QoSProfile | int = 2
+    ) -> None:
         def on_bytes(data: bytes) -> None:
             stamp = serialised_stamp_ns(data)
             stream.add(stamp)
