@@ -21,8 +21,9 @@ from magadepth_ros.completion.merge import merge
 from magadepth_ros.completion.outliers import find_suspects, refute
 from magadepth_ros.completion.restore import follow_measured, restore_depth, restore_smooth
 from magadepth_ros.completion.settings import CompletionSettings
+from magadepth_ros.engines.arrays import check_prediction
 from magadepth_ros.engines.engine import Engine, Prediction
-from magadepth_ros.errors import DataError, EngineError
+from magadepth_ros.errors import DataError
 
 
 @dataclass
@@ -126,26 +127,13 @@ class Completer:
 
     @settings.setter
     def settings(self, settings: CompletionSettings) -> None:
-        low, high = self._range(settings)
-        if low >= high:
-            raise DataError(
-                f'the depth range is {low:g} to {high:g} m: expected min_depth below max_depth; '
-                f'{self.engine.info.network} has {self.engine.info.min_depth:g} to '
-                f'{self.engine.info.max_depth:g} m'
-            )
+        settings.depth_range(self.engine.info)
         self._settings = settings
 
     @property
     def depth_range(self) -> tuple[float, float]:
         """Plausible range in use [m]: the settings', else the model's."""
-        return self._range(self._settings)
-
-    def _range(self, settings: CompletionSettings) -> tuple[float, float]:
-        low, high, info = settings.min_depth, settings.max_depth, self.engine.info
-        return (
-            info.min_depth if low is None else low,
-            info.max_depth if high is None else high,
-        )
+        return self._settings.depth_range(self.engine.info)
 
     def complete(self, rgb: np.ndarray, depth: np.ndarray) -> Completion:
         """
@@ -186,7 +174,7 @@ class Completer:
         start = perf_counter()
         count = len(pairs)
         prediction = self.engine.infer(self._rgb[:count], self._depth[:count])
-        self._check(prediction, (count, 1, info.height, info.width))
+        check_prediction(prediction, (count, 1, info.height, info.width))
         infer_ms = (perf_counter() - start) * 1e3 / count
         return [self._finish(frame, prediction, i, infer_ms) for i, frame in enumerate(frames)]
 
@@ -285,22 +273,6 @@ class Completer:
                 'merge': (merged_at - confident_at) * 1e3,
             },
         )
-
-    @staticmethod
-    def _check(prediction: Prediction, shape: tuple[int, ...]) -> None:
-        for name, array in (
-            ('depth', prediction.depth),
-            ('log_variance', prediction.log_variance),
-        ):
-            if array is None:
-                continue
-            if array.shape != shape:
-                raise EngineError(f'the engine returned {name} of {array.shape}, not {shape}')
-            # A sum is NaN or infinite as soon as one element is: one pass, no mask.
-            if not np.isfinite(array.sum(dtype=np.float64)):
-                raise EngineError(
-                    f'the engine returned NaN or infinity in {name}; try precision fp32'
-                )
 
 
 @dataclass

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from magadepth_ros.engines.engine import ModelInfo
 from magadepth_ros.errors import DataError
 
 
@@ -57,3 +58,14 @@ class CompletionSettings:
             )
         if not 0.0 < self.outlier_tolerance <= 1.0:
             raise DataError(f'outlier_tolerance is {self.outlier_tolerance}, expected 0 to 1')
+
+    def depth_range(self, info: ModelInfo) -> tuple[float, float]:
+        """Return the plausible range [m] with a model; DataError where it leaves no depth."""
+        low = info.min_depth if self.min_depth is None else self.min_depth
+        high = info.max_depth if self.max_depth is None else self.max_depth
+        if low >= high:
+            raise DataError(
+                f'the depth range is {low:g} to {high:g} m: expected min_depth below max_depth; '
+                f'{info.network} has {info.min_depth:g} to {info.max_depth:g} m'
+            )
+        return low, high

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks at the door of every engine: the arrays are the model's size and type."""
+"""Checks at the door of every engine: what goes in and comes out has the model's size and type."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from magadepth_ros.engines.engine import ModelInfo
+from magadepth_ros.engines.engine import ModelInfo, Prediction
 from magadepth_ros.errors import EngineError
 
 
@@ -29,3 +29,15 @@ def as_inputs(
         np.ascontiguousarray(rgb, dtype=np.float32),
         np.ascontiguousarray(depth, dtype=np.float32),
     )
+
+
+def check_prediction(prediction: Prediction, shape: tuple[int, ...]) -> None:
+    """Raise EngineError where an answer is not of ``shape`` (N, 1, H, W) or not finite."""
+    for name, array in (('depth', prediction.depth), ('log_variance', prediction.log_variance)):
+        if array is None:
+            continue
+        if array.shape != shape:
+            raise EngineError(f'the engine returned {name} of {array.shape}, not {shape}')
+        # A sum is NaN or infinite as soon as one element is: one pass, no mask.
+        if not np.isfinite(array.sum(dtype=np.float64)):
+            raise EngineError(f'the engine returned NaN or infinity in {name}; try precision fp32')

@@ -23,6 +23,7 @@ from magadepth_ros.engines.check import (
 from magadepth_ros.engines.converting import convert
 from magadepth_ros.engines.engine import ModelInfo
 from magadepth_ros.engines.metadata import read_model_info
+from magadepth_ros.engines.opening import EngineWish
 from magadepth_ros.engines.request import EngineRequest
 from magadepth_ros.engines.tensorrt_build import Progress, build_engine
 from magadepth_ros.errors import EngineError
@@ -196,6 +197,17 @@ def _check(
             engine.close()
     finally:
         reference.close()
+
+
+def build_only(wish: EngineWish, progress: Progress, cancelled: Callable[[], bool]) -> Path:
+    """Build the engine that is wanted for this machine where it is not there yet; its path."""
+    from magadepth_ros.engines.request import request_engine
+
+    request = request_engine(wish.model, wish.precision, wish.batch)
+    file = obtain_engine(request, progress, cancelled)
+    if file.path is None:
+        raise EngineError('the engine was built but cannot be kept; see the warning above')
+    return file.path
 
 
 class _LogProgress:

@@ -10,7 +10,9 @@ recorded, so contexts are not shared between batch sizes.)
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -118,27 +120,38 @@ class TensorRtEngine:
         return batch in self._plans and self._plans[batch].graph is not None
 
     def close(self) -> None:
-        """Release all memory on the GPU; may be called twice."""
-        cuda, stream = self._cuda, self._stream
+        """
+        Release all memory on the GPU; may be called twice.
+
+        After an error that sticks every call fails: each step is tried all the same.
+        """
+        cuda, stream, self._stream = self._cuda, self._stream, None
+        steps: list[Callable[[], None]] = []
         if stream is not None:
-            cuda.synchronise(stream)
-        for plan in self._plans.values():
-            if plan.graph is not None:
-                cuda.destroy_graph(plan.graph)
+            steps.append(lambda: cuda.synchronise(stream))
+        steps += [
+            partial(cuda.destroy_graph, p.graph)
+            for p in self._plans.values()
+            if p.graph is not None
+        ]
+        steps.append(self._let_go)
+        steps += [partial(cuda.release, address) for address in self._device.values()]
+        steps += [partial(cuda.release_pinned, array) for array in self._host.values()]
+        if stream is not None:
+            steps.append(lambda: cuda.destroy_stream(stream))
+        self._device, self._host = {}, {}
+        for step in steps:
+            try:
+                step()
+            except Exception as error:
+                _LOG.info('%s: closing: %s', self._name, error)
+
+    def _let_go(self) -> None:
         # TensorRT frees a context, an engine and a runtime with the last reference to them,
         # and wants them freed in this order.
         self._plans.clear()
         self._engine = None
         self._runtime = None
-        for address in self._device.values():
-            cuda.release(address)
-        for array in self._host.values():
-            cuda.release_pinned(array)
-        self._device.clear()
-        self._host.clear()
-        if stream is not None:
-            cuda.destroy_stream(stream)
-            self._stream = None
 
     def _read_tensors(self) -> dict[str, tuple[int, ...]]:
         engine, trt = self._engine, self._library.module

@@ -20,12 +20,13 @@ from rclpy.task import Future
 from std_msgs.msg import Float64
 from std_srvs.srv import SetBool, Trigger
 
+from magadepth_ros.completion.live import LiveCompleter
+from magadepth_ros.engines.keeper import THREAD
+from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
 from magadepth_ros.errors import DataError, MagadepthError, describe
-from magadepth_ros.nodes.build_log import build_engine
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.diagnostics import diagnostics
-from magadepth_ros.nodes.engine_keeper import EngineKeeper
-from magadepth_ros.nodes.opening import OpenCompleter, open_completer
+from magadepth_ros.nodes.opening import build_engine, sayer, wish_of
 from magadepth_ros.nodes.parameters import declare
 from magadepth_ros.nodes.process import run
 from magadepth_ros.nodes.reporter import Reporter
@@ -34,11 +35,6 @@ from magadepth_ros.nodes.worker import Worker
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
-
-HANGS_AFTER = (5.0, 60.0)
-"""Seconds of work on one frame that are a hang: ten times the longest, within these limits."""
-MOST_ABANDONED = 3
-"""Engines left to a hang, each with its memory, before it is only reported."""
 
 
 class CompletionNode(LifecycleNode):
@@ -50,19 +46,23 @@ class CompletionNode(LifecycleNode):
     computes.
     """
 
-    def __init__(self, opener: OpenCompleter = open_completer, **options: Any) -> None:
-        """Declare everything; ``opener`` makes the completer, ``options`` go to rclpy."""
+    def __init__(
+        self,
+        opener: Callable[[EngineWish, bool], Offer] = open_for_service,
+        **options: Any,
+    ) -> None:
+        """Declare everything; ``opener`` opens the engines, ``options`` go to rclpy."""
         super().__init__('completion_node', **options)
         self.finished = False
         self.exit_code = 0
         self._reporter = Reporter(self.get_logger())
         self._settings = declare(self)
-        self._keeper = EngineKeeper(self._reporter, opener)
+        self._completer = LiveCompleter(sayer(self._reporter), opener)
+        self._keeper = self._completer.keeper
         self._slot = LatestSlot()
         self._cameras: list[CameraPipeline] = []
         self._worker: Worker | None = None
         self._enabled = True
-        self._abandoned = 0
         self._fault = ''
         """Why the last transition failed; empty where it did not."""
         self._survive_invalid_transitions()
@@ -134,12 +134,12 @@ class CompletionNode(LifecycleNode):
 
     def _configure(self) -> None:
         self.release()
-        opened = self._keeper.open(self._settings, self.context.ok)
-        if not opened:
+        self._completer.configure(self._settings.completion())
+        if not self._keeper.open(wish_of(self._settings), self.context.ok):
             raise MagadepthError('stopped while the engine was being opened')
         for index, name in enumerate(self._settings.camera_names()):
             self._cameras.append(CameraPipeline(self, index, name, self._settings, self._reporter))
-        low, high = self._keeper.depth_range
+        low, high = self._completer.depth_range
         self._reporter.info(f'engine {self._keeper.engine_name}, depth {low:g} to {high:g} m')
 
     def _activate(self) -> None:
@@ -154,7 +154,7 @@ class CompletionNode(LifecycleNode):
         self._worker = Worker(
             self._cameras,
             self._slot,
-            self._keeper,
+            self._completer,
             self._reporter,
             lambda: self._settings,
             lambda: self.get_clock().now().nanoseconds,
@@ -194,12 +194,14 @@ class CompletionNode(LifecycleNode):
         # A timer, so that the node's services are there while the engine opens.
         self._start_timer.cancel()
         if self._settings.build_only:
-            threading.Thread(target=self._build, name='open-engine-only', daemon=True).start()
+            threading.Thread(target=self._build, name=THREAD, daemon=True).start()
         elif self._settings.autostart and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
     def _build(self) -> None:
-        self.exit_code = build_engine(self._settings, self._reporter)
+        self.exit_code = build_engine(
+            self._settings, self._reporter, lambda: not self.context.ok()
+        )
         self.finished = True
 
     def _survive_invalid_transitions(self) -> None:
@@ -231,7 +233,7 @@ class CompletionNode(LifecycleNode):
         before = self._settings
         try:
             after = before.changed(parameters, configured=self._state != 'unconfigured')
-            self._keeper.configure(after)
+            self._completer.configure(after.completion())
         except DataError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self._settings = after
@@ -256,13 +258,19 @@ class CompletionNode(LifecycleNode):
             response.success = False
             response.message = 'nothing to reload: configure the node first'
             return response
-        done = Future(executor=self.executor)
-        self._keeper.open_aside(self._settings, self.context.ok, done.set_result)
-        trouble = await done
-        response.success = not trouble
-        response.message = trouble or self._keeper.engine_name
+        trouble: Exception | None
+        try:
+            done = Future(executor=self.executor)
+            self._keeper.request(wish_of(self._settings), done.set_result)
+            trouble = await done
+        except MagadepthError as error:
+            trouble = error
+        response.success = trouble is None
+        response.message = describe(trouble) if trouble else self._keeper.engine_name
         if trouble:
-            self._reporter.error('reload', f'the model in use stays: {trouble}', period=0.0)
+            self._reporter.error(
+                'reload', f'the model in use stays: {describe(trouble)}', period=0.0
+            )
         return response
 
     # Time
@@ -275,22 +283,9 @@ class CompletionNode(LifecycleNode):
         if self._state == 'active' and self._enabled:
             for camera in self._cameras:
                 camera.monitor.pairing(camera.pairer, camera.counters, 0.5)
-        low, high = HANGS_AFTER
-        patience = min(max(low, 10 * self._keeper.longest), high)
-        if self._worker is not None and self._worker.busy_seconds > patience:
-            self._on_hang(self._worker)
-
-    def _on_hang(self, worker: Worker) -> None:
-        trouble = f'a frame has not come back for {worker.busy_seconds:.0f} s'
-        if self._abandoned == MOST_ABANDONED:
-            self._keeper.failed = trouble
-            self._reporter.error('hang', f'{trouble}, again: restart the node')
-            return
-        self._abandoned += 1
-        self._reporter.error('hang', f'{trouble}: the engine hangs; another is opened')
-        worker.abandon()
-        self._keeper.abandon(trouble)
-        self._start_worker()
+        if self._worker is not None and self._keeper.leave_hung():
+            self._worker.abandon()
+            self._start_worker()
 
     def _on_diagnostics(self) -> None:
         message = diagnostics(

@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from magadepth_ros.engines.swapping import BUILDING, FAILED
+from magadepth_ros.engines.keeper import EngineKeeper
+from magadepth_ros.engines.keeper_states import State
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
-from magadepth_ros.nodes.engine_keeper import EngineKeeper
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
 
@@ -48,20 +48,22 @@ def _engine(
 ) -> DiagnosticStatus:
     status = DiagnosticStatus(name=f'{node_name}: engine', hardware_id=keeper.engine_name)
     status.level, status.message = DiagnosticStatus.OK, state if enabled else f'{state}, disabled'
-    if keeper.failed:
+    if keeper.error:
         status.level = DiagnosticStatus.ERROR
-        status.message = f'engine failed, {parameters.on_failure}: {keeper.failed}'
+        status.message = f'engine failed, {parameters.on_failure}: {keeper.error}'
     elif fault:
         status.level, status.message = DiagnosticStatus.ERROR, f'{state}: {fault}'
-    elif keeper.build.status is not None and keeper.build.status.state in (BUILDING, FAILED):
-        failed = keeper.build.status.state == FAILED
-        status.level = DiagnosticStatus.WARN if failed else DiagnosticStatus.OK
-        status.message = f'{status.message}; engine {keeper.build.summary}'
-    values = {
+    elif keeper.state is State.BUILDING:
+        status.message += f'; engine {keeper.build}'
+    elif keeper.state is State.DEGRADED:
+        status.level = DiagnosticStatus.WARN
+        status.message += f'; {keeper.engine_name} instead of what was asked for: {keeper.trouble}'
+    values: dict[str, object] = {
         'state': state,
         'enabled': enabled,
         'engine': keeper.engine_name,
-        'build': keeper.build.summary,
+        'engine state': keeper.state.value,
+        'build': keeper.build,
         'model': parameters.model,
         'reopened': keeper.reopened,
         'last error': reporter.last or 'none',

@@ -165,11 +165,6 @@ class NodeParameters:
             confidence_threshold=self.confidence_threshold,
         )
 
-    def reloaded_as(self, other: NodeParameters) -> NodeParameters:
-        """Return these, but of what only a reload applies the values of ``other``."""
-        names = [item.name for item in fields(self) if item.metadata['when'] == ON_RELOAD]
-        return replace(self, **{name: getattr(other, name) for name in names})
-
     def registration(self) -> DepthRegistration | None:
         """
         Return what registers depth, knowing no frames yet; None where depth counts as aligned.

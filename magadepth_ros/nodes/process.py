@@ -14,10 +14,11 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
+from magadepth_ros.engines.keeper import THREAD
 from magadepth_ros.errors import MagadepthError, describe
 from magadepth_ros.nodes.dds import use_shipped_profile
 
-_STUCK = ('open-engine', 'close-engine', 'worker')
+_STUCK = (THREAD, 'worker')
 
 
 def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:

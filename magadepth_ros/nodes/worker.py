@@ -14,10 +14,10 @@ from std_msgs.msg import Header
 
 from magadepth_ros.completion.completer import Completion, checked
 from magadepth_ros.completion.fit import at_size_of
+from magadepth_ros.completion.live import LiveCompleter
 from magadepth_ros.errors import DataError, EncodingError, EngineError, describe
 from magadepth_ros.messages.reading import read_depth, read_rgb
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
-from magadepth_ros.nodes.engine_keeper import EngineKeeper
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.nodes.slot import LatestSlot
@@ -47,7 +47,7 @@ class Worker:
         self,
         cameras: Sequence[CameraPipeline],
         slot: LatestSlot,
-        keeper: EngineKeeper,
+        completer: LiveCompleter,
         reporter: Reporter,
         parameters: Callable[[], NodeParameters],
         now_ns: Callable[[], int],
@@ -61,14 +61,13 @@ class Worker:
         """
         self._cameras = cameras
         self._slot = slot
-        self._keeper = keeper
+        self._completer = completer
         self._reporter = reporter
         self._parameters = parameters
         self._now_ns = now_ns
         self._publish_times = publish_times
         self._stop = threading.Event()
         self._abandoned = False
-        self._began: float | None = None
         self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
 
     def start(self) -> None:
@@ -87,18 +86,11 @@ class Worker:
         self._stop.set()
         self._abandoned = True
 
-    @property
-    def busy_seconds(self) -> float:
-        """How long it has been at the frame in work [s]; 0 while it waits."""
-        began = self._began
-        return 0.0 if began is None else perf_counter() - began
-
     def _run(self) -> None:
         while not self._stop.is_set():
             taken = self._slot.take(0.2)
             if not taken:
                 continue
-            self._began = perf_counter()
             try:
                 self._work(taken)
             # The last line of defence: a frame may be lost, the thread may not.
@@ -106,8 +98,6 @@ class Worker:
                 if self._stop.is_set():
                     return
                 self._reporter.error('frame', f'frame lost: {describe(error)}')
-            finally:
-                self._began = None
 
     def _work(self, taken: Sequence[tuple[int, Pair]]) -> None:
         parameters = self._parameters()
@@ -124,14 +114,14 @@ class Worker:
         if not frames:
             return
         try:
-            completions = self._keeper.complete([(f.rgb, f.depth) for f in frames])
+            completions = self._completer.complete([(f.rgb, f.depth) for f in frames])
         except EngineError as error:
             self._reporter.error('engine', f'engine failed ({parameters.on_failure}): {error}')
             if parameters.on_failure == 'silent':
                 for frame in frames:
                     frame.camera.counters.failed += 1
                 return
-            completions = [measured_only(f.depth, self._keeper.depth_range) for f in frames]
+            completions = [measured_only(f.depth, self._completer.depth_range) for f in frames]
         if self._abandoned:
             # Another worker has shown newer frames meanwhile.
             return
@@ -189,7 +179,7 @@ class Worker:
     def _publish(self, frame: Frame, completion: Completion, parameters: NodeParameters) -> None:
         camera = frame.camera
         start = perf_counter()
-        camera.outputs.publish(frame.header, completion, parameters, self._keeper.depth_range)
+        camera.outputs.publish(frame.header, completion, parameters, self._completer.depth_range)
         latency_ms = (self._now_ns() - frame.stamp_ns) / 1e6
         cloud_ms = 0.0
         if camera.outputs.wants_camera():

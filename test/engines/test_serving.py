@@ -17,9 +17,11 @@ from support.gpu import HostCuda, HostTensorRt
 from support.models import write_tiny_model
 from support.pictures import holey_batch
 
-from magadepth_ros.engines import building, open_engine, swapping
+from magadepth_ros.engines import building, open_engine
 from magadepth_ros.engines import request as requests
 from magadepth_ros.engines.cache import engine_path, find_engine
+from magadepth_ros.engines.keeper import EngineKeeper, State
+from magadepth_ros.engines.opening import EngineWish
 from magadepth_ros.engines.tensorrt_build import BuildOptions, BuiltEngine
 from magadepth_ros.errors import EngineError
 
@@ -60,47 +62,69 @@ def model(tmp_path):
     return write_tiny_model(tmp_path / 'tiny.onnx', dynamic_batch=True)
 
 
-def test_openvino_serves_until_the_engine_is_there(machine, model):
+@pytest.fixture
+def keeper():
+    keeper = EngineKeeper()
+    yield keeper
+    assert keeper.close(30)
+
+
+def wait_for(condition) -> None:
+    done = threading.Event()
+    for _ in range(3000):
+        if condition():
+            return
+        done.wait(0.01)
+    raise AssertionError('not within 30 s')
+
+
+def depth_of(keeper, count: int = 1) -> np.ndarray:
+    return keeper.use(lambda engine: engine.infer(*holey_batch(count))).depth
+
+
+def wish(model, precision='fp32', backend='tensorrt', batch=1) -> EngineWish:
+    return EngineWish(model, backend, precision, threads=1, batch=batch)
+
+
+def test_the_cpu_serves_until_the_engine_is_there(machine, model, keeper, caplog):
     machine.go_on.clear()
-    seen = []
-    engine = open_engine(model, 'tensorrt', 'fp16', threads=1, progress=seen.append)
-    rgb, depth = holey_batch()
-    before = engine.infer(rgb, depth).depth
-    assert (engine.backend, engine.precision) == ('openvino', 'fp32')
-    machine.go_on.set()
-    assert engine.wait(20).state == swapping.READY
-    after = engine.infer(rgb, depth).depth
-    assert (engine.backend, engine.precision) == ('tensorrt', 'fp16')
-    np.testing.assert_allclose(after, before, atol=1e-3)
-    assert 'checking against float32' in [status.text for status in seen]
-    engine.close()
+    with caplog.at_level('INFO'):
+        keeper.open(wish(model, 'fp16'))
+        before = depth_of(keeper)
+        assert keeper.engine_name == 'openvino fp32 tiny'
+        assert keeper.state is State.BUILDING
+        machine.go_on.set()
+        wait_for(lambda: keeper.state is State.SERVING)
+    assert keeper.engine_name == 'tensorrt fp16 tiny'
+    np.testing.assert_allclose(depth_of(keeper), before, atol=1e-3)
+    assert 'checking against float32' in caplog.text
+    assert keeper.close(30)
     assert machine.cuda.held == 0
 
 
-def test_the_second_start_has_the_engine_at_once(machine, model):
+def test_the_second_start_has_the_engine_at_once(machine, model, keeper):
     open_engine(model, 'tensorrt', 'fp16').close()
-    engine = open_engine(model, 'tensorrt', 'fp16', progress=lambda status: None)
-    assert engine.backend == 'tensorrt'
+    keeper.open(wish(model, 'fp16'))
+    assert (keeper.state, keeper.engine_name) == (State.SERVING, 'tensorrt fp16 tiny')
     assert machine.builds == 1
     check = find_engine(model, machine.request(model, 'fp16').key())[0].report['check']
     assert check['engine_run'] is True
-    engine.close()
-    assert machine.cuda.held == 0
 
 
-def test_a_cached_engine_that_the_runtime_refuses_does_not_stop_the_service(machine, model):
+def test_a_cached_engine_that_the_runtime_refuses_does_not_stop_the_service(
+    machine, model, keeper
+):
     open_engine(model, 'tensorrt', 'fp32').close()
     machine.trt.Runtime = lambda logger: type(
         'Runtime', (), {'deserialize_cuda_engine': lambda self, data: None}
     )()
-    engine = open_engine(model, 'tensorrt', 'fp32', threads=1, progress=lambda status: None)
-    assert engine.wait(20).state == swapping.FAILED
-    assert np.isfinite(engine.infer(*holey_batch()).depth).all()
-    assert engine.backend == 'openvino'
-    engine.close()
+    keeper.open(wish(model))
+    wait_for(lambda: keeper.state is State.DEGRADED)
+    assert np.isfinite(depth_of(keeper)).all()
+    assert keeper.engine_name == 'openvino fp32 tiny'
 
 
-def test_an_engine_that_computes_wrongly_never_serves(machine, model):
+def test_an_engine_that_computes_wrongly_never_serves(machine, model, keeper):
     def damage(data):
         network = onnx.load_model_from_string(data)
         for tensor in network.graph.initializer:
@@ -109,33 +133,59 @@ def test_an_engine_that_computes_wrongly_never_serves(machine, model):
         return network.SerializeToString()
 
     machine.damage = damage
-    engine = open_engine(model, 'tensorrt', 'fp16', threads=1, progress=lambda status: None)
-    status = engine.wait(20)
-    assert status.state == swapping.FAILED
-    assert 'use precision fp32' in status.text
-    assert engine.backend == 'openvino'
+    keeper.open(wish(model, 'fp16'))
+    wait_for(lambda: keeper.state is State.DEGRADED)
+    assert 'use precision fp32' in keeper.trouble
+    assert keeper.engine_name == 'openvino fp32 tiny'
     assert find_engine(model, machine.request(model, 'fp16').key())[0] is None
-    engine.close()
+    assert keeper.close(30)
     assert machine.cuda.held == 0
 
 
-def test_an_engine_built_ahead_is_checked_before_its_first_use(machine, model):
+def test_an_engine_built_ahead_is_checked_before_its_first_use(machine, model, keeper):
     request = machine.request(model, 'fp32')
     file = building.obtain_engine(request)
     unchecked = {**file.report, 'check': None}
     building.cache.store_engine(model, file.key, file.data, unchecked, file.path)
-    engine = open_engine(model, 'tensorrt', 'fp32', threads=1, progress=lambda status: None)
-    assert engine.wait(20).state == swapping.READY
+    keeper.open(wish(model))
+    wait_for(lambda: keeper.state is State.SERVING)
     assert machine.builds == 1
     assert find_engine(model, request.key())[0].report['check']['engine_run'] is True
-    engine.close()
+
+
+@pytest.mark.parametrize('backend', ['tensorrt', 'auto'])
+@pytest.mark.parametrize('cached', [False, True])
+def test_a_gpu_whose_every_call_fails_from_some_frame_on_hands_over_to_the_cpu(
+    machine, model, keeper, cached, backend
+):
+    if cached:
+        open_engine(model, 'tensorrt').close()
+    keeper.open(wish(model, backend=backend))
+    wait_for(lambda: keeper.state is State.SERVING)
+    expected = depth_of(keeper)
+    machine.cuda.stick()
+    for _ in range(3):
+        with pytest.raises(EngineError, match='illegal memory access'):
+            depth_of(keeper)
+    wait_for(lambda: keeper.state is State.DEGRADED)
+    np.testing.assert_allclose(depth_of(keeper), expected, atol=1e-3)
+    assert keeper.engine_name == 'openvino fp32 tiny'
+    assert 'tensorrt failed: ' in keeper.trouble
+    assert keeper.close(30)
+    # Each step of closing was tried, though each one failed.
+    assert machine.cuda.refused >= {
+        'synchronise', 'destroy_graph', 'release', 'release_pinned', 'destroy_stream'
+    }  # fmt: skip
 
 
 def test_build_only_returns_the_place_of_the_engine(machine, model):
-    path = swapping.build_only(model, 'fp32')
+    def build_only():
+        return building.build_only(wish(model), lambda text, share: None, lambda: False)
+
+    path = build_only()
     assert path == engine_path(model, machine.request(model, 'fp32').key())
     assert path.is_file()
-    assert swapping.build_only(model, 'fp32') == path
+    assert build_only() == path
     assert machine.builds == 1
     assert machine.cuda.held == 0
 
@@ -148,11 +198,11 @@ def test_auto_takes_tensorrt_where_it_works(machine, model):
     engine.close()
 
 
-def test_closing_while_it_is_built_leaves_nothing(machine, model):
+def test_closing_while_it_is_built_leaves_nothing(machine, model, keeper):
     machine.go_on.clear()
-    engine = open_engine(model, 'tensorrt', 'fp32', threads=1, progress=lambda status: None)
+    keeper.open(wish(model))
     threading.Timer(0.2, machine.go_on.set).start()
-    engine.close()
-    with pytest.raises(EngineError, match='closed'):
-        engine.infer(*holey_batch())
+    assert keeper.close(30)
+    with pytest.raises(EngineError, match='no engine'):
+        depth_of(keeper)
     assert machine.cuda.held == 0

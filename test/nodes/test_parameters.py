@@ -88,12 +88,6 @@ def test_no_name_is_one_camera_in_the_nodes_namespace():
     assert NodeParameters(cameras=('front', '', 'rear')).camera_names() == ('front', 'rear')
 
 
-def test_a_reload_applies_what_waits_for_it_and_nothing_else():
-    new = NodeParameters(model='b', backend='openvino', max_depth=4.0, transport='raw')
-    result = NodeParameters(model='a', transport='compressed').reloaded_as(new)
-    assert result == NodeParameters(model='b', backend='openvino', transport='compressed')
-
-
 def test_each_setting_of_the_completer_reaches_it():
     values = {
         'min_depth': 0.3,

@@ -11,12 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from magadepth_ros.completion.completer import Completer
 from magadepth_ros.engines.engine import Prediction
+from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
 from magadepth_ros.errors import EngineError
 from magadepth_ros.nodes.completion_node import CompletionNode
-from magadepth_ros.nodes.opening import open_completer
-from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.process import run
 
 FAULT = os.environ.get('FAULT', 'none')
@@ -52,14 +50,12 @@ class FaultyEngine:
         self._engine.close()
 
 
-def faulty(parameters: NodeParameters, progress) -> Completer:
-    """Open as the node does; not at all while broken, slowly with FAULT=slow_open:S."""
+def faulty(wish: EngineWish, gpu: bool) -> Offer:
+    """Open as the node does, slowly with FAULT=slow_open:S."""
     kind, _, value = FAULT.partition(':')
     if kind == 'slow_open':
         time.sleep(float(value))
-    completer = open_completer(parameters, progress)
-    completer.engine = FaultyEngine(completer.engine)
-    return completer
+    return Offer(FaultyEngine(open_for_service(wish, gpu).engine))
 
 
 if __name__ == '__main__':

@@ -29,6 +29,24 @@ class HostCuda:
         self.graphs: list[list[Callable[[], None]]] = []
         self.launches = 0
         self.refuse_recording = False
+        self.refused: set[str] = set()
+
+    def stick(self) -> None:
+        """Have every call fail from now on, as after an illegal access to memory."""
+
+        def refuse(name: str) -> Callable[..., None]:
+            def call(*given: Any) -> None:
+                self.refused.add(name)
+                raise EngineError(f'{name}: an illegal memory access was encountered (700)')
+
+            return call
+
+        for name in (
+            *('allocate', 'release', 'allocate_pinned', 'release_pinned', 'create_stream'),
+            *('destroy_stream', 'synchronise', 'copy_to_device', 'copy_to_host', 'record'),
+            *('launch', 'destroy_graph'),
+        ):
+            setattr(self, name, refuse(name))
 
     @property
     def held(self) -> int:

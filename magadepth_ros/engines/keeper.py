@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one owner of an engine: opens, builds, replaces and closes it, each in a thread aside."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import TypeVar
+
+import numpy as np
+
+from magadepth_ros.engines.arrays import check_prediction
+from magadepth_ros.engines.engine import Engine, ModelInfo
+from magadepth_ros.engines.keeper_states import (
+    OVERTAKEN,
+    Action,
+    Answer,
+    Discard,
+    KeeperStates,
+    Say,
+    Start,
+    State,
+    Task,
+)
+from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
+from magadepth_ros.errors import EngineError, MagadepthError, describe
+
+T = TypeVar('T')
+THREAD = 'engine'
+"""Name of the threads that open, build or close an engine, one engine each."""
+HANGS_AFTER = (5.0, 60.0)
+"""Seconds of work on one frame that are a hang: ten times the longest, within these limits."""
+
+_LOG = logging.getLogger(__name__)
+_LEVELS = {'info': logging.INFO, 'warn': logging.WARNING, 'error': logging.ERROR}
+
+
+def _log(level: str, kind: str, text: str) -> None:
+    _LOG.log(_LEVELS[level], '%s', text)
+
+
+class EngineKeeper:
+    """
+    Keeps an engine ready for the thread that completes frames, whatever happens to it.
+
+    `KeeperStates` decides; the lock and the threads are here. All methods may be called from any
+    thread.
+
+    Parameters
+    ----------
+    opener:
+        opens what can serve at once: see `open_for_service`.
+    say:
+        logs: level (``info``, ``warn``, ``error``), kind, text.
+    accept:
+        called with a new model's info before it is taken into use; refuses it by a DataError.
+
+    """
+
+    def __init__(
+        self,
+        opener: Callable[[EngineWish, bool], Offer] = open_for_service,
+        say: Callable[[str, str, str], None] = _log,
+        accept: Callable[[ModelInfo], None] = lambda info: None,
+    ) -> None:
+        self._opener, self._say, self._accept = opener, say, accept
+        # Held for a decision, never while an engine works.
+        self._lock = threading.RLock()
+        self._states = KeeperStates()
+        self._busy: dict[Engine, float] = {}
+        self._retired: list[Engine] = []
+        self._longest = 0.0
+        self._threads: set[threading.Thread] = set()
+
+    # What diagnostics show
+
+    @property
+    def state(self) -> State:
+        """What is done for frames now."""
+        return self._states.state
+
+    @property
+    def error(self) -> str:
+        """Why the last frame was not completed; '' where it was, or none came yet."""
+        return self._states.error
+
+    @property
+    def trouble(self) -> str:
+        """Why another engine serves than the one that was asked for; '' where none does."""
+        return self._states.trouble
+
+    @property
+    def build(self) -> str:
+        """How far the build in the background is, or how it ended; ``none`` without one."""
+        return self._states.build
+
+    @property
+    def reopened(self) -> int:
+        """How often an engine that failed or hung was replaced."""
+        return self._states.reopened
+
+    @property
+    def engine_name(self) -> str:
+        """Runtime, precision and network in use, for people."""
+        engine = self._states.engine
+        if engine is None:
+            return 'none'
+        return f'{engine.backend} {engine.precision} {engine.info.network}'
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """What the model in use says of itself; None without one."""
+        engine = self._states.engine
+        return None if engine is None else engine.info
+
+    # Requests
+
+    def open(self, wish: EngineWish, keep_on: Callable[[], bool] = lambda: True) -> bool:
+        """
+        Open an engine and wait for it; the one in use serves until it works.
+
+        Parameters
+        ----------
+        wish:
+            what is wanted.
+        keep_on:
+            asked ten times a second; False gives the opening up.
+
+        Returns
+        -------
+        bool
+            False when ``keep_on``, `close` or a later request ended it.
+
+        Raises
+        ------
+        MagadepthError
+            the model or the runtime; the engine in use, if any, stays.
+
+        """
+        answered = threading.Event()
+        answers: list[Exception | None] = []
+
+        def answer(error: Exception | None) -> None:
+            answers.append(error)
+            answered.set()
+
+        self.request(wish, answer)
+        while not answered.wait(0.1):
+            if not keep_on():
+                self._do(self._states.withdraw)
+        error = answers[0]
+        if isinstance(error, EngineError) and str(error) == OVERTAKEN:
+            return False
+        if isinstance(error, MagadepthError):
+            raise error
+        if error is not None:
+            raise EngineError(f'the engine cannot be opened: {describe(error)}') from error
+        return True
+
+    def request(self, wish: EngineWish, answer: Callable[[Exception | None], None]) -> None:
+        """Do as `open`, without waiting: ``answer`` gets what it would raise, or None."""
+        self._do(lambda: self._states.ask(wish, answer))
+
+    def close(self, patience: float = 1.0) -> bool:
+        """
+        Give the engine back and end all that was begun.
+
+        Waits up to ``patience`` seconds for frames in work and for threads; returns whether all
+        are over. What is not ends by itself later, unless the runtime hangs.
+        """
+        self._do(self._states.close)
+        end = monotonic() + patience
+        while (self._busy or self.threads) and monotonic() < end:
+            sleep(0.01)
+        return not (self._busy or self.threads)
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """Threads that are inside a runtime now, or about to be: opening, building, closing."""
+        with self._lock:
+            self._threads = {thread for thread in self._threads if thread.is_alive()}
+            return list(self._threads)
+
+    # Frames
+
+    def use(self, work: Callable[[Engine], T]) -> T:
+        """
+        Return what ``work`` makes with the engine, which stays the same meanwhile.
+
+        Raises
+        ------
+        EngineError
+            there is no engine now, or ``work`` raised; three times in a row replace the engine.
+
+        """
+        with self._in_use() as engine:
+            try:
+                result = work(engine)
+            except Exception as error:
+                text = error
+                self._do(lambda: self._states.broke(engine, text))
+                if isinstance(error, EngineError):
+                    raise
+                raise EngineError(describe(error)) from error
+            self._do(lambda: self._states.worked(engine))
+            return result
+
+    def leave_hung(self) -> bool:
+        """
+        Replace an engine that hangs, whose thread is lost with it; call it now and then.
+
+        Returns whether there was one: then the frame in work never comes back.
+        """
+        with self._lock:
+            engine = self._states.engine
+            if engine is None or engine not in self._busy:
+                return False
+            seconds = monotonic() - self._busy[engine]
+            low, high = HANGS_AFTER
+            if seconds <= min(max(low, 10 * self._longest), high):
+                return False
+            self._do(lambda: self._states.hung(engine, seconds))
+            return True
+
+    @contextmanager
+    def _in_use(self) -> Iterator[Engine]:
+        with self._lock:
+            engine = self._states.engine
+            if engine is None:
+                raise EngineError(self.error or 'no engine is open')
+            self._busy[engine] = begin = monotonic()
+        try:
+            yield engine
+        finally:
+            with self._lock:
+                del self._busy[engine]
+                if engine in self._retired:
+                    self._retired.remove(engine)
+                    self._close_aside(engine)
+                else:
+                    self._longest = max(self._longest, monotonic() - begin)
+
+    # Actions
+
+    def _do(self, event: Callable[[], list[Action]]) -> None:
+        with self._lock:
+            for action in event():
+                match action:
+                    case Start(task):
+                        self._aside(self._run, task)
+                    case Discard(engine) if engine in self._busy:
+                        self._retired.append(engine)
+                    case Discard(engine):
+                        self._close_aside(engine)
+                    case Answer(task, error):
+                        assert task.answer is not None
+                        task.answer(error)
+                    case Say(level, kind, text):
+                        self._say(level, kind, text)
+
+    def _aside(self, work: Callable[..., None], *given: object) -> None:
+        thread = threading.Thread(target=work, args=given, name=THREAD, daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _run(self, task: Task) -> None:
+        """Do a task and report its result, from a thread of its own."""
+        states, failed = self._states, self._states.not_opened
+        if task.build is not None:
+            failed = states.not_built
+        try:
+            offer, seconds = self._make(task)
+        except Exception as error:
+            reason = error
+            self._do(lambda: failed(task, reason))
+            return
+        with self._lock:
+            try:
+                self._accept(offer.engine.info)
+            except MagadepthError as error:
+                refused = error
+                self._close_aside(offer.engine)
+                self._do(lambda: failed(task, refused))
+                return
+            if task.build is None:
+                self._do(lambda: states.opened(task, offer))
+            else:
+                self._do(lambda: states.built(task, offer.engine))
+            if offer.engine is states.engine:
+                self._longest = seconds
+
+    def _make(self, task: Task) -> tuple[Offer, float]:
+        """Return a warm engine and the seconds that its last inference took."""
+        if task.cancelled.wait(task.pause):
+            raise EngineError(OVERTAKEN)
+        if task.build is None:
+            offer = self._opener(task.wish, task.gpu)
+        else:
+            offer = Offer(
+                task.build(lambda *given: self._progress(task, *given), task.cancelled.is_set)
+            )
+        try:
+            return offer, warm_up(offer.engine, task.wish.batch)
+        except BaseException:
+            self._close(offer.engine)
+            raise
+
+    def _progress(self, task: Task, text: str, share: float) -> None:
+        self._do(lambda: self._states.progress(task, text, share))
+
+    def _close_aside(self, engine: Engine) -> None:
+        self._aside(self._close, engine)
+
+    def _close(self, engine: Engine) -> None:
+        try:
+            engine.close()
+        # A runtime that broke may break again on closing; it is let go all the same.
+        except Exception as error:
+            self._say('warn', 'close', f'closing the engine: {describe(error)}')
+
+
+def warm_up(engine: Engine, batch: int) -> float:
+    """
+    Let an engine work once on 1 to ``batch`` frames; return the seconds that the last took.
+
+    The first inference of a size prepares the runtime for it, which can take seconds, and the
+    pairs of several cameras come together or apart.
+    """
+    info, seconds = engine.info, 0.0
+    for count in range(1, batch + 1):
+        rgb = np.full((count, 3, info.height, info.width), 0.5, np.float32)
+        depth = np.full_like(rgb[:, :1], (info.min_depth + info.max_depth) / 2)
+        begin = monotonic()
+        check_prediction(engine.infer(rgb, depth), depth.shape)
+        seconds = monotonic() - begin
+    return seconds

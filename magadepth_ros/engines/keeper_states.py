@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The states of a kept engine as a pure machine: events come in, actions go out.
+
+No thread, clock or runtime is used here: :mod:`magadepth_ros.engines.keeper` has them. It calls
+one method for each event, one at a time, and executes the actions in their order.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+from magadepth_ros.engines.engine import Engine
+from magadepth_ros.engines.opening import ON_GPU, Build, EngineWish, Offer
+from magadepth_ros.errors import EngineError, describe
+
+FAILURES_BEFORE_REOPEN = 3
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds before an engine is opened again; each try in vain doubles them."""
+MOST_HANGS = 3
+"""Engines left to a hang, each with its memory, before no other is opened."""
+
+OVERTAKEN = 'stopped, or overtaken by a later reload'
+
+
+class State(Enum):
+    """What the keeper does for frames now."""
+
+    CLOSED = 'closed'
+    """Nothing: no engine was asked for."""
+    OPENING = 'opening'
+    """Nothing yet: the first engine is being opened."""
+    SERVING = 'serving'
+    """Completes them with the engine that was asked for."""
+    BUILDING = 'building'
+    """Completes them on the CPU while the engine that was asked for is built."""
+    DEGRADED = 'degraded'
+    """Completes them on the CPU, as the engine that was asked for failed."""
+    FAILED = 'failed'
+    """Nothing, as the engine failed: another one is being opened, or will be after a pause."""
+
+
+@dataclass(eq=False)
+class Task:
+    """
+    Work of one thread: open what ``wish`` names after ``pause`` seconds, or run ``build``.
+
+    ``cancelled`` may be set at any time; what a cancelled task finds out is discarded.
+    """
+
+    wish: EngineWish
+    gpu: bool = True
+    pause: float = 0.0
+    build: Build | None = None
+    answer: Callable[[Exception | None], None] | None = None
+    """Of a request: told once what became of it. None where the machine itself wants an engine."""
+    discard: list[Engine] = field(default_factory=list)
+    """Engines to close when the task is over: what serves next comes first."""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Run ``task`` in a thread; report `opened` or `not_opened`, or `built` or `not_built`."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Discard:
+    """Close ``engine`` as soon as no frame is in it."""
+
+    engine: Engine
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Tell who asked what became of it: ``error`` is None where the engine is in use."""
+
+    task: Task
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Say:
+    """Log ``text``; ``level`` is ``info``, ``warn`` or ``error``, ``kind`` groups repetitions."""
+
+    level: str
+    kind: str
+    text: str
+
+
+Action: TypeAlias = Start | Discard | Answer | Say
+
+
+class KeeperStates:
+    """
+    The machine; each method is an event and returns what is to be done about it.
+
+    An engine that fails three times in a row is given up. One on a GPU is replaced by one on the
+    CPU, until the next request; one on the CPU is closed and opened again after a pause.
+    """
+
+    def __init__(self) -> None:
+        self.state = State.CLOSED
+        self.engine: Engine | None = None
+        self.wish = EngineWish('')
+        self.error = ''
+        """Why the last frame was not completed; '' where it was."""
+        self.trouble = ''
+        """Why the engine that was asked for does not serve; '' where it does, or is built."""
+        self.build = 'none'
+        """What became of the build in the background, for people."""
+        self.reopened = 0
+        self._opening: Task | None = None
+        self._building: Task | None = None
+        self._progress: tuple[str, int] = ('', -1)
+        self._gpu = True
+        self._failures = 0
+        self._hangs = 0
+        self._pause = FIRST_PAUSE
+
+    # Requests
+
+    def ask(self, wish: EngineWish, answer: Callable[[Exception | None], None]) -> list[Action]:
+        """Begin to open what is asked for; the engine in use serves until it is there."""
+        actions = self._overtake()
+        if self.state is State.CLOSED:
+            self.state = State.OPENING
+        self._opening = Task(wish, answer=answer)
+        return [*actions, Start(self._opening)]
+
+    def withdraw(self) -> list[Action]:
+        """Drop the newest request: whoever asked does not wait any more."""
+        actions = self._overtake()
+        if self.state is State.OPENING:
+            self.state = State.CLOSED
+        return [*actions, *self._open_again()] if self.state is State.FAILED else actions
+
+    def close(self) -> list[Action]:
+        """Give everything back."""
+        self._end_build()
+        actions = [*self._overtake(), *self._put(None)]
+        self.state, self._failures, self._pause = State.CLOSED, 0, FIRST_PAUSE
+        self.error = self.trouble = ''
+        return actions
+
+    # Results of tasks
+
+    def opened(self, task: Task, offer: Offer) -> list[Action]:
+        """Take an engine into use that is open and warm."""
+        over: list[Action] = [Discard(engine) for engine in task.discard]
+        if task is not self._opening:
+            return [Discard(offer.engine), *over]
+        self._opening = None
+        actions = self._put(offer.engine)
+        if task.answer is not None:
+            actions.append(Answer(task))
+            self._end_build()
+            self.wish, self._gpu, self._pause = task.wish, True, FIRST_PAUSE
+            self.error = self.trouble = ''
+        else:
+            # The error and the pause stay until a frame goes well.
+            self.reopened += 1
+            self.trouble = '' if task.gpu else self.trouble
+        if offer.build is not None and self._building is None:
+            self._building = Task(task.wish, build=offer.build)
+            actions.append(Start(self._building))
+        if self._building is not None:
+            self.state = State.BUILDING
+        else:
+            self.state = State.DEGRADED if self.trouble else State.SERVING
+        return [*actions, *over]
+
+    def not_opened(self, task: Task, error: Exception) -> list[Action]:
+        """Tell who asked that it cannot be opened, or try again after a pause."""
+        over: list[Action] = [Discard(engine) for engine in task.discard]
+        if task is not self._opening:
+            return over
+        self._opening = None
+        if task.answer is not None:
+            if self.state is State.OPENING:
+                self.state = State.CLOSED
+            again = self._open_again() if self.state is State.FAILED else []
+            return [Answer(task, error), *again, *over]
+        self.error = describe(error)
+        self._gpu = True
+        text = f'cannot reopen the engine, next try in {self._pause:g} s: {self.error}'
+        return [Say('error', 'reopen', text), *self._open_again(), *over]
+
+    def progress(self, task: Task, text: str, share: float) -> list[Action]:
+        """Note how far a build is; ``share`` of it is done, 0..1."""
+        if task is not self._building:
+            return []
+        self.build = f'building {share:.0%}: {text}'
+        step = (text, int(share * 10))
+        if step == self._progress:
+            return []
+        self._progress = step
+        return [Say('info', 'build', f'engine: {text} {share:.0%}')]
+
+    def built(self, task: Task, engine: Engine) -> list[Action]:
+        """Take the engine that was asked for into use, from the next frame on."""
+        if task is not self._building:
+            return [Discard(engine)]
+        self._building = None
+        self.build = f'ready: {engine.backend} {engine.precision}'
+        retry = self._overtake() if self.state is State.FAILED else []
+        self.state, self.error, self.trouble, self._failures = State.SERVING, '', '', 0
+        said = Say('info', 'build', f'engine ready: {engine.backend} {engine.precision}')
+        return [*retry, said, *self._put(engine)]
+
+    def not_built(self, task: Task, error: Exception) -> list[Action]:
+        """Stay on the CPU: the engine that was asked for cannot be had."""
+        if task is not self._building:
+            return []
+        self._building = None
+        self.build, self.trouble = f'failed: {describe(error)}', describe(error)
+        self._gpu = False
+        if self.state is State.BUILDING:
+            self.state = State.DEGRADED
+        return [Say('warn', 'build', f'no TensorRT: {self.trouble}')]
+
+    # Frames
+
+    def worked(self, engine: Engine) -> list[Action]:
+        """Note that a frame was completed."""
+        if engine is not self.engine or not self.error:
+            return []
+        self.error, self._failures, self._pause = '', 0, FIRST_PAUSE
+        return [Say('info', 'engine', 'the engine works again')]
+
+    def broke(self, engine: Engine, error: Exception) -> list[Action]:
+        """Count a frame that failed, and give the engine up after three in a row."""
+        if engine is not self.engine:
+            return []
+        self.error = describe(error)
+        self._failures += 1
+        return self._give_up() if self._failures >= FAILURES_BEFORE_REOPEN else []
+
+    def hung(self, engine: Engine, seconds: float) -> list[Action]:
+        """Give an engine up in which a frame has been for ``seconds``."""
+        if engine is not self.engine:
+            return []
+        self._hangs += 1
+        self.error = f'a frame has not come back for {seconds:.0f} s'
+        if self._hangs <= MOST_HANGS:
+            said = Say('error', 'hang', f'{self.error}: the engine hangs; another is opened')
+            return [said, *self._give_up()]
+        self.error += ', again: restart the node'
+        self.state = State.FAILED
+        return [Say('error', 'hang', self.error), *self._overtake(), *self._put(None)]
+
+    # Steps
+
+    def _give_up(self) -> list[Action]:
+        """Open another engine instead of the one in use."""
+        engine, self.engine = self.engine, None
+        assert engine is not None
+        self.state, self._failures = State.FAILED, 0
+        if self._opening is not None:  # an engine is on its way
+            return [Discard(engine)]
+        if engine.backend not in ON_GPU:
+            return [Discard(engine), *self._open_again()]
+        self._gpu, self.trouble = False, f'{engine.backend} failed: {self.error}'
+        self._opening = Task(self.wish, gpu=False, discard=[engine])
+        return [
+            Say('error', 'fallback', f'{self.trouble}; the CPU takes over'),
+            Start(self._opening),
+        ]
+
+    def _open_again(self) -> list[Action]:
+        self._opening = Task(self.wish, gpu=self._gpu, pause=self._pause)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        return [Start(self._opening)]
+
+    def _put(self, engine: Engine | None) -> list[Action]:
+        before, self.engine, self._failures = self.engine, engine, 0
+        return [] if before is None else [Discard(before)]
+
+    def _overtake(self) -> list[Action]:
+        task, self._opening = self._opening, None
+        if task is None:
+            return []
+        task.cancelled.set()
+        return [] if task.answer is None else [Answer(task, EngineError(OVERTAKEN))]
+
+    def _end_build(self) -> None:
+        task, self._building = self._building, None
+        self.build, self._progress = 'none', ('', -1)
+        if task is not None:
+            task.cancelled.set()
