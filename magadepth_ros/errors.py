@@ -20,6 +20,10 @@ class TopicError(DataError):
         self.kind = kind
 
 
+class ShapeError(DataError):
+    """Colour and depth are no images of one camera: their shapes differ."""
+
+
 class RegistrationError(DataError):
     """Depth cannot be moved to the colour camera: something is missing, or cannot be handled."""
 

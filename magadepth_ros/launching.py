@@ -30,13 +30,12 @@ from launch_ros.actions import Node, PushRosNamespace
 from magadepth_ros.engines import BACKENDS
 from magadepth_ros.nodes.dds import PROFILE_VARIABLES
 from magadepth_ros.resources import PACKAGE, find_config
-from magadepth_ros.topics import realsense_topics
+from magadepth_ros.topics import OUTPUTS, CameraTopics, info_beside, realsense_topics
 
 BOOLEAN = ['true', 'false']
 
 # The inputs of the node, and the names that config/magadepth.rviz knows them by.
 RVIZ_RGB, RVIZ_RGB_INFO, RVIZ_DEPTH, RVIZ_DEPTH_INFO = realsense_topics()
-OUTPUTS = ('completed', 'camera_info', 'points', 'confidence', 'colorized')
 
 
 @dataclass(frozen=True)
@@ -199,12 +198,8 @@ def completion_node(
 
 def inputs(rgb: str, rgb_info: str, depth: str, prefix: str = '') -> list[tuple[str, str]]:
     """Return the remappings of one camera's inputs; ``prefix`` is its name and a slash, or ''."""
-    return [
-        (f'{prefix}rgb/image', rgb),
-        (f'{prefix}rgb/camera_info', rgb_info),
-        (f'{prefix}depth/image', depth),
-        (f'{prefix}depth/image/camera_info', sibling(depth)),
-    ]
+    topics = CameraTopics(rgb, rgb_info, depth, info_beside(depth))
+    return list(topics.as_inputs(prefix).items())
 
 
 def rviz(
@@ -218,8 +213,8 @@ def rviz(
     except PackageNotFoundError:
         warn(f'RViz is not installed: sudo apt install ros-{distro()}-rviz2')
         return []
-    base = f'{topic("/{namespace}", context)}/{prefix}depth'
-    outputs = [(f'/depth/{name}', f'{base}/{name}') for name in OUTPUTS]
+    base = f'{topic("/{namespace}", context)}/{prefix}'
+    outputs = [(f'/{name}', f'{base}{name}') for name in OUTPUTS]
     return [
         Node(
             package='rviz2',
@@ -231,8 +226,8 @@ def rviz(
                 (RVIZ_RGB, rgb),
                 (RVIZ_RGB_INFO, rgb_info),
                 (RVIZ_DEPTH, depth),
-                (RVIZ_DEPTH_INFO, sibling(depth)),
-                *(outputs if base != '/depth' else []),
+                (RVIZ_DEPTH_INFO, info_beside(depth)),
+                *(outputs if base != '/' else []),
             ],
             output='log',
         )
@@ -280,11 +275,6 @@ def fill(text: str, context: LaunchContext) -> str:
 def topic(text: str, context: LaunchContext) -> str:
     """Like `fill`, for topic names: an empty part leaves no empty namespace behind."""
     return re.sub(r'/+', '/', fill(text, context)).rstrip('/')
-
-
-def sibling(image_topic: str) -> str:
-    """Return the camera_info topic that belongs to an image topic by image_transport's rule."""
-    return image_topic.rpartition('/')[0] + '/camera_info'
 
 
 def distro() -> str:

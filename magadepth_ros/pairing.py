@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which RGB goes with which depth: pairs by stamp, with the rules of message_filters."""
+"""Which RGB goes with which depth, and the newest pair of each camera that waits for work."""
 
 from __future__ import annotations
 
+import struct
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 from typing import Any
+
+from magadepth_ros.errors import DataError
 
 RGB = 0
 DEPTH = 1
@@ -25,8 +29,26 @@ _SHORTEST_SLOP_NS = 1_000_000
 _LONGEST_SLOP_NS = NANO // 4
 
 
+def stamp_ns(message: Any) -> int:
+    """Return header.stamp [ns] of a message."""
+    stamp = message.header.stamp
+    return stamp.sec * NANO + stamp.nanosec
+
+
+def serialised_stamp_ns(data: bytes) -> int:
+    """Return header.stamp [ns] of a serialised message (CDR); DataError where that is cut off."""
+    if len(data) < 12:
+        raise DataError(
+            f'serialised message: expected a header, 12 bytes or more, got {len(data)}; the '
+            'message was cut short, or is of a type without a header'
+        )
+    # Four bytes of encapsulation, the second of which is odd for little-endian.
+    seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
+    return seconds * NANO + nanoseconds
+
+
 @dataclass(frozen=True)
-class Pair:
+class MessagePair:
     """
     An RGB and a depth message that belong together.
 
@@ -86,7 +108,7 @@ class Pairer:
 
     def __init__(
         self,
-        on_pair: Callable[[Pair], None],
+        on_pair: Callable[[MessagePair], int | None],
         slop: float = HALF_FRAME,
         queue_size: int = 10,
     ) -> None:
@@ -96,7 +118,8 @@ class Pairer:
         Parameters
         ----------
         on_pair:
-            called with each pair, in the thread that added its second message.
+            called with each pair, in the thread that added its second message; may return how many
+            pairs it dropped as stale, see `LatestPairs`.
         slop:
             largest gap between the stamps [s]; 0 = equal stamps, negative = half a frame.
         queue_size:
@@ -191,9 +214,9 @@ class Pairer:
 
     def _emit(self, rgb: Any, depth: Any, rgb_ns: int, depth_ns: int) -> None:
         self.counters.matched += 1
-        self._on_pair(
-            Pair(rgb, depth, rgb_ns, depth_ns - rgb_ns, self.counters.jumps, perf_counter())
-        )
+        jumps, now = self.counters.jumps, perf_counter()
+        pair = MessagePair(rgb, depth, rgb_ns, depth_ns - rgb_ns, jumps, now)
+        self.counters.stale += self._on_pair(pair) or 0
 
     def _follow(self, stream: int, stamp_ns: int) -> None:
         # Jumps and periods; a stamp of zero says nothing of the time.
@@ -222,3 +245,55 @@ class Pairer:
         rgb_waits, depth_waits = self.waiting()
         counters.unmatched_rgb = counters.received_rgb - counters.matched - rgb_waits
         counters.unmatched_depth = counters.received_depth - counters.matched - depth_waits
+
+
+class LatestPairs:
+    """
+    The newest pair of each camera, for one thread that takes them.
+
+    Nothing queues: a newer pair replaces the one that waits, so that a slow engine drops pairs and
+    never shows old ones. A pair that is not newer than the last one of its camera is dropped too,
+    except after a jump of the clock (another ``epoch``) and for stamps of zero.
+    """
+
+    def __init__(self) -> None:
+        self._ready = threading.Condition()
+        self._closed = False
+        self._waiting: dict[int, MessagePair] = {}
+        self._last: dict[int, tuple[int, int]] = {}
+
+    def put(self, camera: int, pair: MessagePair) -> int:
+        """Offer a pair, from any thread; returns how many pairs were dropped as stale, 0 or 1."""
+        with self._ready:
+            if self._closed:
+                return 0
+            epoch, stamp_ns = self._last.get(camera, (-1, 0))
+            if pair.epoch == epoch and 0 < pair.stamp_ns <= stamp_ns:
+                return 1
+            dropped = int(camera in self._waiting)
+            self._waiting[camera] = pair
+            self._last[camera] = (pair.epoch, pair.stamp_ns)
+            self._ready.notify()
+            return dropped
+
+    def take(self, timeout: float) -> list[tuple[int, MessagePair]]:
+        """Wait up to ``timeout`` seconds; return what waits, at most one pair per camera."""
+        with self._ready:
+            self._ready.wait_for(lambda: self._waiting or self._closed, timeout)
+            taken = sorted(self._waiting.items())
+            self._waiting.clear()
+            return taken
+
+    def close(self) -> None:
+        """Take nothing in any more, and wake who waits."""
+        with self._ready:
+            self._closed = True
+            self._waiting.clear()
+            self._ready.notify_all()
+
+    def open(self) -> None:
+        """Begin anew after `close`: no pair has come yet."""
+        with self._ready:
+            self._closed = False
+            self._waiting.clear()
+            self._last.clear()

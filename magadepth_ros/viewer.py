@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import DataError
 from magadepth_ros.pictures import to_millimetres
@@ -25,17 +25,14 @@ class ViewedFrame:
     """
     One frame to show; what is None is not shown.
 
-    ``stamp_ns`` places it on the timeline [ns since 1970]; ``rgb`` (H, W, 3) uint8 RGB; ``depth``
-    as measured and ``completed`` (H, W) float32 metres, 0, NaN or inf = unknown; ``confidence``
-    (H, W) float32 0..1; ``camera`` that of ``completed``, without which there is no cloud.
+    ``frame`` has the completed depth, the stamp that places it on the timeline and the camera,
+    without which there is no cloud; ``measured`` (H, W) float32 metres, 0, NaN or inf = unknown;
+    ``confidence`` (H, W) float32 0..1.
     """
 
-    stamp_ns: int
-    rgb: np.ndarray
-    completed: np.ndarray
-    depth: np.ndarray | None = None
+    frame: RgbdFrame
+    measured: np.ndarray | None = None
     confidence: np.ndarray | None = None
-    camera: CameraModel | None = None
 
 
 def require_rerun() -> None:
@@ -88,26 +85,27 @@ class Viewer:
         """Write what is still on its way."""
         self._stream.disconnect()
 
-    def show(self, frame: ViewedFrame) -> None:
+    def show(self, viewed: ViewedFrame) -> None:
         """Put a frame on the timeline ``stamp``."""
-        stream, rerun = self._stream, self._rerun
+        stream, rerun, frame = self._stream, self._rerun, viewed.frame
+        completed = frame.depth
         stream.set_time('stamp', timestamp=np.datetime64(frame.stamp_ns, 'ns'))
         stream.log('rgb', self._picture(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR)))
-        known = frame.completed[frame.completed > 0]
+        known = completed[completed > 0]
         # One range for both, so that equal depth has equal colours.
         reach = (
             tuple(float(v) for v in np.percentile(known, (1, 99))) if known.size else (0.0, 1.0)
         )
-        for name, depth in (('depth/measured', frame.depth), ('depth/completed', frame.completed)):
+        for name, depth in (('depth/measured', viewed.measured), ('depth/completed', completed)):
             if depth is not None:
                 millimetres = to_millimetres(depth)
                 span = [1000.0 * value for value in reach]
                 stream.log(name, rerun.DepthImage(millimetres, meter=1000.0, depth_range=span))
-        if frame.confidence is not None:
-            grey = (np.nan_to_num(frame.confidence).clip(0, 1) * 255).astype(np.uint8)
+        if viewed.confidence is not None:
+            grey = (np.nan_to_num(viewed.confidence).clip(0, 1) * 255).astype(np.uint8)
             stream.log('confidence', self._picture(grey))
         if frame.camera is not None:
-            cloud = self._projector.project(frame.completed, frame.rgb, frame.camera, CLOUD_STRIDE)
+            cloud = self._projector.project(completed, frame.rgb, frame.camera, CLOUD_STRIDE)
             points = cloud[np.isfinite(cloud[..., 2]) & (cloud[..., 2] > 0)]
             # rerun wants 0xRRGGBBAA.
             colours = (points[:, 3].view(np.uint32) << np.uint32(8)) | np.uint32(255)

@@ -162,7 +162,7 @@ def _run_bag(args: argparse.Namespace, settings: CompletionSettings) -> int:
     )
     if args.points and report.camera_fault:
         print(f'{args.output}: no clouds: {report.camera_fault}')
-    if report.topics.info is None:
+    if not report.topics.rgb_info:
         print(f'{args.output}: no camera_info beside {report.topics.rgb}: none added, no clouds')
     return 0
 

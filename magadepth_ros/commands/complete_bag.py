@@ -9,13 +9,16 @@ from pathlib import Path
 
 from magadepth_ros.commands.progress import Progress
 from magadepth_ros.completion import Completer, Completion
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import DataError, EncodingError, RegistrationError
 from magadepth_ros.messages.camera_info import camera_info
+from magadepth_ros.pairing import MessagePair
 from magadepth_ros.pictures import to_millimetres
-from magadepth_ros.recordings.bag_frames import BagFrame, FrameReader
+from magadepth_ros.recordings.bag_frames import BagFrames
 from magadepth_ros.recordings.bag_writer import BagWriter, new_bag
-from magadepth_ros.recordings.bags import CAMERA_INFO, Topics, find_topics, messages, open_bag
+from magadepth_ros.recordings.bags import CAMERA_INFO, find_topics, messages, open_bag
+from magadepth_ros.topics import CameraTopics
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class BagOptions:
 
     ``rgb_topic`` and ``depth_topic``: None finds them. ``namespace``: where the new topics go.
     ``encoding``: 32FC1 or 16UC1 of the completed depth. ``points``: whether clouds are added.
-    ``batch``: frames in one inference. ``depth_to_rgb``, ``assume_aligned``: see `FrameReader`.
+    ``batch``: frames in one inference. ``depth_to_rgb``, ``assume_aligned``: see `BagFrames`.
     """
 
     rgb_topic: str | None = None
@@ -46,7 +49,7 @@ class BagReport:
     Frames completed, pairs that could not be read, depth without RGB; why there are no clouds.
     """
 
-    topics: Topics
+    topics: CameraTopics
     completed: int = 0
     broken: int = 0
     unmatched: int = 0
@@ -79,7 +82,7 @@ def complete_bag(
         added = {
             'completed': True,
             'confidence': True,
-            'camera_info': topics.info is not None,
+            'camera_info': bool(topics.rgb_info),
             'points': options.points,
         }
         for name, is_added in added.items():
@@ -87,7 +90,7 @@ def complete_bag(
             if is_added and topic in taken:
                 raise DataError(f'{source}: has {topic} already; choose another --namespace')
         total = sum(c.msgcount for c in reader.connections if c.topic == topics.depth)
-        frames = FrameReader(reader, topics, options.depth_to_rgb, options.assume_aligned)
+        frames = BagFrames(reader, topics, options.depth_to_rgb, options.assume_aligned)
         with new_bag(target, reader) as writer, open_completer() as completer:
             with Progress(total, 'frames') as progress:
                 job = _Job(completer, writer, frames, options, progress)
@@ -98,7 +101,6 @@ def complete_bag(
                         job.complete()
                 job.complete()
             job.report.unmatched = frames.unmatched
-            job.report.camera_fault = frames.camera_fault
             if not job.report.completed:
                 fault = job.report.first_fault or (
                     f'{topics.rgb} and {topics.depth} have no stamps that match'
@@ -116,7 +118,7 @@ class _Job:
         self,
         completer: Completer,
         writer: BagWriter,
-        frames: FrameReader,
+        frames: BagFrames,
         options: BagOptions,
         progress: Progress,
     ) -> None:
@@ -131,31 +133,33 @@ class _Job:
     def complete(self) -> None:
         if not self._frames.pairs:
             return
-        frames = []
+        pairs, frames = [], []
         for pair in self._frames.pairs:
             try:
                 frames.append(self._frames.read(pair))
+                pairs.append(pair)
             except (DataError, EncodingError) as error:
                 self.report.broken += 1
                 self.report.first_fault = self.report.first_fault or error
-        completions = self._completer.complete_batch([(f.rgb, f.depth) for f in frames])
-        for frame, completion in zip(frames, completions, strict=True):
-            self._write(frame, completion)
+        completions = self._completer.complete_batch(frames)
+        for pair, frame, completion in zip(pairs, frames, completions, strict=True):
+            self._write(pair, frame, completion)
         self.report.completed += len(completions)
         self._progress.advance(len(self._frames.pairs))
         self._frames.pairs.clear()
 
-    def _write(self, frame: BagFrame, completion: Completion) -> None:
+    def _write(self, pair: MessagePair, frame: RgbdFrame, completion: Completion) -> None:
         space, writer = self._options.namespace, self._writer
-        header, logged_ns, depth = frame.header, frame.logged_ns, completion.depth
+        header, depth = frame.header, completion.depth
+        logged_ns = max(pair.rgb.logged_ns, pair.depth.logged_ns)
         if self._options.encoding == '16UC1':
             depth = to_millimetres(depth)
         writer.add_image(f'{space}/completed', logged_ns, header, depth, self._options.encoding)
         writer.add_image(f'{space}/confidence', logged_ns, header, completion.confidence, '32FC1')
         if frame.info is None:
             return
-        height, width = completion.depth.shape
-        info = camera_info(header, frame.info, width, height)
+        self.report.camera_fault = frame.camera_fault or self.report.camera_fault
+        info = camera_info(header, frame.info, *frame.size)
         writer.add(f'{space}/camera_info', logged_ns, CAMERA_INFO, info)
         if self._options.points and frame.camera is not None:
             cloud = self._projector.project(completion.depth, frame.rgb, frame.camera)

@@ -92,13 +92,13 @@ def write_preview(path: Path, snapshot: Snapshot) -> None:
     known = snapshot.completed[np.isfinite(snapshot.completed) & (snapshot.completed > 0)]
     near, far = np.percentile(known, (1, 99)) if known.size else (0.0, 1.0)
     near, far = float(near), max(float(far), float(near) + 0.1)
-    measured = snapshot.depth[np.isfinite(snapshot.depth) & (snapshot.depth > 0)]
-    missing = 1.0 - measured.size / snapshot.depth.size
+    measured = snapshot.frame.depth[np.isfinite(snapshot.frame.depth) & (snapshot.frame.depth > 0)]
+    missing = 1.0 - measured.size / snapshot.frame.depth.size
     left = 1.0 - known.size / snapshot.completed.size
     grey = np.nan_to_num(snapshot.confidence).clip(0, 1) * 255
     panels = [
-        _panel(snapshot.rgb, 'RGB'),
-        _panel(colorize(snapshot.depth, near, far), f'input depth: {missing:.0%} missing'),
+        _panel(snapshot.frame.rgb, 'RGB'),
+        _panel(colorize(snapshot.frame.depth, near, far), f'input depth: {missing:.0%} missing'),
         _panel(
             colorize(snapshot.completed, near, far),
             f'completed: {left:.0%} missing, {near:.1f} m red, {far:.1f} m blue',

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from time import monotonic, sleep
@@ -16,7 +17,7 @@ from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.viewer import ViewedFrame, Viewer, require_rerun
 
 if TYPE_CHECKING:
-    from magadepth_ros.recordings.bag_frames import BagFrame
+    from magadepth_ros.completion.frame import RgbdFrame
 
 _DESCRIPTION = 'Show picture, depth, confidence and cloud of a bag or a running node, by rerun.'
 
@@ -140,5 +141,5 @@ def _of_bag(args: argparse.Namespace) -> Any:
             yield _viewed(frame, completion.depth, completion.confidence)
 
 
-def _viewed(frame: BagFrame, depth: Any, confidence: Any) -> ViewedFrame:
-    return ViewedFrame(frame.stamp_ns, frame.rgb, depth, frame.depth, confidence, frame.camera)
+def _viewed(frame: RgbdFrame, depth: Any, confidence: Any) -> ViewedFrame:
+    return ViewedFrame(replace(frame, depth=depth), frame.depth, confidence)

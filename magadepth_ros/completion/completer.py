@@ -17,6 +17,7 @@ from magadepth_ros.completion.confidence import (
     confidence_from_log_variance,
 )
 from magadepth_ros.completion.fit import Geometry, fit_depth, fit_rgb, geometry
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.merge import merge
 from magadepth_ros.completion.outliers import find_suspects, refute
 from magadepth_ros.completion.restore import follow_measured, restore_depth, restore_smooth
@@ -142,7 +143,8 @@ class Completer:
         Parameters
         ----------
         rgb:
-            (H, W, 3) uint8 RGB, aligned with the depth.
+            (H, W, 3) uint8 RGB, aligned with the depth; scaled to its size where it has the same
+            shape.
         depth:
             (H, W) float32 metres; 0, NaN, inf and anything outside the range = missing. Where
             all is, nothing is filled.
@@ -150,33 +152,32 @@ class Completer:
         Raises
         ------
         DataError
-            the arrays are not of this form or differ in size.
+            the arrays are not of this form, or differ in shape.
         EngineError
             the runtime failed or answered with NaN or infinity.
 
         """
-        return self.complete_batch([(rgb, depth)])[0]
+        return self.complete_batch([RgbdFrame(rgb, depth)])[0]
 
-    def complete_batch(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Completion]:
+    def complete_batch(self, frames: Sequence[RgbdFrame]) -> list[Completion]:
         """
-        Complete several (rgb, depth) pairs, of equal or different sizes, in one inference.
+        Complete several frames, of equal or different sizes, in one inference.
 
-        Each result's ``infer`` time is its share of the common inference. See `complete`.
+        Each result's ``infer`` time is its share of the common inference. Raises EngineError.
         """
-        if not pairs:
+        if not frames:
             return []
         info = self.engine.info
-        self._reserve(len(pairs))
-        frames = [
-            self._fit(rgb, depth, self._rgb[i], self._depth[i, 0])
-            for i, (rgb, depth) in enumerate(pairs)
+        count = len(frames)
+        self._reserve(count)
+        fitted = [
+            self._fit(frame, self._rgb[i], self._depth[i, 0]) for i, frame in enumerate(frames)
         ]
         start = perf_counter()
-        count = len(pairs)
         prediction = self.engine.infer(self._rgb[:count], self._depth[:count])
         check_prediction(prediction, (count, 1, info.height, info.width))
         infer_ms = (perf_counter() - start) * 1e3 / count
-        return [self._finish(frame, prediction, i, infer_ms) for i, frame in enumerate(frames)]
+        return [self._finish(frame, prediction, i, infer_ms) for i, frame in enumerate(fitted)]
 
     def close(self) -> None:
         """Release the engine."""
@@ -193,11 +194,9 @@ class Completer:
             self._rgb = np.zeros((count, *self._rgb.shape[1:]), np.float32)
             self._depth = np.zeros((count, *self._depth.shape[1:]), np.float32)
 
-    def _fit(
-        self, rgb: np.ndarray, depth: np.ndarray, rgb_slot: np.ndarray, depth_slot: np.ndarray
-    ) -> _Frame:
+    def _fit(self, frame: RgbdFrame, rgb_input: np.ndarray, depth_input: np.ndarray) -> _Fitted:
         start = perf_counter()
-        rgb, depth = checked(rgb, depth)
+        rgb, depth = frame.rgb, frame.depth
         low, high = self.depth_range
         # 0 is a sensor's sign for missing even where the range starts at 0; NaN fails every
         # comparison, so it is outside too.
@@ -216,13 +215,13 @@ class Completer:
                 suspects, shown = None, measured
         info = self.engine.info
         geo = geometry(*depth.shape, info.height, info.width)
-        small_rgb = fit_rgb(rgb, geo, rgb_slot)
-        small_depth = fit_depth(shown, geo, depth_slot, self._buffers)
+        small_rgb = fit_rgb(rgb, geo, rgb_input)
+        small_depth = fit_depth(shown, geo, depth_input, self._buffers)
         fit_ms = (perf_counter() - start) * 1e3
-        return _Frame(rgb, measured, valid, suspects, geo, small_rgb, small_depth, fit_ms)
+        return _Fitted(rgb, measured, valid, suspects, geo, small_rgb, small_depth, fit_ms)
 
     def _finish(
-        self, frame: _Frame, prediction: Prediction, index: int, infer_ms: float
+        self, frame: _Fitted, prediction: Prediction, index: int, infer_ms: float
     ) -> Completion:
         settings, geo = self.settings, frame.geo
         start = perf_counter()
@@ -276,7 +275,7 @@ class Completer:
 
 
 @dataclass
-class _Frame:
+class _Fitted:
     # What is kept of a pair between fit and merge.
     rgb: np.ndarray
     measured: np.ndarray
@@ -286,19 +285,3 @@ class _Frame:
     small_rgb: np.ndarray
     small_depth: np.ndarray
     fit_ms: float
-
-
-def checked(rgb: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a pair that can be completed, contiguous; DataError says what is wrong with it."""
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
-        raise DataError(f'rgb is {rgb.dtype} {rgb.shape}, expected uint8 (H, W, 3)')
-    if depth.ndim != 2 or depth.dtype != np.float32:
-        raise DataError(f'depth is {depth.dtype} {depth.shape}, expected float32 metres of (H, W)')
-    if rgb.shape[:2] != depth.shape:
-        raise DataError(
-            f'rgb is {rgb.shape[1]}x{rgb.shape[0]} but depth is {depth.shape[1]}x'
-            f'{depth.shape[0]}; give depth that is aligned to the colour image'
-        )
-    if min(depth.shape) < 2:
-        raise DataError(f'an image of {depth.shape[1]}x{depth.shape[0]} is too small to complete')
-    return np.ascontiguousarray(rgb), np.ascontiguousarray(depth)

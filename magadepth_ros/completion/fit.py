@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 
 from magadepth_ros.completion.buffers import Buffers
-from magadepth_ros.errors import DataError
 
 SAME_SURFACE = 0.02
 """Relative depth step up to which two neighbouring pixels are taken for one surface."""
@@ -118,28 +117,6 @@ def fit_rgb(rgb: np.ndarray, geo: Geometry, out: np.ndarray) -> np.ndarray:
     for channel, plane in zip(cv2.split(shown), out, strict=True):
         np.multiply(_TO_UNIT, channel, out=plane, dtype=np.float32)
     return small
-
-
-def at_size_of(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """
-    Bring (H, W, 3) uint8 RGB to the size of (h, w) depth, whose pixels are the measurements.
-
-    Raises
-    ------
-    DataError
-        the two have different shapes, so the depth is not aligned to the colour image.
-
-    """
-    if rgb.shape[:2] == depth.shape:
-        return rgb
-    (height, width), (h, w) = rgb.shape[:2], depth.shape
-    if abs(width * h - height * w) > max(width, height):
-        raise DataError(
-            f'RGB is {width}x{height} and depth {w}x{h}: expected one size, or sizes of the same '
-            'shape; switch depth alignment on in the camera driver and use its aligned topic'
-        )
-    method = cv2.INTER_AREA if h < height else cv2.INTER_LINEAR
-    return cv2.resize(rgb, (w, h), interpolation=method)
 
 
 def fit_depth(

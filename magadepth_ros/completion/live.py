@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from magadepth_ros.completion.completer import Completer, Completion
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.settings import CompletionSettings
 from magadepth_ros.engines.engine import Engine, ModelInfo
 from magadepth_ros.engines.keeper import EngineKeeper
@@ -48,7 +47,7 @@ class LiveCompleter:
             settings.depth_range(self.keeper.info)
         self._settings = settings
 
-    def complete(self, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Completion]:
+    def complete(self, frames: Sequence[RgbdFrame]) -> list[Completion]:
         """
         Complete a batch: see `Completer.complete_batch`.
 
@@ -58,7 +57,7 @@ class LiveCompleter:
             there is no engine now, or it failed on this batch.
 
         """
-        return self.keeper.use(lambda engine: self._on(engine).complete_batch(pairs))
+        return self.keeper.use(lambda engine: self._on(engine).complete_batch(frames))
 
     def _on(self, engine: Engine) -> Completer:
         if self._completer is None or self._completer.engine is not engine:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Subscriptions of one camera: callbacks that only store."""
+"""The topics that the node hears from one camera: images to the pairer, the rest to the reader."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from magadepth_ros.messages.reading import stamp_ns
+from magadepth_ros.messages.frames import FrameReader
 from magadepth_ros.nodes import qos
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
-from magadepth_ros.pairing import DEPTH, RGB, Pairer
+from magadepth_ros.pairing import DEPTH, RGB, Pairer, stamp_ns
+from magadepth_ros.topics import INPUTS, CameraTopics
 
 try:
     from tf2_msgs.msg import TFMessage
@@ -32,34 +33,25 @@ class CameraInputs:
         """``prefix`` is '' or a camera's namespace with a slash behind it."""
         self._node = node
         self._reporter = reporter
+        self._subscriptions: list[Subscription] = []
         depth_transport = parameters.depth_transport
         if depth_transport == 'auto':
             depth_transport = parameters.transport
-        resolve = node.resolve_topic_name
-        self.rgb_type: type = Image
-        self.depth_type: type = Image
         # Remapping is applied once more when a subscription is made, so that plain names stay
         # unresolved until then. image_transport's rule for its suffixes: the base name is
         # resolved (and so remapped), then extended.
-        self._rgb = f'{prefix}rgb/image'
-        self._depth = f'{prefix}depth/image'
-        self._info = f'{prefix}rgb/camera_info'
-        # Below the image, as depth/camera_info is the name of an output.
-        self._depth_info = f'{prefix}depth/image/camera_info'
+        names = [f'{prefix}{name}' for name in INPUTS]
+        self.rgb_type: type = Image
+        self.depth_type: type = Image
         if parameters.transport == 'compressed':
             self.rgb_type = CompressedImage
-            self._rgb = f'{resolve(self._rgb)}/compressed'
+            names[0] = f'{node.resolve_topic_name(names[0])}/compressed'
         if depth_transport == 'compressed':
             self.depth_type = CompressedImage
-            self._depth = f'{resolve(self._depth)}/compressedDepth'
-        self.rgb_topic = resolve(self._rgb)
-        self.depth_topic = resolve(self._depth)
-        self.info_topic = resolve(self._info)
-        self.depth_info_topic = resolve(self._depth_info)
-        self.camera_info: CameraInfo | None = None
-        self.depth_info: CameraInfo | None = None
-        self.registration = parameters.registration()
-        self._subscriptions: list[Subscription] = []
+            names[2] = f'{node.resolve_topic_name(names[2])}/compressedDepth'
+        self._names = CameraTopics(*names)
+        self.topics = CameraTopics(*map(node.resolve_topic_name, names))
+        self.reader = FrameReader(self.topics, parameters.registration())
 
     def subscribe(self, pairer: Pairer) -> None:
         """Start to listen."""
@@ -72,39 +64,42 @@ class CameraInputs:
         def on_depth(msg: Any) -> None:
             pairer.add(DEPTH, stamp_ns(msg), msg)
 
-        self._add(self.rgb_type, self._rgb, self.rgb_topic, on_rgb)
-        self._add(self.depth_type, self._depth, self.depth_topic, on_depth)
-        self._add(CameraInfo, self._info, self.info_topic, self._on_info)
-        if self.registration is None:
+        self._add(self.rgb_type, self._names.rgb, on_rgb)
+        self._add(self.depth_type, self._names.depth, on_depth)
+        self._add(CameraInfo, self._names.rgb_info, self._on_rgb_info)
+        registration = self.reader.registration
+        if registration is None:
             return
-        self._add(CameraInfo, self._depth_info, self.depth_info_topic, self._on_depth_info)
+        self._add(CameraInfo, self._names.depth_info, self._on_depth_info)
         if TFMessage is not None:
             latched = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-            add = self.registration.add_transforms
             self._subscriptions.append(
-                self._node.create_subscription(TFMessage, '/tf_static', add, latched)
+                self._node.create_subscription(
+                    TFMessage, '/tf_static', registration.add_transforms, latched
+                )
             )
 
     def unsubscribe(self) -> None:
-        """Stop to listen; the last camera_info is kept."""
+        """Stop to listen; the newest camera_infos are kept."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
-    def _on_info(self, msg: CameraInfo) -> None:
-        self.camera_info = msg
+    def _on_rgb_info(self, msg: CameraInfo) -> None:
+        self.reader.rgb_info = msg
 
     def _on_depth_info(self, msg: CameraInfo) -> None:
-        self.depth_info = msg
+        self.reader.depth_info = msg
 
-    def _add(self, kind: type, name: str, topic: str, callback: Callable[[Any], None]) -> None:
+    def _add(self, kind: type, name: str, callback: Callable[[Any], None]) -> None:
+        events = qos.subscription_events(self._reporter, self._node.resolve_topic_name(name))
         self._subscriptions.append(
             self._node.create_subscription(
                 kind,
                 name,
                 callback,
                 qos.sensor_input(),
-                event_callbacks=qos.subscription_events(self._reporter, topic),
+                event_callbacks=events,
                 qos_overriding_options=qos.overrides(),
             )
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from time import monotonic, perf_counter
 
-import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
@@ -14,6 +13,7 @@ from std_msgs.msg import Header
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.colorize import colorize
 from magadepth_ros.completion.completer import Completion
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.messages.camera_info import camera_info
 from magadepth_ros.messages.clouds import cloud_memory, fill_cloud
@@ -95,20 +95,14 @@ class CameraOutputs:
 
     def publish_with_camera(
         self,
-        header: Header,
-        rgb: np.ndarray,
+        frame: RgbdFrame,
+        camera: CameraModel,
         completion: Completion,
         parameters: NodeParameters,
-        source: CameraInfo,
-        camera: CameraModel,
     ) -> float:
-        """
-        Publish what needs the intrinsics; return the milliseconds spent on the cloud.
-
-        ``source`` is the camera_info, ``camera`` what it says at the size of the depth.
-        """
+        """Publish what needs the camera of the frame; return the milliseconds of the cloud."""
         if self._info.get_subscription_count():
-            self._info.publish(camera_info(header, source, camera.width, camera.height))
+            self._info.publish(camera_info(frame.header, frame.info, *frame.size))
         now = monotonic()
         if not self._points.get_subscription_count() or now < self._next_cloud:
             return 0.0
@@ -118,12 +112,12 @@ class CameraOutputs:
         rows, columns = (-(-pixels // stride) for pixels in completion.depth.shape)
         cloud = self._projector.project(
             completion.depth,
-            rgb,
+            frame.rgb,
             camera,
             stride,
             out=cloud_memory(self._points_msg, rows, columns),
         )
-        fill_cloud(self._points_msg, header, cloud)
+        fill_cloud(self._points_msg, frame.header, cloud)
         self._points.publish(self._points_msg)
         return (perf_counter() - start) * 1e3
 

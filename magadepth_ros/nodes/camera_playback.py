@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.messages.camera_info import info_of
@@ -108,15 +109,14 @@ def playback(source: str, settings: PlaybackSettings) -> tuple[Iterator[CameraMe
 def _prepared(source: str, settings: PlaybackSettings) -> Iterator[CameraMessages]:
     width, height = settings.width, settings.height
     if not source:
-        camera = CameraModel(width, height, *simulated_intrinsics(width, height))
         for rgb, depth in simulated_frames(width, height, settings.count or 30, settings.seed):
-            yield _messages(rgb, depth, camera, settings)
+            yield _messages(RgbdFrame(rgb, depth), settings)
         return
-    for frame in read_manifest(Path(source)).frames[: settings.count or None]:
-        data = frame.load()
+    for recorded in read_manifest(Path(source)).frames[: settings.count or None]:
+        data = recorded.load()
         height, width = data.depth.shape
-        known = CameraModel(width, height, *frame.K) if frame.K else None
-        yield _fitted_messages(data.rgb, data.depth, known, settings)
+        known = CameraModel(width, height, *recorded.K) if recorded.K else None
+        yield _messages(_fitted(RgbdFrame(data.rgb, data.depth, known), settings), settings)
 
 
 def _bag(source: str, settings: PlaybackSettings) -> Iterator[CameraMessages]:
@@ -126,51 +126,47 @@ def _bag(source: str, settings: PlaybackSettings) -> Iterator[CameraMessages]:
         raise no_bag_reader(source, error) from None
     while True:
         for frame in islice(bag_frames(source), settings.count or None):
-            yield _fitted_messages(frame.rgb, frame.depth, frame.camera, settings)
+            yield _messages(_fitted(frame, settings), settings)
 
 
-def _fitted_messages(
-    rgb: np.ndarray, depth: np.ndarray, camera: CameraModel | None, settings: PlaybackSettings
-) -> CameraMessages:
-    height, width = depth.shape
-    camera = camera or CameraModel(width, height, *simulated_intrinsics(width, height))
-    return _messages(*_fitted(rgb, depth, camera, settings.width, settings.height), settings)
-
-
-def _messages(
-    rgb: np.ndarray, depth: np.ndarray, camera: CameraModel, settings: PlaybackSettings
-) -> CameraMessages:
+def _messages(frame: RgbdFrame, settings: PlaybackSettings) -> CameraMessages:
     header = Header(frame_id=settings.frame_id)
-    millimetres = to_millimetres(depth)
+    millimetres = to_millimetres(frame.depth)
     encoding = settings.depth_encoding
-    metres = np.where(millimetres > 0, depth, np.float32(np.nan)).astype(np.float32)
+    metres = np.where(millimetres > 0, frame.depth, np.float32(np.nan)).astype(np.float32)
 
     def compress() -> tuple[CompressedImage, CompressedImage]:
-        return rgb_to_compressed(header, rgb), depth_to_compressed(header, metres, encoding)
+        rgb = rgb_to_compressed(header, frame.rgb)
+        return rgb, depth_to_compressed(header, metres, encoding)
 
-    info = info_of(header, camera)
+    info = info_of(header, _camera_of(frame))
     messages = CameraMessages(Image(header=header), Image(header=header), info, compress)
     code = _COLOUR[settings.rgb_encoding]
-    fill(messages.rgb, rgb if code is None else cv2.cvtColor(rgb, code), settings.rgb_encoding)
+    rgb = frame.rgb if code is None else cv2.cvtColor(frame.rgb, code)
+    fill(messages.rgb, rgb, settings.rgb_encoding)
     fill(messages.depth, millimetres if encoding == '16UC1' else metres, encoding)
     return messages
 
 
-def _fitted(
-    rgb: np.ndarray, depth: np.ndarray, camera: CameraModel, width: int, height: int
-) -> tuple[np.ndarray, np.ndarray, CameraModel]:
+def _fitted(frame: RgbdFrame, settings: PlaybackSettings) -> RgbdFrame:
     """Crop the middle to the wanted shape, then scale: nearest for depth, so holes stay holes."""
-    h, w = depth.shape
+    width, height = settings.width, settings.height
+    w, h = frame.size
     scale = min(w / width, h / height)
     cut_w, cut_h = min(w, round(width * scale)), min(h, round(height * scale))
     left, top = (w - cut_w) // 2, (h - cut_h) // 2
     part = (slice(top, top + cut_h), slice(left, left + cut_w))
-    rgb, depth = rgb[part], depth[part]
-    centre = {'cx': camera.cx - left, 'cy': camera.cy - top}
-    camera = replace(camera, width=cut_w, height=cut_h, **centre)
+    rgb, depth = frame.rgb[part], frame.depth[part]
+    camera = _camera_of(frame)
+    camera = replace(camera, width=cut_w, height=cut_h, cx=camera.cx - left, cy=camera.cy - top)
     if (cut_w, cut_h) != (width, height):
         smooth = cv2.INTER_AREA if cut_w > width else cv2.INTER_LINEAR
         rgb = cv2.resize(rgb, (width, height), interpolation=smooth)
         depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         camera = camera.scaled(width, height)
-    return rgb, depth, camera
+    return RgbdFrame(rgb, depth, camera)
+
+
+def _camera_of(frame: RgbdFrame) -> CameraModel:
+    width, height = frame.size
+    return frame.camera or CameraModel(width, height, *simulated_intrinsics(width, height))

@@ -30,8 +30,8 @@ from magadepth_ros.nodes.opening import build_engine, sayer, wish_of
 from magadepth_ros.nodes.parameters import declare
 from magadepth_ros.nodes.process import run
 from magadepth_ros.nodes.reporter import Reporter
-from magadepth_ros.nodes.slot import LatestSlot
 from magadepth_ros.nodes.worker import Worker
+from magadepth_ros.pairing import LatestPairs
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -59,7 +59,7 @@ class CompletionNode(LifecycleNode):
         self._settings = declare(self)
         self._completer = LiveCompleter(sayer(self._reporter), opener)
         self._keeper = self._completer.keeper
-        self._slot = LatestSlot()
+        self._latest = LatestPairs()
         self._cameras: list[CameraPipeline] = []
         self._worker: Worker | None = None
         self._enabled = True
@@ -138,14 +138,14 @@ class CompletionNode(LifecycleNode):
         if not self._keeper.open(wish_of(self._settings), self.context.ok):
             raise MagadepthError('stopped while the engine was being opened')
         for index, name in enumerate(self._settings.camera_names()):
-            self._cameras.append(CameraPipeline(self, index, name, self._settings, self._reporter))
+            self._cameras.append(
+                CameraPipeline(self, index, name, self._settings, self._reporter, self._latest)
+            )
         low, high = self._completer.depth_range
         self._reporter.info(f'engine {self._keeper.engine_name}, depth {low:g} to {high:g} m')
 
     def _activate(self) -> None:
-        self._slot = LatestSlot()
-        for camera in self._cameras:
-            camera.slot = self._slot
+        self._latest.open()
         self._start_worker()
         if self._enabled:
             self._listen()
@@ -153,7 +153,7 @@ class CompletionNode(LifecycleNode):
     def _start_worker(self) -> None:
         self._worker = Worker(
             self._cameras,
-            self._slot,
+            self._latest,
             self._completer,
             self._reporter,
             lambda: self._settings,
@@ -172,8 +172,7 @@ class CompletionNode(LifecycleNode):
 
     def _listen(self) -> None:
         for camera in self._cameras:
-            camera.monitor.rest()
-            camera.inputs.subscribe(camera.pairer)
+            camera.listen()
 
     def _guarded(
         self, step: Callable[[], None], undo: Callable[[], None] | None = None

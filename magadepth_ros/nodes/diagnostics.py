@@ -77,7 +77,7 @@ def _camera(node_name: str, listens: bool, camera: CameraPipeline) -> Diagnostic
     summary = camera.statistics.summary()
     trouble = sorted(camera.monitor.trouble) if listens else []
     name = camera.name or 'camera'
-    status = DiagnosticStatus(name=f'{node_name}: {name}', hardware_id=camera.inputs.rgb_topic)
+    status = DiagnosticStatus(name=f'{node_name}: {name}', hardware_id=camera.inputs.topics.rgb)
     if not listens:
         status.level, status.message = DiagnosticStatus.OK, 'not listening'
     elif trouble:
@@ -96,7 +96,7 @@ def _camera(node_name: str, listens: bool, camera: CameraPipeline) -> Diagnostic
         'measured share': summary.measured_share,
         **asdict(camera.counters),
         'slop [ms]': camera.pairer.slop_ns / 1e6,
-        'camera_info': 'known' if camera.inputs.camera_info is not None else 'missing',
+        'camera_info': 'known' if camera.inputs.reader.rgb_info is not None else 'missing',
         **{f'{stage} p50 [ms]': value for stage, value in summary.stages.items()},
     }
     status.values = _values(values)

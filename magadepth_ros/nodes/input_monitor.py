@@ -8,6 +8,9 @@ from time import monotonic
 
 import numpy as np
 
+from magadepth_ros.completion.frame import RgbdFrame
+from magadepth_ros.errors import RegistrationError
+from magadepth_ros.messages.frames import FrameReader
 from magadepth_ros.nodes.reporter import ONCE, PERIOD, Reporter
 from magadepth_ros.pairing import NANO, Counters, Pairer
 
@@ -22,8 +25,7 @@ class InputMonitor:
     """The checks of one camera; each reports its trouble with the remedy and remembers it."""
 
     reporter: Reporter
-    rgb_topic: str
-    depth_topic: str
+    reader: FrameReader
     label: str = ''
     trouble: set[str] = field(default_factory=set)
     """Names of what is wrong with the newest input: black_rgb, frozen_rgb, no_depth, ..."""
@@ -60,36 +62,57 @@ class InputMonitor:
             'the depth stream, min_depth and max_depth',
         )
 
-    def frames(self, rgb_frame: str, depth_frame: str) -> None:
-        """Compare the frame ids of a pair: another frame means that depth is not aligned."""
+    def accepted(self, rgb_frame: str, depth_frame: str) -> None:
+        """Take note of a pair that could be read, and of the frame ids of its messages."""
+        self._set('unregistered', False, '')
         self._set(
             'unaligned',
-            bool(rgb_frame and depth_frame and rgb_frame != depth_frame),
+            self.reader.registration is None
+            and bool(rgb_frame and depth_frame and rgb_frame != depth_frame),
             f'{self.depth_topic} is in frame {depth_frame!r}, {self.rgb_topic} in {rgb_frame!r}, '
             'and register_depth is false: where the depth is not aligned all the same, edges will '
             'be wrong; set register_depth to true',
             period=ONCE,
         )
 
-    def registration(self, error: str) -> None:
-        """Report why depth in another frame cannot be registered, '' when it can."""
+    def refused(self, error: Exception) -> None:
+        """Report why a pair could not be read."""
+        dropped = f'pair of {self.rgb_topic} and {self.depth_topic} dropped: {error}'
+        if not isinstance(error, RegistrationError):
+            self.reporter.warn(f'message{self.label}', dropped)
+            return
         self._set(
             'unregistered',
-            bool(error),
-            f'pairs of {self.rgb_topic} and {self.depth_topic} dropped: {error}; switch depth '
+            True,
+            f'{dropped}; switch depth '
             'alignment on in the driver (align_depth.enable, depth_registration) and remap '
             'depth/image to the aligned topic, or give what is missing, or set register_depth to '
             'false where the depth is aligned',
         )
 
-    def camera_info(self, error: str, missing: bool = False) -> None:
-        """Report why the camera_info cannot be used, '' when it can; a missing one may be late."""
-        if missing:
+    def camera_info(self, frame: RgbdFrame) -> None:
+        """Report why a frame that needs its camera has none; a camera_info may come late."""
+        error = frame.camera_fault
+        if frame.info is None:
             now = monotonic()
             self._no_info_since = now if self._no_info_since is None else self._no_info_since
             if now - self._no_info_since < _PATIENCE:
                 return
+            error = (
+                f'no message on {self.reader.topics.rgb_info}: no cloud and no camera_info go out '
+                'until one comes; remap rgb/camera_info to the topic of the colour camera'
+            )
         self._set('camera_info', bool(error), error)
+
+    @property
+    def rgb_topic(self) -> str:
+        """Topic of the colour images."""
+        return self.reader.topics.rgb
+
+    @property
+    def depth_topic(self) -> str:
+        """Topic of the depth images."""
+        return self.reader.topics.depth
 
     def rest(self) -> None:
         """Begin anew, as when listening starts: what was wrong before says nothing."""

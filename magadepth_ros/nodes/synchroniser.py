@@ -9,8 +9,7 @@ from typing import Any
 from rclpy.duration import Duration
 
 from magadepth_ros.errors import DataError
-from magadepth_ros.messages.reading import stamp_ns
-from magadepth_ros.pairing import DEPTH, HALF_FRAME, NANO, RGB, Pair, Pairer
+from magadepth_ros.pairing import DEPTH, HALF_FRAME, NANO, RGB, MessagePair, Pairer, stamp_ns
 
 try:
     import message_filters
@@ -19,7 +18,7 @@ except ImportError:
 
 
 def make_pairer(
-    kind: str, on_pair: Callable[[Pair], None], slop: float, queue_size: int
+    kind: str, on_pair: Callable[[MessagePair], int | None], slop: float, queue_size: int
 ) -> Pairer:
     """
     Make the pairer named by the parameter ``synchronizer``.
@@ -52,7 +51,7 @@ class MessageFiltersPairer(Pairer):
 
     def __init__(
         self,
-        on_pair: Callable[[Pair], None],
+        on_pair: Callable[[MessagePair], int | None],
         slop: float = HALF_FRAME,
         queue_size: int = 10,
     ) -> None:

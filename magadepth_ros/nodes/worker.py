@@ -10,33 +10,27 @@ from time import perf_counter
 
 import cv2
 import numpy as np
-from std_msgs.msg import Header
 
-from magadepth_ros.completion.completer import Completion, checked
-from magadepth_ros.completion.fit import at_size_of
+from magadepth_ros.completion.completer import Completion
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.live import LiveCompleter
 from magadepth_ros.errors import DataError, EncodingError, EngineError, describe
-from magadepth_ros.messages.reading import read_depth, read_rgb
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
-from magadepth_ros.nodes.slot import LatestSlot
-from magadepth_ros.pairing import NANO, Pair
+from magadepth_ros.pairing import NANO, LatestPairs, MessagePair
 
 FOREIGN_CLOCK = 10.0
 """A stamp further than this from the node's clock [s] was made by another clock."""
 
 
-@dataclass
-class Frame:
-    """A pair that could be read."""
+@dataclass(frozen=True)
+class Job:
+    """A frame to be completed; ``began`` is `time.perf_counter` when its pair was taken up."""
 
     camera: CameraPipeline
-    header: Header
-    stamp_ns: int
-    rgb: np.ndarray
-    depth: np.ndarray
-    taken: float
+    frame: RgbdFrame
+    began: float
     read_ms: float
 
 
@@ -46,7 +40,7 @@ class Worker:
     def __init__(
         self,
         cameras: Sequence[CameraPipeline],
-        slot: LatestSlot,
+        latest: LatestPairs,
         completer: LiveCompleter,
         reporter: Reporter,
         parameters: Callable[[], NodeParameters],
@@ -60,14 +54,15 @@ class Worker:
         ``publish_times`` takes latency and processing time of a frame [ms].
         """
         self._cameras = cameras
-        self._slot = slot
+        self._latest = latest
         self._completer = completer
         self._reporter = reporter
         self._parameters = parameters
         self._now_ns = now_ns
         self._publish_times = publish_times
         self._stop = threading.Event()
-        self._abandoned = False
+        # Held while a frame goes out, so that nothing does once `stop` has returned.
+        self._publishing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
 
     def start(self) -> None:
@@ -75,20 +70,20 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the frame in work and end the thread; one that hangs is left behind."""
-        self._stop.set()
-        self._slot.close()
+        """Publish nothing more, and end the thread; one that hangs is left behind."""
+        self.abandon()
+        self._latest.close()
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
 
     def abandon(self) -> None:
-        """Leave the thread to what it waits for; the frame in work is lost."""
-        self._stop.set()
-        self._abandoned = True
+        """Publish nothing more; the thread ends when the frame in work comes back."""
+        with self._publishing:
+            self._stop.set()
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            taken = self._slot.take(0.2)
+            taken = self._latest.take(0.2)
             if not taken:
                 continue
             try:
@@ -99,43 +94,44 @@ class Worker:
                     return
                 self._reporter.error('frame', f'frame lost: {describe(error)}')
 
-    def _work(self, taken: Sequence[tuple[int, Pair]]) -> None:
+    def _work(self, taken: Sequence[tuple[int, MessagePair]]) -> None:
         parameters = self._parameters()
-        frames = []
+        jobs = []
         for index, pair in taken:
             camera = self._cameras[index]
             # Nothing is computed for topics without subscribers.
             if not camera.outputs.wanted():
                 camera.counters.unwanted += 1
             elif self._fresh(camera, pair, parameters.max_age):
-                frame = self._read(camera, pair)
-                if frame is not None:
-                    frames.append(frame)
-        if not frames:
+                job = self._read(camera, pair)
+                if job is not None:
+                    jobs.append(job)
+        if not jobs:
             return
         try:
-            completions = self._completer.complete([(f.rgb, f.depth) for f in frames])
+            completions = self._completer.complete([job.frame for job in jobs])
         except EngineError as error:
             self._reporter.error('engine', f'engine failed ({parameters.on_failure}): {error}')
             if parameters.on_failure == 'silent':
-                for frame in frames:
-                    frame.camera.counters.failed += 1
+                for job in jobs:
+                    job.camera.counters.failed += 1
                 return
-            completions = [measured_only(f.depth, self._completer.depth_range) for f in frames]
-        if self._abandoned:
-            # Another worker has shown newer frames meanwhile.
-            return
-        for frame, completion in zip(frames, completions, strict=True):
-            self._publish(frame, completion, parameters)
+            completions = [measured_only(j.frame.depth, self._completer.depth_range) for j in jobs]
+        for job, completion in zip(jobs, completions, strict=True):
+            with self._publishing:
+                if self._stop.is_set():
+                    # The node is inactive, or another worker has shown newer frames meanwhile.
+                    return
+                self._publish(job, completion, parameters)
 
-    def _fresh(self, camera: CameraPipeline, pair: Pair, max_age: float) -> bool:
+    def _fresh(self, camera: CameraPipeline, pair: MessagePair, max_age: float) -> bool:
         if max_age <= 0 or pair.stamp_ns == 0:
             return True
         age = (self._now_ns() - pair.stamp_ns) / NANO
         if abs(age) > max(FOREIGN_CLOCK, max_age):
             self._reporter.warn(
                 f'clock{camera.monitor.label}',
-                f'stamps of {camera.inputs.rgb_topic} are {age:.1f} s old: another clock made '
+                f'stamps of {camera.inputs.topics.rgb} are {age:.1f} s old: another clock made '
                 'them, so max_age is not applied; for a bag set use_sim_time and play it with '
                 '--clock, for another computer synchronise the clocks',
                 period=60.0,
@@ -146,50 +142,37 @@ class Worker:
         camera.counters.aged += 1
         self._reporter.warn(
             f'age{camera.monitor.label}',
-            f'pair of {camera.inputs.rgb_topic} dropped: {age:.2f} s old, max_age is '
+            f'pair of {camera.inputs.topics.rgb} dropped: {age:.2f} s old, max_age is '
             f'{max_age:.2f} s; the network or the camera is slow, or max_age too short',
         )
         return False
 
-    def _read(self, camera: CameraPipeline, pair: Pair) -> Frame | None:
-        taken = perf_counter()
+    def _read(self, camera: CameraPipeline, pair: MessagePair) -> Job | None:
+        began = perf_counter()
         try:
-            rgb, depth = read_rgb(pair.rgb), read_depth(pair.depth)
-            decode_ms = (perf_counter() - taken) * 1e3
-            registered = camera.registered(pair, rgb, depth)
-            if registered is None:
-                camera.counters.refused += 1
-                return None
-            depth = registered
-            start = perf_counter()
-            rgb, depth = checked(at_size_of(rgb, depth), depth)
-            decode_ms += (perf_counter() - start) * 1e3
+            frame = camera.inputs.reader.read(pair.rgb, pair.depth)
         except (DataError, EncodingError) as error:
             camera.counters.refused += 1
-            self._reporter.warn(
-                f'message{camera.monitor.label}',
-                f'pair of {camera.inputs.rgb_topic} and {camera.inputs.depth_topic} dropped: '
-                f'{error}',
-            )
+            camera.monitor.refused(error)
             return None
-        camera.statistics.stages({'wait': (taken - pair.arrived) * 1e3, 'decode': decode_ms})
-        read_ms = (perf_counter() - taken) * 1e3
-        return Frame(camera, pair.rgb.header, pair.stamp_ns, rgb, depth, taken, read_ms)
+        camera.monitor.accepted(pair.rgb.header.frame_id, pair.depth.header.frame_id)
+        camera.statistics.stages({'wait': (began - pair.arrived) * 1e3, **frame.timings})
+        return Job(camera, frame, began, (perf_counter() - began) * 1e3)
 
-    def _publish(self, frame: Frame, completion: Completion, parameters: NodeParameters) -> None:
-        camera = frame.camera
+    def _publish(self, job: Job, completion: Completion, parameters: NodeParameters) -> None:
+        camera, frame = job.camera, job.frame
         start = perf_counter()
         camera.outputs.publish(frame.header, completion, parameters, self._completer.depth_range)
         latency_ms = (self._now_ns() - frame.stamp_ns) / 1e6
         cloud_ms = 0.0
         if camera.outputs.wants_camera():
-            found = camera.info_for(completion.depth)
-            if found is not None:
+            camera.monitor.camera_info(frame)
+            if frame.camera is not None:
                 cloud_ms = camera.outputs.publish_with_camera(
-                    frame.header, frame.rgb, completion, parameters, *found
+                    frame, frame.camera, completion, parameters
                 )
         end = perf_counter()
-        processing_ms, published_ms = (end - frame.taken) * 1e3, (end - start) * 1e3
+        processing_ms, published_ms = (end - job.began) * 1e3, (end - start) * 1e3
         timings = completion.timings
         known = cv2.countNonZero(cv2.inRange(completion.depth, 0.0, 1e6))
         camera.statistics.stages(
@@ -198,7 +181,7 @@ class Worker:
                 'publish': published_ms - cloud_ms,
                 'cloud': cloud_ms,
                 # Of this frame alone: other cameras' frames of the batch have theirs.
-                'overhead': frame.read_ms
+                'overhead': job.read_ms
                 + sum(timings.values())
                 - timings.get('infer', 0.0)
                 + published_ms,

@@ -4,75 +4,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from magadepth_ros.completion.camera_model import CameraModel
-from magadepth_ros.completion.fit import at_size_of
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.errors import DataError, EncodingError
-from magadepth_ros.messages.camera_info import camera_model
-from magadepth_ros.messages.reading import read_depth, read_rgb, serialised_stamp_ns, stamp_ns
-from magadepth_ros.messages.registration import DepthRegistration, View
-from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, Pair, Pairer
+from magadepth_ros.messages.frames import FrameReader, depth_of
+from magadepth_ros.messages.registration import DepthRegistration
+from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, MessagePair, Pairer, serialised_stamp_ns
 from magadepth_ros.recordings.bags import (
     TRANSFORMS,
-    Topics,
     find_topics,
     messages,
     open_bag,
     read_message,
 )
+from magadepth_ros.topics import CameraTopics
 
 _QUEUE = 60
 
 
-class _Message(NamedTuple):
+class BagMessage(NamedTuple):
+    """A message of a bag, serialised; ``logged_ns`` is when it was recorded [ns]."""
+
     connection: Any
     logged_ns: int
     data: bytes
 
 
-class Place(NamedTuple):
-    """Where the two messages of a frame lie in a bag: when they were recorded [ns]."""
+class FrameLocation(NamedTuple):
+    """When the two messages of a frame were recorded [ns]: where they lie in the bag."""
 
     rgb: int
     depth: int
 
 
-@dataclass(frozen=True)
-class BagFrame:
-    """
-    One frame of a bag.
-
-    ``header`` is that of the colour message; ``rgb`` (H, W, 3) uint8 RGB; ``depth`` (H, W) float32
-    metres in the colour camera's frame, missing as the sensor has it (0, NaN, inf); ``info`` the
-    colour camera's CameraInfo or None, ``camera`` what it says, None where that cannot be used;
-    ``logged_ns`` when the later of the two was recorded.
-    """
-
-    header: Any
-    rgb: np.ndarray
-    depth: np.ndarray
-    info: Any
-    camera: CameraModel | None
-    logged_ns: int
-
-    @property
-    def stamp_ns(self) -> int:
-        """The colour message's stamp [ns]."""
-        return stamp_ns(self)
-
-
-class FrameReader:
+class BagFrames:
     """Takes the messages of an open bag in their order and makes frames of them."""
 
     def __init__(
         self,
         reader: Any,
-        topics: Topics,
+        topics: CameraTopics,
         depth_to_rgb: Sequence[float] = (),
         assume_aligned: bool = False,
     ) -> None:
@@ -96,21 +71,19 @@ class FrameReader:
             a message is broken, or the extrinsics are no transform.
 
         """
-        self.pairs: list[Pair] = []
+        self.pairs: list[MessagePair] = []
         """Pairs that have been found; whoever reads them takes them away."""
         self.topics = topics
         self._reader = reader
         self._pairer = Pairer(self.pairs.append, HALF_FRAME, _QUEUE)
-        self._infos = {
-            topic: _first(reader, topic) for topic in (topics.info, topics.depth_info) if topic
-        }
-        self.camera_fault = ''
-        """Why the colour camera's camera_info cannot be used; '' where it can."""
-        self._registration = None if assume_aligned else DepthRegistration(depth_to_rgb)
-        if self._registration is not None:
+        registration = None if assume_aligned else DepthRegistration(depth_to_rgb)
+        self._frames = FrameReader(topics, registration)
+        self._frames.rgb_info = _first(reader, topics.rgb_info)
+        self._frames.depth_info = _first(reader, topics.depth_info)
+        if registration is not None:
             for connection, _, data in messages(reader, ['/tf_static']):
                 if connection.msgtype == TRANSFORMS:
-                    self._registration.add_transforms(read_message(connection, data))
+                    registration.add_transforms(read_message(connection, data))
 
     @property
     def unmatched(self) -> int:
@@ -120,66 +93,41 @@ class FrameReader:
     def take(self, connection: Any, logged_ns: int, data: bytes) -> None:
         """Look at the next message of the bag, of whatever topic."""
         topic = connection.topic
-        if topic in self._infos:
-            self._infos[topic] = read_message(connection, data)
+        if topic == self.topics.rgb_info:
+            self._frames.rgb_info = read_message(connection, data)
+        elif topic == self.topics.depth_info:
+            self._frames.depth_info = read_message(connection, data)
         elif topic in (self.topics.rgb, self.topics.depth):
             stream = RGB if topic == self.topics.rgb else DEPTH
-            message = _Message(connection, logged_ns, data)
+            message = BagMessage(connection, logged_ns, data)
             self._pairer.add(stream, serialised_stamp_ns(data), message)
 
-    def read(self, pair: Pair) -> BagFrame:
-        """
-        Decode a pair, and register its depth where that is in another frame.
-
-        Raises
-        ------
-        DataError, EncodingError
-            an image is broken, or the depth cannot be registered, and why.
-
-        """
+    def read(self, pair: MessagePair) -> RgbdFrame:
+        """Make a frame of a pair; raises what `FrameReader.read` raises."""
         rgb = read_message(pair.rgb.connection, pair.rgb.data)
-        other = read_message(pair.depth.connection, pair.depth.data)
-        info = self._infos.get(self.topics.info or '')
-        picture, depth = read_rgb(rgb), read_depth(other)
-        if self._registration is not None:
-            colour = View(self.topics.rgb, rgb.header.frame_id, info)
-            own = self._infos.get(self.topics.depth_info or '')
-            sensor = View(self.topics.depth, other.header.frame_id, own)
-            if self._registration.needed(colour, sensor):
-                depth = self._registration.register(depth, colour, sensor, picture.shape[1::-1])
-        logged_ns = max(pair.rgb.logged_ns, pair.depth.logged_ns)
-        picture = at_size_of(picture, depth)
-        return BagFrame(rgb.header, picture, depth, info, self._camera(info, depth), logged_ns)
+        return self._frames.read(rgb, read_message(pair.depth.connection, pair.depth.data))
 
-    def read_at(self, place: Place) -> BagFrame:
-        """Find a frame by its place, and `read` it; DataError where it is gone."""
+    def read_at(self, location: FrameLocation) -> RgbdFrame:
+        """Find a frame by its location, and `read` it; DataError where it is gone."""
         found = []
-        for topic, logged_ns in zip((self.topics.rgb, self.topics.depth), place, strict=True):
+        topics = (self.topics.rgb, self.topics.depth)
+        for topic, logged_ns in zip(topics, location, strict=True):
             message = next(messages(self._reader, [topic], logged_ns), None)
             if message is None:
                 raise DataError(f'{topic} at {logged_ns} ns is gone; was the bag written anew?')
-            found.append(_Message(*message))
+            found.append(BagMessage(*message))
         rgb, depth = found
         stamp, other = (serialised_stamp_ns(message.data) for message in found)
-        return self.read(Pair(rgb, depth, stamp, other - stamp, 0, 0.0))
-
-    def _camera(self, info: Any, depth: np.ndarray) -> CameraModel | None:
-        if info is None:
-            return None
-        try:
-            return camera_model(info, self.topics.rgb, (depth.shape[1], depth.shape[0]))
-        except DataError as error:
-            self.camera_fault = f'camera_info of {self.topics.rgb} cannot be used: {error}'
-            return None
+        return self.read(MessagePair(rgb, depth, stamp, other - stamp, 0, 0.0))
 
 
-def places(reader: Any, topics: Topics) -> list[Place]:
-    """Where the frames of a bag lie; DataError where no stamps of colour and depth match."""
-    frames = FrameReader(reader, topics)
+def locate_frames(reader: Any, topics: CameraTopics) -> list[FrameLocation]:
+    """Find the frames of a bag; DataError where no stamps of colour and depth match."""
+    frames = BagFrames(reader, topics)
     found = []
     for message in messages(reader, [topics.rgb, topics.depth]):
         frames.take(*message)
-        found += [Place(pair.rgb.logged_ns, pair.depth.logged_ns) for pair in frames.pairs]
+        found += [FrameLocation(pair.rgb.logged_ns, pair.depth.logged_ns) for pair in frames.pairs]
         frames.pairs.clear()
     if not found:
         raise DataError(
@@ -191,7 +139,7 @@ def places(reader: Any, topics: Topics) -> list[Place]:
 
 def bag_frames(
     path: str | Path, rgb_topic: str | None = None, depth_topic: str | None = None
-) -> Iterator[BagFrame]:
+) -> Iterator[RgbdFrame]:
     """
     Yield the frames of a bag one by one; those that cannot be read are left out.
 
@@ -204,7 +152,7 @@ def bag_frames(
     fault = 'no stamps of colour and depth match'
     found = False
     with open_bag(path) as reader:
-        frames = FrameReader(reader, find_topics(reader, rgb_topic, depth_topic))
+        frames = BagFrames(reader, find_topics(reader, rgb_topic, depth_topic))
         for connection, logged_ns, data in messages(reader):
             frames.take(connection, logged_ns, data)
             while frames.pairs:
@@ -224,7 +172,7 @@ def completed_frames(
     namespace: str = '/depth',
     rgb_topic: str | None = None,
     depth_topic: str | None = None,
-) -> Iterator[tuple[BagFrame, np.ndarray, np.ndarray]] | None:
+) -> Iterator[tuple[RgbdFrame, np.ndarray, np.ndarray]] | None:
     """
     Give the frames of a bag with the completed depth and the confidence recorded for them.
 
@@ -249,10 +197,10 @@ def completed_frames(
 
 def _completed_frames(
     path: str | Path, made: list[str], rgb_topic: str | None, depth_topic: str | None
-) -> Iterator[tuple[BagFrame, np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[RgbdFrame, np.ndarray, np.ndarray]]:
     waiting: dict[int, dict[str, Any]] = {}
     with open_bag(path) as reader:
-        frames = FrameReader(reader, find_topics(reader, rgb_topic, depth_topic))
+        frames = BagFrames(reader, find_topics(reader, rgb_topic, depth_topic))
         for connection, logged_ns, data in messages(reader):
             if connection.topic in made:
                 parts = waiting.setdefault(serialised_stamp_ns(data), {})
@@ -264,7 +212,7 @@ def _completed_frames(
             for stamp in [stamp for stamp, parts in waiting.items() if len(parts) == 3]:
                 parts = waiting.pop(stamp)
                 try:
-                    depth, confidence = (read_depth(read_message(*parts[t])) for t in made)
+                    depth, confidence = (depth_of(read_message(*parts[t])) for t in made)
                     yield frames.read(parts['pair']), depth, confidence
                 except (DataError, EncodingError):
                     continue
@@ -273,6 +221,7 @@ def _completed_frames(
 
 
 def _first(reader: Any, topic: str) -> Any:
+    """Read the first message of a topic; None where there is none."""
     for connection, _, data in messages(reader, [topic]):
         return read_message(connection, data)
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from rosbags.rosbag2 import Reader as Ros2Reader
 from rosbags.typesys import Stores, get_typestore
 
 from magadepth_ros.errors import DataError, TopicError
+from magadepth_ros.topics import CameraTopics
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
@@ -91,23 +91,11 @@ def _broken(path: Any, error: Exception) -> DataError:
     )
 
 
-@dataclass(frozen=True)
-class Topics:
-    """
-    The topics of one camera in a bag.
-
-    ``info`` and ``depth_info`` are the camera_infos beside the two, None where there is none.
-    """
-
-    rgb: str
-    depth: str
-    info: str | None
-    depth_info: str | None = None
-
-
-def find_topics(reader: Reader, rgb: str | None = None, depth: str | None = None) -> Topics:
+def find_topics(reader: Reader, rgb: str | None = None, depth: str | None = None) -> CameraTopics:
     """
     Find the colour topic and the depth that is aligned to it, by type and by name.
+
+    The camera_infos are those beside the two, '' where there is none.
 
     Raises
     ------
@@ -148,13 +136,13 @@ def find_topics(reader: Reader, rgb: str | None = None, depth: str | None = None
         [t for t in images if not any(w in t for w in ('depth', 'infra', 'confid', '/ir/'))],
         ('color', 'colour', 'rgb', 'rect', 'left'),
     )
-    return Topics(rgb, depth, _info_beside(rgb, types), _info_beside(depth, types))
+    return CameraTopics(rgb, _info_beside(rgb, types), depth, _info_beside(depth, types))
 
 
-def _info_beside(topic: str, types: dict[str, str]) -> str | None:
+def _info_beside(topic: str, types: dict[str, str]) -> str:
     # A transport's topic is one level below the image.
     beside = [topic.rsplit('/', n)[0] + '/camera_info' for n in (1, 2) if topic.count('/') >= n]
-    return next((t for t in beside if types.get(t) == CAMERA_INFO), None)
+    return next((t for t in beside if types.get(t) == CAMERA_INFO), '')
 
 
 def read_message(connection: Any, data: bytes) -> Any:

@@ -12,8 +12,10 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from magadepth_ros.messages.images import image_to_depth, image_to_rgb
-from magadepth_ros.messages.reading import serialised_stamp_ns, stamp_ns
+from magadepth_ros.completion.frame import RgbdFrame
+from magadepth_ros.messages.frames import FrameReader
+from magadepth_ros.messages.images import image_to_depth
+from magadepth_ros.pairing import serialised_stamp_ns, stamp_ns
 from magadepth_ros.subscribers.subscriber import Subscriber
 from magadepth_ros.subscribers.topic_statistics import TopicStatistics
 from magadepth_ros.topics import realsense_topics
@@ -24,14 +26,13 @@ CAMERA = realsense_topics()
 @dataclass(frozen=True)
 class Snapshot:
     """
-    One frame with all that belongs to it.
+    One frame of the camera with what came of it.
 
-    ``rgb`` (H, W, 3) uint8; ``depth`` and ``completed`` (H, W) float32 metres, missing as the
-    messages have it (0, NaN); ``confidence`` (H, W) float32 0..1.
+    ``completed`` (H, W) float32 metres, missing as the message has it (0, NaN); ``confidence``
+    (H, W) float32 0..1.
     """
 
-    rgb: np.ndarray
-    depth: np.ndarray
+    frame: RgbdFrame
     completed: np.ndarray
     confidence: np.ndarray
 
@@ -79,12 +80,8 @@ class DemoSubscriber(Subscriber):
             m if isinstance(m, Image) else deserialize_message(m, Image)
             for m in (messages[max(stamps)] for messages in kept)
         )
-        return Snapshot(
-            image_to_rgb(rgb),
-            image_to_depth(depth),
-            image_to_depth(completed),
-            image_to_depth(confidence),
-        )
+        frame = FrameReader(CAMERA).read(rgb, depth)
+        return Snapshot(frame, image_to_depth(completed), image_to_depth(confidence))
 
     def _raw(
         self, kind: type, topic: str, stream: TopicStatistics, qos: QoSProfile | int = 2

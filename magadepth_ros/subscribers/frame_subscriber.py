@@ -13,11 +13,11 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from magadepth_ros.completion.fit import at_size_of
 from magadepth_ros.errors import DataError, EncodingError
-from magadepth_ros.messages.camera_info import camera_model
-from magadepth_ros.messages.reading import read_depth, read_rgb, serialised_stamp_ns
+from magadepth_ros.messages.frames import FrameReader, depth_of
+from magadepth_ros.pairing import serialised_stamp_ns
 from magadepth_ros.subscribers.subscriber import Subscriber
+from magadepth_ros.topics import CameraTopics
 from magadepth_ros.viewer import ViewedFrame
 
 _KEPT = 20
@@ -49,9 +49,10 @@ class FrameSubscriber(Subscriber):
         self._confidence = '' if completed.endswith(_COMPRESSED) else f'{base}/confidence'
         self._kept: dict[str, dict[int, bytes]] = {}
         self._kinds: dict[str, type] = {}
-        self._info: CameraInfo | None = None
         self._shown = 0
-        self.node.create_subscription(CameraInfo, f'{base}/camera_info', self._on_info, 1)
+        info = f'{base}/camera_info'
+        self._reader = FrameReader(CameraTopics(rgb, info, completed))
+        self.node.create_subscription(CameraInfo, info, self._on_info, 1)
         for topic in (completed, self._confidence, rgb, depth):
             if topic:
                 self._listen(topic)
@@ -95,18 +96,9 @@ class FrameSubscriber(Subscriber):
         stamp = self._shown = max(stamps)
         try:
             completed, rgb, *confidence = (self._message(topic, stamp) for topic in topics)
-            depth = read_depth(completed)
-            camera = None
-            if self._info is not None and self._info.width == depth.shape[1]:
-                camera = camera_model(self._info, self._rgb)
-            return ViewedFrame(
-                stamp,
-                at_size_of(read_rgb(rgb), depth),
-                depth,
-                self._measured(stamp, depth.shape),
-                read_depth(confidence[0]) if confidence else None,
-                camera,
-            )
+            frame = self._reader.read(rgb, completed)
+            measured = self._measured(stamp, frame.depth.shape)
+            return ViewedFrame(frame, measured, depth_of(confidence[0]) if confidence else None)
         except (DataError, EncodingError) as error:
             self.node.get_logger().warning(f'frame left out: {error}', throttle_duration_sec=5.0)
             return None
@@ -116,7 +108,7 @@ class FrameSubscriber(Subscriber):
         nearest = min(stamps, key=lambda other: abs(other - stamp), default=None)
         if nearest is None or abs(nearest - stamp) > _NEAR_NS:
             return None
-        depth = read_depth(self._message(self._depth, nearest))
+        depth = depth_of(self._message(self._depth, nearest))
         return depth if depth.shape == shape else None
 
     def _message(self, topic: str, stamp: int) -> Any:
@@ -158,7 +150,8 @@ class FrameSubscriber(Subscriber):
                 self._listen(self._depth)
             if not self._rgb and len(colours) == 1:
                 self._rgb = colours[0]
+                self._reader.topics = self._reader.topics._replace(rgb=self._rgb)
                 self._listen(self._rgb)
 
     def _on_info(self, msg: CameraInfo) -> None:
-        self._info = msg
+        self._reader.rgb_info = msg

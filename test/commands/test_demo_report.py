@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip('rclpy', reason='the demo needs ROS 2')
 
 from magadepth_ros.commands.demo_report import summarise, table, write_preview, write_summary
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.subscribers.demo_subscriber import Snapshot
 from magadepth_ros.subscribers.topic_statistics import TopicStatistics
 
@@ -72,7 +73,7 @@ def test_preview_shows_four_panels(tmp_path, known):
     depth = np.zeros((48, 64), np.float32)
     completed = np.full((48, 64), 2.0 if known else np.nan, np.float32)
     confidence = np.ones((48, 64), np.float32)
-    write_preview(tmp_path / 'p.png', Snapshot(rgb, depth, completed, confidence))
+    write_preview(tmp_path / 'p.png', Snapshot(RgbdFrame(rgb, depth), completed, confidence))
     picture = cv2.imread(str(tmp_path / 'p.png'))
     assert picture.shape[1] == 4 * 64 and picture.shape[0] > 48
     centres = [picture[-24, 32 + 64 * i] for i in range(4)]

@@ -40,6 +40,7 @@ pytest.importorskip('rosbags', reason='reads bags')
 from support.bags import START, camera_info, image, write_bag
 
 from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
 from magadepth_ros.viewer import ViewedFrame, Viewer
 
@@ -109,7 +110,8 @@ def test_what_is_shown_has_the_colours_and_the_metres_of_the_frame(tmp_path):
     depth = np.full((HEIGHT, WIDTH), 2.0, np.float32)
     depth[:10] = np.nan
     camera = CameraModel(WIDTH, HEIGHT, 60.0, 60.0, 31.5, 23.5)
-    viewer.show(ViewedFrame(START, rgb, depth, depth, depth * 0 + 1, camera))
+    frame = RgbdFrame(rgb, depth, camera, stamp_ns=START)
+    viewer.show(ViewedFrame(frame, depth, depth * 0 + 1))
     stream.disconnect()
     assert logged['time'] == ('stamp', np.datetime64(START, 'ns'))
     cloud = logged['camera/cloud']

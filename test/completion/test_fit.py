@@ -9,13 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magadepth_ros.completion.fit import (
-    at_size_of,
     fit_depth,
     fit_rgb,
     geometry,
     halve_depth,
 )
-from magadepth_ros.errors import DataError
 
 SIZES = [
     (480, 640),
@@ -138,14 +136,3 @@ def test_rgb_is_averaged_where_its_size_is_no_multiple():
     fit_rgb(rgb, geometry(72, 96, 48, 64), planes)
 
     assert planes.min() > 0.1 and planes.max() < 0.9
-
-
-def test_rgb_of_another_size_is_brought_to_the_depth_and_of_another_shape_refused():
-    depth = np.zeros((48, 64), np.float32)
-    same = np.zeros((48, 64, 3), np.uint8)
-    assert at_size_of(same, depth) is same
-    for height, width in ((96, 128), (24, 32)):
-        resized = at_size_of(np.full((height, width, 3), (9, 80, 200), np.uint8), depth)
-        assert resized.shape == same.shape and (resized == (9, 80, 200)).all()
-    with pytest.raises(DataError, match=r'128x72.*64x48.*alignment'):
-        at_size_of(np.zeros((72, 128, 3), np.uint8), depth)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.live import LiveCompleter
 from magadepth_ros.completion.settings import CompletionSettings
 from magadepth_ros.engines.engine import ModelInfo, Prediction
@@ -16,7 +17,7 @@ from magadepth_ros.engines.opening import EngineWish, Offer
 from magadepth_ros.errors import DataError
 
 INFO = ModelInfo('test', 24, 32, 0.1, 10.0, 'none', '1', 'none', 'Apache-2.0')
-PAIR = (np.full((24, 32, 3), 99, np.uint8), np.full((24, 32), 2.0, np.float32))
+FRAME = RgbdFrame(np.full((24, 32, 3), 99, np.uint8), np.full((24, 32), 2.0, np.float32))
 WISH = EngineWish('model.onnx')
 
 
@@ -64,23 +65,23 @@ def completer(infos, gate):
 
 
 def test_frames_are_completed_with_the_settings_of_now(completer):
-    np.testing.assert_allclose(completer.complete([PAIR])[0].depth, 2.0)
+    np.testing.assert_allclose(completer.complete([FRAME])[0].depth, 2.0)
     completer.configure(CompletionSettings(max_depth=1.0))
     assert completer.depth_range == (0.1, 1.0)
-    assert not np.isfinite(completer.complete([PAIR])[0].depth).any()
+    assert not np.isfinite(completer.complete([FRAME])[0].depth).any()
 
 
 def test_another_model_may_have_another_size(completer, infos):
     infos.append(replace(INFO, height=48, width=16))
     completer.keeper.open(WISH)
-    assert completer.complete([PAIR])[0].depth.shape == (24, 32)
+    assert completer.complete([FRAME])[0].depth.shape == (24, 32)
 
 
 def test_limits_that_leave_no_depth_are_refused(completer):
     with pytest.raises(DataError, match='expected min_depth below max_depth'):
         completer.configure(CompletionSettings(min_depth=12.0))
     assert completer.depth_range == (0.1, 10.0)
-    completer.complete([PAIR])
+    completer.complete([FRAME])
 
 
 def test_a_model_that_leaves_no_depth_within_the_limits_is_refused(completer, infos):

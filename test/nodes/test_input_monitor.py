@@ -6,9 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from magadepth_ros.completion.frame import RgbdFrame
+from magadepth_ros.messages.frames import FrameReader
 from magadepth_ros.nodes.input_monitor import InputMonitor
 from magadepth_ros.nodes.reporter import ONCE, Reporter
 from magadepth_ros.pairing import DEPTH, NANO, RGB, Pairer
+from magadepth_ros.topics import CameraTopics
 
 
 class Log:
@@ -32,7 +35,9 @@ def log():
 @pytest.fixture
 def checks(log):
     """Give the checks of one camera."""
-    return InputMonitor(Reporter(log), '/rgb/image', '/depth/image')
+    return InputMonitor(
+        Reporter(log), FrameReader(CameraTopics('/rgb/image', '/rgb/camera_info', '/depth/image'))
+    )
 
 
 def noise(seed: int) -> np.ndarray:
@@ -78,11 +83,11 @@ def test_depth_without_a_measurement_is_reported(checks, log):
 
 
 def test_unequal_frames_are_reported_once_and_empty_ones_pass(checks, log):
-    checks.frames('color', '')
-    checks.frames('color', 'color')
+    checks.accepted('color', '')
+    checks.accepted('color', 'color')
     assert not log.lines
     for _ in range(5):
-        checks.frames('color', 'depth')
+        checks.accepted('color', 'depth')
     assert len(log.lines) == 1
     assert checks.trouble == {'unaligned'}
 
@@ -116,12 +121,15 @@ def test_what_never_pairs_is_explained_after_two_seconds(checks, log, fed, names
 def test_a_camera_info_may_be_late_but_not_missing(checks, log, monkeypatch):
     now = 100.0
     monkeypatch.setattr('magadepth_ros.nodes.input_monitor.monotonic', lambda: now)
-    checks.camera_info('no message on /rgb/camera_info', missing=True)
+    rgb, depth = np.zeros((48, 64, 3), np.uint8), np.zeros((48, 64), np.float32)
+    missing = RgbdFrame(rgb, depth)
+    checks.camera_info(missing)
     now += 1.9
-    checks.camera_info('no message on /rgb/camera_info', missing=True)
+    checks.camera_info(missing)
     assert not log.lines
     now += 0.2
-    checks.camera_info('no message on /rgb/camera_info', missing=True)
+    checks.camera_info(missing)
     assert checks.trouble == {'camera_info'}
-    checks.camera_info('')
+    assert 'no message on /rgb/camera_info' in log.lines[0]
+    checks.camera_info(RgbdFrame(rgb, depth, info='known'))
     assert not checks.trouble

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
@@ -111,7 +112,8 @@ def test_another_shape_takes_the_middle_and_points_stay_on_their_rays():
     depth = np.zeros((120, 160), np.float32)
     depth[60, 100] = 2.0
     rgb = np.zeros((120, 160, 3), np.uint8)
-    _, out, fitted = _fitted(rgb, depth, camera, 320, 180)
+    out = _fitted(RgbdFrame(rgb, depth, camera), PlaybackSettings(320, 180))
+    fitted, out = out.camera, out.depth
     rows, columns = np.nonzero(out)
     assert len(rows) > 0
     for row, column in zip(rows, columns, strict=True):
@@ -126,7 +128,9 @@ def test_fitting_keeps_the_lens_and_the_place_of_depth(lens):
     camera = CameraModel(640, 480, 500.0, 500.0, 319.5, 239.5, *lens)
     columns = np.tile(np.arange(640, dtype=np.float32), (480, 1))
 
-    _, depth, fitted = _fitted(np.zeros((480, 640, 3), np.uint8), columns, camera, 128, 96)
+    frame = RgbdFrame(np.zeros((480, 640, 3), np.uint8), columns, camera)
+    frame = _fitted(frame, PlaybackSettings(128, 96))
+    fitted, depth = frame.camera, frame.depth
 
     assert (fitted.distortion_model, fitted.distortion) == (
         camera.distortion_model,

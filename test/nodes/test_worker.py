@@ -11,13 +11,14 @@ import pytest
 from support.live import header_at
 from support.messages import depth_image, rgb_image
 
+from magadepth_ros.messages.frames import FrameReader
 from magadepth_ros.nodes.camera_outputs import _next
 from magadepth_ros.nodes.frame_statistics import FrameStatistics
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.reporter import Reporter
-from magadepth_ros.nodes.slot import LatestSlot
 from magadepth_ros.nodes.worker import Worker, measured_only
-from magadepth_ros.pairing import NANO, Counters, Pair
+from magadepth_ros.pairing import NANO, Counters, LatestPairs, MessagePair
+from magadepth_ros.topics import CameraTopics
 
 NOW = 1_700_000_000 * NANO
 
@@ -27,8 +28,10 @@ class StubCamera:
 
     def __init__(self) -> None:
         self.outputs, self.counters, self.statistics = self, Counters(), FrameStatistics()
-        self.inputs = SimpleNamespace(rgb_topic='rgb', depth_topic='depth')
-        self.monitor = SimpleNamespace(label='', pixels=lambda *_: None)
+        topics = CameraTopics('rgb', 'rgb_info', 'depth')
+        self.inputs = SimpleNamespace(topics=topics, reader=FrameReader(topics))
+        nothing = lambda *_: None  # noqa: E731
+        self.monitor = SimpleNamespace(label='', pixels=nothing, accepted=nothing)
         self.published = []
 
     def wanted(self) -> bool:
@@ -36,9 +39,6 @@ class StubCamera:
 
     def wants_camera(self) -> bool:
         return False
-
-    def registered(self, pair, picture, depth):
-        return depth
 
     def publish(self, header, completion, parameters, depth_range) -> None:
         self.published.append((header, completion.depth))
@@ -49,8 +49,8 @@ class Keeper:
 
     depth_range = (0.1, 10.0)
 
-    def complete(self, pairs):
-        return [measured_only(depth, self.depth_range) for _, depth in pairs]
+    def complete(self, frames):
+        return [measured_only(frame.depth, self.depth_range) for frame in frames]
 
 
 def make_worker(cameras: list[StubCamera], times: list | None = None) -> Worker:
@@ -60,18 +60,18 @@ def make_worker(cameras: list[StubCamera], times: list | None = None) -> Worker:
 
     reporter = Reporter(logging.getLogger('test'))
     return Worker(
-        cameras, LatestSlot(), Keeper(), reporter, NodeParameters, lambda: NOW, publish_times
+        cameras, LatestPairs(), Keeper(), reporter, NodeParameters, lambda: NOW, publish_times
     )
 
 
-def make_pair(age: float, metres: float = 2.0) -> Pair:
+def make_pair(age: float, metres: float = 2.0) -> MessagePair:
     """Make a pair of this age [s] by the node's clock, a quarter of whose depth is missing."""
     stamp_ns = NOW - round(age * NANO)
     depth = np.full((24, 32), metres, np.float32)
     depth[:6] = 0.0
     header = header_at(stamp_ns)
     rgb = rgb_image(header, np.full((24, 32, 3), 99, np.uint8))
-    return Pair(rgb, depth_image(header, depth), stamp_ns, 0, 0, 0.0)
+    return MessagePair(rgb, depth_image(header, depth), stamp_ns, 0, 0, 0.0)
 
 
 def test_each_camera_publishes_its_own_depth_and_numbers():

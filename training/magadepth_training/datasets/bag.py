@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from magadepth_ros.errors import DataError, EncodingError
-from magadepth_ros.recordings.bag_frames import FrameReader, places
+from magadepth_ros.recordings.bag_frames import BagFrames, locate_frames
 from magadepth_ros.recordings.bags import find_topics, open_bag, whole_bag
 from magadepth_training.datasets.sample import Sample
 
@@ -57,17 +57,17 @@ class BagSource:
         self.name = self.path.stem if whole == self.path else whole.name
         with open_bag(self.path) as reader:
             self.topics = find_topics(reader, rgb_topic, depth_topic)
-            self.places = places(reader, self.topics)[::step]
+            self.locations = locate_frames(reader, self.topics)[::step]
         self.__setstate__({})
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.locations)
 
     def __getitem__(self, index: int) -> Sample:
         try:
             # An open bag has one place to read from, and frames are drawn by several threads.
             with self._lock:
-                frame = self._open().read_at(self.places[index])
+                frame = self._open().read_at(self.locations[index])
         except (DataError, EncodingError) as error:
             raise DataError(f'{self.path}: frame {index}: {error}') from None
         known = np.isfinite(frame.depth) & (frame.depth > 0) & (frame.depth < FARTHEST)
@@ -86,14 +86,14 @@ class BagSource:
         self.__dict__.update(state)
         self._lock = Lock()
         self._bags: list[ExitStack] = []
-        self._frames: FrameReader | None = None
+        self._frames: BagFrames | None = None
         self._owner = -1
 
-    def _open(self) -> FrameReader:
+    def _open(self) -> BagFrames:
         """Return the reader of this process."""
         if self._frames is None or self._owner != os.getpid():
             # One that came by a fork is its parent's: it is kept, as letting go would close it.
             self._bags.append(ExitStack())
             reader = self._bags[-1].enter_context(open_bag(self.path))
-            self._frames, self._owner = FrameReader(reader, self.topics), os.getpid()
+            self._frames, self._owner = BagFrames(reader, self.topics), os.getpid()
         return self._frames

@@ -15,8 +15,9 @@ from support.bags import STORE, image, make
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.compressed import depth_to_compressed, rgb_to_compressed
+from magadepth_ros.messages.frames import depth_of, rgb_of
 from magadepth_ros.messages.images import fill
-from magadepth_ros.messages.reading import read_depth, read_rgb, serialised_stamp_ns, stamp_ns
+from magadepth_ros.pairing import serialised_stamp_ns, stamp_ns
 
 STAMP = 1_800_000_000_123_456_789
 RGB = np.full((16, 24, 3), 120, np.uint8)
@@ -55,6 +56,6 @@ def test_images_are_read_packed_or_not_from_ros_or_from_a_bag():
         for packed in (packed_rgb, packed_depth)
     ]
     for message in (rgb, packed_rgb, image(STAMP, 'camera', RGB, 'rgb8'), bagged[0]):
-        np.testing.assert_allclose(read_rgb(message), RGB, atol=2)
+        np.testing.assert_allclose(rgb_of(message), RGB, atol=2)
     for message in (depth, packed_depth, image(STAMP, 'camera', DEPTH, '32FC1'), bagged[1]):
-        np.testing.assert_allclose(read_depth(message), DEPTH, atol=0.00051)
+        np.testing.assert_allclose(depth_of(message), DEPTH, atol=0.00051)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one way from an RGB and a depth message, of ROS or of rosbags, to an `RgbdFrame`."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.completion.frame import RgbdFrame
+from magadepth_ros.errors import DataError
+from magadepth_ros.messages.camera_info import camera_model
+from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
+from magadepth_ros.messages.images import image_to_depth, image_to_rgb
+from magadepth_ros.messages.registration import DepthRegistration, View
+from magadepth_ros.pairing import stamp_ns
+from magadepth_ros.topics import CameraTopics
+
+
+def rgb_of(message: Any) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of an Image or CompressedImage; EncodingError where it is broken."""
+    return compressed_to_rgb(message) if hasattr(message, 'format') else image_to_rgb(message)
+
+
+def depth_of(message: Any) -> np.ndarray:
+    """(H, W) float32 metres of an Image or CompressedImage; EncodingError where it is broken."""
+    return compressed_to_depth(message) if hasattr(message, 'format') else image_to_depth(message)
+
+
+class FrameReader:
+    """
+    Makes frames of the messages of one camera.
+
+    Its owner sets ``rgb_info`` and ``depth_info`` to the newest camera_infos as they come.
+    """
+
+    def __init__(
+        self, topics: CameraTopics, registration: DepthRegistration | None = None
+    ) -> None:
+        """``topics`` are named in errors; without ``registration`` depth counts as aligned."""
+        self.topics = topics
+        self.registration = registration
+        self.rgb_info: Any = None
+        self.depth_info: Any = None
+        self._known: tuple[Any, tuple[int, int], CameraModel] | None = None
+
+    def read(self, rgb: Any, depth: Any) -> RgbdFrame:
+        """
+        Decode a pair of messages, register its depth, scale its RGB and find its intrinsics.
+
+        Raises
+        ------
+        EncodingError
+            an image is broken, or its encoding is not known.
+        RegistrationError
+            the depth is in another frame, and what is missing to register it.
+        DataError
+            the images do not belong together.
+
+        """
+        start = perf_counter()
+        picture, metres = rgb_of(rgb), depth_of(depth)
+        decoded = perf_counter()
+        timings = {'decode': (decoded - start) * 1e3}
+        info = self.rgb_info
+        if self.registration is not None:
+            colour = View(self.topics.rgb, rgb.header.frame_id, info, self.topics.rgb_info)
+            sensor = View(
+                self.topics.depth,
+                depth.header.frame_id,
+                self.depth_info,
+                self.topics.depth_info,
+            )
+            if self.registration.needed(colour, sensor):
+                size = picture.shape[1], picture.shape[0]
+                metres = self.registration.register(metres, colour, sensor, size)
+                timings['register'] = (perf_counter() - decoded) * 1e3
+        camera, fault = self._camera(info, (metres.shape[1], metres.shape[0]))
+        return RgbdFrame(picture, metres, camera, fault, stamp_ns(rgb), rgb.header, info, timings)
+
+    def _camera(self, info: Any, size: tuple[int, int]) -> tuple[CameraModel | None, str]:
+        if info is None:
+            return None, ''
+        # Reading K costs more than comparing: the same message is read once.
+        if self._known is None or self._known[0] is not info or self._known[1] != size:
+            try:
+                self._known = info, size, camera_model(info, self.topics.rgb, size)
+            except DataError as error:
+                return None, f'{self.topics.rgb_info}: {error}'
+        return self._known[2], ''
