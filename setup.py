@@ -24,6 +24,7 @@ data_files = [
     (SHARE, ['package.xml']),
     (f'{SHARE}/launch', sorted(glob('launch/*.launch.py'))),
     (f'{SHARE}/config', sorted(glob('config/*.*'))),
+    (f'{SHARE}/config/presets', sorted(glob('config/presets/*.yaml'))),
     (f'{SHARE}/models', sorted(glob('models/*.*'))),
 ]
 if {'bdist_wheel', 'editable_wheel', 'dist_info'} & set(sys.argv):

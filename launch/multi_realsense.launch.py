@@ -2,9 +2,8 @@
 """
 Complete the depth of several RealSense cameras in one node: one model, one batch.
 
-Requirements: the driver (sudo apt install ros-<distro>-realsense2-camera); for use_rviz:=true also
-ros-<distro>-rviz2, which shows the first camera. Outputs are /front/depth/completed,
-/front/depth/points, /rear/depth/completed and so on.
+RViz shows the first camera. Outputs are /front/depth/completed, /front/depth/points,
+/rear/depth/completed and so on.
 
     ros2 launch magadepth_ros multi_realsense.launch.py cameras:=front,rear \
         serials:=832112070255,832112070256
@@ -14,84 +13,49 @@ An example to copy for other cameras: the remappings of its inputs are all it ta
 
 from __future__ import annotations
 
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from dataclasses import replace
 
-from magadepth_ros.launching import (
-    BOOLEAN,
-    Driver,
-    completion_arguments,
-    completion_node,
-    configuration,
-    dds_profile,
-    driver_actions,
-    inputs,
-    rviz,
-)
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+
+from magadepth_ros.errors import DataError
+from magadepth_ros.launching.arguments import EVERYWHERE
+from magadepth_ros.launching.cameras import CAMERAS, SEVERAL, Driver
+from magadepth_ros.launching.nodes import completion_node, inputs, rviz
+from magadepth_ros.launching.sources import driver_actions
+from magadepth_ros.launching.start import described
+from magadepth_ros.launching.values import configuration
+from magadepth_ros.topics import realsense_topics
 
 
 def generate_launch_description() -> LaunchDescription:
-    return LaunchDescription(
-        [
-            DeclareLaunchArgument(
-                'cameras', default_value='front,rear', description='Names, separated by commas.'
-            ),
-            DeclareLaunchArgument(
-                'serials',
-                default_value='',
-                description='Their serial numbers in the same order; empty: as they are found.',
-            ),
-            DeclareLaunchArgument(
-                'start_camera',
-                default_value='true',
-                choices=BOOLEAN,
-                description='Start the drivers; false: they run already.',
-            ),
-            *completion_arguments('realsense.yaml'),
-            *dds_profile(),
-            OpaqueFunction(function=start),
-        ]
-    )
+    return described([*SEVERAL, *EVERYWHERE], start)
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     names = [name for name in configuration(context, 'cameras').split(',') if name]
     serials = [serial for serial in configuration(context, 'serials').split(',') if serial]
     if serials and len(serials) != len(names):
-        raise RuntimeError(
+        raise DataError(
             f'serials: expected one for each of {", ".join(names)}, got {len(serials)}'
         )
     remappings: list[tuple[str, str]] = []
     actions: list[LaunchDescriptionEntity] = []
     for index, name in enumerate(names):
-        base = f'/{name}/{name}'
-        topics = (
-            f'{base}/color/image_raw',
-            f'{base}/color/camera_info',
-            f'{base}/aligned_depth_to_color/image_raw',
-        )
+        topics = realsense_topics(name, name)[:3]
         prefix = f'{name}/'
         remappings += inputs(*topics, prefix)
         if index == 0:
             actions += rviz(context, *topics, f'{name}_color_optical_frame', prefix)
         if configuration(context, 'start_camera') == 'true':
             actions += driver_actions(context, driver(name, serials[index] if serials else ''))
-    return [*actions, completion_node(context, remappings, {'cameras': names})]
+    parameters = CAMERAS['realsense'].parameters
+    return [*actions, completion_node(context, remappings, parameters, {'cameras': names})]
 
 
 def driver(name: str, serial: str) -> Driver:
-    arguments = {
-        'camera_name': name,
-        'camera_namespace': name,
-        'align_depth.enable': 'true',
-        'enable_sync': 'true',
-    }
+    one = CAMERAS['realsense'].source
+    arguments = {**one.arguments, 'camera_name': name, 'camera_namespace': name}
     if serial:
         # The driver takes an underscore in front, else launch would make a number of it.
         arguments['serial_no'] = f'_{serial.lstrip("_")}'
-    return Driver(
-        package='realsense2_camera',
-        launch_file='rs_launch.py',
-        arguments=arguments,
-        install='sudo apt install ros-{distro}-realsense2-camera',
-    )
+    return replace(one, arguments=arguments)

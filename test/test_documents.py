@@ -109,12 +109,10 @@ def test_links_within_the_repository_lead_somewhere(page):
             assert (page.parent / target.partition('#')[0]).exists(), target
 
 
-@pytest.mark.parametrize('page', ['README.md', 'docs/quickstart_ros2.md'])
-def test_every_launch_file_is_listed(page):
-    text = (ROOT / page).read_text(encoding='utf-8')
-    for path in ROOT.glob('launch/*.launch.py'):
-        assert path.name in text, path.name
-    for name in re.findall(r'\w+\.launch\.py', text):
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_launch_files_that_are_named_exist(page):
+    names = re.findall(r'\bmagadepth_ros (\w+\.launch\.py)', page.read_text(encoding='utf-8'))
+    for name in names:
         assert (ROOT / 'launch' / name).is_file(), name
 
 

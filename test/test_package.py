@@ -89,7 +89,12 @@ def test_installed_files_exist_and_none_is_forgotten(kind, request):
     for group in files.values():
         for file in group:
             assert (ROOT / file).is_file()
-    for folder, pattern in (('launch', '*.launch.py'), ('config', '*.*'), ('models', '*.*')):
+    for folder, pattern in (
+        ('launch', '*.launch.py'),
+        ('config', '*.*'),
+        ('config/presets', '*.yaml'),
+        ('models', '*.*'),
+    ):
         expected = sorted(str(p.relative_to(ROOT)) for p in (ROOT / folder).glob(pattern))
         assert files[f'share/magadepth_ros/{folder}'] == expected
     assert files['share/ament_index/resource_index/packages'] == ['resource/magadepth_ros']

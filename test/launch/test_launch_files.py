@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
 
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from magadepth_ros.errors import DataError
+from magadepth_ros.launching import page
+from magadepth_ros.launching.arguments import EVERYWHERE
+from magadepth_ros.launching.cameras import CAMERAS, SEVERAL, Driver
+
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 NAMES = {path.name.partition('.')[0] for path in FILES}
-CAMERAS = NAMES - {'demo', 'replay', 'multi_realsense'}
-EVERYWHERE = {
-    'model', 'backend', 'params_file', 'use_rviz', 'use_sim_time', 'log_level', 'autostart',
-    'namespace', 'transport',
-}  # fmt: skip
-OF_CAMERAS = EVERYWHERE | {'camera_name', 'camera_namespace', 'start_camera'}
+DRIVEN = sorted(name for name, row in CAMERAS.items() if isinstance(row.source, Driver))
 
 # Remapped inputs with default arguments: RGB, its camera_info, aligned depth.
 TOPICS = {
@@ -47,14 +50,6 @@ TOPICS = {
         '/zed/zed_node/rgb/color/rect/camera_info',
         '/zed/zed_node/depth/depth_registered',
     ),
-}
-DRIVERS = {
-    'realsense': ('realsense2_camera', 'rs_launch.py'),
-    'azure_kinect': ('azure_kinect_ros_driver', 'driver.launch.py'),
-    'orbbec_femto': ('orbbec_camera', 'femto_bolt.launch.py'),
-    'orbbec_gemini': ('orbbec_camera', 'gemini_330_series.launch.py'),
-    'oak': ('depthai_ros_driver', 'camera.launch.py'),
-    'zed': ('zed_wrapper', 'zed_camera.launch.py'),
 }
 ALIGNED = {
     'realsense': {'align_depth.enable': 'true', 'enable_sync': 'true'},
@@ -141,32 +136,38 @@ def remappings_of(node, context) -> dict[str, str]:
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
 def test_file_compiles_and_its_header_tells_how_to_use_it(path):
     tree = ast.parse(path.read_text(encoding='utf-8'))
-    header = ast.get_docstring(tree)
-    assert 'Requirements:' in header
-    assert f'ros2 launch magadepth_ros {path.name}' in header
+    assert f'ros2 launch magadepth_ros {path.name}' in ast.get_docstring(tree)
     assert any(
         isinstance(node, ast.FunctionDef) and node.name == 'generate_launch_description'
         for node in tree.body
     )
 
 
-def test_all_cameras_have_a_file():
-    assert set(TOPICS) == CAMERAS
+def test_every_row_has_a_file_and_the_other_way_round():
+    assert set(CAMERAS) | {'multi_realsense'} == NAMES
+
+
+def test_the_page_is_made_of_the_table():
+    path = ROOT / 'docs' / 'launch_files.md'
+    if not path.is_file():
+        pytest.skip('installed without its documentation')
+    text = path.read_text(encoding='utf-8')
+    assert text == page.to_markdown(), 'python -m magadepth_ros.launching.page'
 
 
 @pytest.mark.parametrize('name', sorted(NAMES))
-def test_arguments_are_declared_with_descriptions(ros, name):
-    arguments = {argument.name: argument for argument in load(name).get_launch_arguments()}
-    wanted = OF_CAMERAS if name in CAMERAS else EVERYWHERE
-    assert wanted <= set(arguments)
-    for argument in arguments.values():
-        assert len(argument.description) >= 8 and 'no description' not in argument.description
-        assert argument.default_value is not None
-    assert arguments['use_rviz'].choices == ['true', 'false']
-    assert 'tensorrt' in arguments['backend'].choices
+def test_the_arguments_of_the_table_are_declared(ros, name):
+    own = SEVERAL if name == 'multi_realsense' else CAMERAS[name].arguments
+    wanted = {item.name: item for item in [*EVERYWHERE, *own]}
+    declared = {item.name: item for item in load(name).get_launch_arguments()}
+    assert declared.keys() == wanted.keys()
+    for argument in declared.values():
+        assert len(argument.description) >= 8
+        has_default = argument.default_value is not None
+        assert has_default == (wanted[argument.name].default is not None)
 
 
-@pytest.mark.parametrize('name', sorted(CAMERAS))
+@pytest.mark.parametrize('name', sorted(TOPICS))
 def test_inputs_are_remapped_to_the_topics_of_the_camera(ros, name):
     context, nodes, others = perform(name, start_camera='false')
     remapped = remappings_of(nodes['completion_node'], context)
@@ -177,6 +178,20 @@ def test_inputs_are_remapped_to_the_topics_of_the_camera(ros, name):
     assert others == []
 
 
+@pytest.mark.parametrize('given', ['', '/mine/k'])
+def test_any_camera_is_completed_from_its_topics(ros, given):
+    context, nodes, _ = perform(
+        'camera', rgb='/c/rgb/image', depth='/d/depth', camera_info=given, use_rviz='true'
+    )
+    remapped = remappings_of(nodes['completion_node'], context)
+    assert remapped == {
+        'rgb/image': '/c/rgb/image',
+        'rgb/camera_info': given or '/c/rgb/camera_info',
+        'depth/image': '/d/depth',
+        'depth/image/camera_info': '/d/camera_info',
+    }
+
+
 def test_realsense_without_a_namespace_has_the_topics_of_older_drivers(ros):
     context, nodes, _ = perform(
         'realsense', start_camera='false', camera_namespace='', camera_name='cam'
@@ -185,11 +200,13 @@ def test_realsense_without_a_namespace_has_the_topics_of_older_drivers(ros):
     assert remapped['rgb/image'] == '/cam/color/image_raw'
 
 
-@pytest.mark.parametrize('name', sorted(DRIVERS))
+@pytest.mark.parametrize('name', DRIVEN)
 def test_installed_driver_is_started_with_aligned_depth(ros, name):
-    import json
-
-    package, file = DRIVERS[name]
+    source = CAMERAS[name].source
+    defaults = {item.name: item.default for item in CAMERAS[name].arguments}
+    package, file = (text.format(**defaults) for text in (source.package, source.launch_file))
+    if not file.endswith('.py'):
+        pytest.skip('its launch file is no Python, which is what stands in for it here')
     driver = install(ros, package) / file
     driver.write_text(FAKE_DRIVER)
     context, _, others = perform(name)
@@ -201,10 +218,10 @@ def test_installed_driver_is_started_with_aligned_depth(ros, name):
 
 
 def test_missing_driver_is_named_with_the_way_to_install_it(ros, monkeypatch):
-    from magadepth_ros import launching
+    from magadepth_ros.launching import sources
 
     said = []
-    monkeypatch.setattr(launching, 'warn', said.append)
+    monkeypatch.setattr(sources, 'warn', said.append)
     monkeypatch.setenv('ROS_DISTRO', 'jazzy')
     _, nodes, others = perform('realsense')
     assert 'completion_node' in nodes and others == []
@@ -212,13 +229,50 @@ def test_missing_driver_is_named_with_the_way_to_install_it(ros, monkeypatch):
 
 
 def test_missing_rviz_is_named_with_the_way_to_install_it(ros, monkeypatch):
-    from magadepth_ros import launching
+    from magadepth_ros.launching import nodes as launched
 
     said = []
-    monkeypatch.setattr(launching, 'warn', said.append)
+    monkeypatch.setattr(launched, 'warn', said.append)
     _, nodes, _ = perform('realsense', start_camera='false', use_rviz='true')
     assert set(nodes) == {'completion_node'}
     assert 'rviz2' in said[0]
+
+
+@pytest.mark.parametrize(
+    ('file', 'arguments', 'says'),
+    [
+        ('demo', {'rate': 'abc'}, 'rate:=abc: expected a number from 0.1 to 240'),
+        ('demo', {'rate': '-3'}, 'rate:=-3'),
+        ('demo', {'rate': 'nan'}, 'rate:=nan'),
+        ('demo', {'width': '5'}, 'width:=5: expected a whole number from 16 to 4096'),
+        ('demo', {'width': '64.5'}, 'width:=64.5'),
+        ('demo', {'use_rviz': 'yes'}, 'use_rviz:=yes: expected one of true, false'),
+        ('replay', {'rate': '0'}, 'rate:=0'),
+        ('realsense', {'preset': 'sleep'}, 'preset:=sleep: expected one of manipulation'),
+        ('realsense', {'backend': 'abacus'}, 'backend:=abacus'),
+        ('realsense', {'max_depth': 'far'}, 'max_depth:=far'),
+        ('realsense', {'confidence_threshold': '2'}, 'confidence_threshold:=2'),
+        ('realsense', {'cloud_stride': '0'}, 'cloud_stride:=0'),
+        ('realsense', {'params_file': '/nowhere.yaml'}, 'params_file:=/nowhere.yaml: no such'),
+        ('realsense', {'params_file': '{broken}'}, 'broken.yaml: not YAML: '),
+        ('realsense', {'params_file': '{list}'}, 'list.yaml: expected a node name'),
+        (
+            'realsense',
+            {'transport': 'raw', 'image_transport': 'compressed'},
+            'transport:=raw and image_transport:=compressed',
+        ),
+        ('multi_realsense', {'cameras': 'left,right', 'serials': '1'}, 'serials: expected'),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_the_argument(ros, tmp_path, file, arguments, says):
+    texts = {'broken': 'a: [1', 'list': '[1, 2]'}
+    for name, text in texts.items():
+        (tmp_path / f'{name}.yaml').write_text(text)
+    paths = {name: tmp_path / f'{name}.yaml' for name in texts}
+    arguments = {name: value.format(**paths) for name, value in arguments.items()}
+    with pytest.raises(DataError) as error:
+        perform(file, **arguments)
+    assert says in str(error.value) and '\n' not in str(error.value)
 
 
 def test_rviz_sees_the_topics_of_the_camera_and_of_the_namespace(ros):
@@ -255,8 +309,6 @@ def test_several_cameras_are_remapped_each_and_checked(ros):
     remapped = remappings_of(nodes['completion_node'], context)
     assert remapped['right/depth/image'] == '/right/right/aligned_depth_to_color/image_raw'
     assert len(remapped) == 8
-    with pytest.raises(RuntimeError, match='serials'):
-        perform('multi_realsense', cameras='left,right', serials='1')
 
 
 def test_dds_profile_is_set_unless_the_user_has_one(ros, monkeypatch):

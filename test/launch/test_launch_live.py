@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +17,12 @@ import pytest
 pytest.importorskip('launch.actions', reason='the launch package is not installed')
 pytest.importorskip('launch_ros.actions', reason='the launch_ros package is not installed')
 
+from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import Image, PointCloud2
 from support.live import ROOT, Graph, Process, depth_of, free_domain
 from support.models import write_tiny_model
+
+from magadepth_ros.launching.cameras import CAMERAS, Driver
 
 BASE = '/camera/camera'
 RGB, DEPTH = f'{BASE}/color', f'{BASE}/aligned_depth_to_color'
@@ -51,7 +55,7 @@ ORBBEC = Real(
     'camera_color_optical_frame',
     (128, 72),
 )
-CAMERAS = {
+REAL = {
     'realsense': Real(
         f'{RGB}/image_raw',
         f'{RGB}/camera_info',
@@ -97,6 +101,19 @@ CAMERAS = {
         (96, 54),
     ),
 }
+DRIVEN = [name for name, row in CAMERAS.items() if isinstance(row.source, Driver)]
+
+
+def by_the_table(name: str) -> Real:
+    """Take a camera whose facts nobody wrote down here for what its row says."""
+    row = CAMERAS[name]
+    values = {argument.name: argument.default for argument in row.arguments}
+    rgb, info, depth = (
+        re.sub('/+', '/', text.format(**values)) for text in (row.rgb, row.rgb_info, row.depth)
+    )
+    return Real(rgb, info, depth, ('rgb8', '16UC1'), row.frame.format(**values))
+
+
 LAUNCH = (
     'import sys; from launch import LaunchDescription, LaunchService\n'
     'from launch.actions import IncludeLaunchDescription\n'
@@ -128,13 +145,12 @@ def prefix(tmp_path):
 
 
 @pytest.fixture
-def launched(tmp_path, prefix):
-    """Start a launch file in a domain of its own; give the domain."""
+def run(tmp_path, prefix):
+    """Start a launch file in a domain of its own; give the process and the domain."""
     model = write_tiny_model(tmp_path / 'tiny.onnx', 48, 64)
-    domain = free_domain()
-    started = []
 
-    def start(name: str, *arguments: str) -> int:
+    def start(name: str, *arguments: str) -> tuple[subprocess.Popen, int]:
+        domain = free_domain()
         path = str(ROOT / 'launch' / f'{name}.launch.py')
         paths = [str(prefix), os.environ.get('AMENT_PREFIX_PATH', '')]
         with (tmp_path / 'launch.log').open('wb') as log:
@@ -152,6 +168,18 @@ def launched(tmp_path, prefix):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        return process, domain
+
+    return start
+
+
+@pytest.fixture
+def launched(tmp_path, run):
+    """Start a launch file, which has to end well with the test; give its domain."""
+    started = []
+
+    def start(name: str, *arguments: str) -> int:
+        process, domain = run(name, *arguments)
         started.append(process)
         return domain
 
@@ -234,21 +262,69 @@ def test_demo_completes_its_simulated_camera(launched):
     frames_come(launched('demo', 'width:=64', 'height:=48'))
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in CAMERAS if name != 'realsense']
+def test_demo_ends_with_its_camera_and_says_so(run, tmp_path):
+    process, _ = run('demo', 'input:=/nowhere')
+    try:
+        process.wait(60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+    log = (tmp_path / 'launch.log').read_text()
+    assert '/nowhere' in log and 'nothing left to complete' in log
+    assert 'completion_node-2]: process has finished cleanly' in log
+    assert 'Traceback' not in log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('node', ['/**', '/completion_node'])
+def test_of_camera_preset_file_and_argument_the_later_wins(launched, tmp_path, node):
+    own = tmp_path / 'own.yaml'
+    own.write_text(f'{node}: {{ros__parameters: {{cloud_rate: 3.0, max_depth: 5.0, slop: 0.1}}}}')
+    domain = launched(
+        'realsense',
+        'start_camera:=false',
+        'preset:=navigation',
+        f'params_file:={own}',
+        'max_depth:=4',
+    )
+    graph = Graph(domain)
+    try:
+        names = ['min_depth', 'cloud_stride', 'cloud_rate', 'slop', 'max_depth']
+        request = GetParameters.Request(names=names)
+        answer = graph.call(GetParameters, '/completion_node/get_parameters', request)
+        values = [value.double_value or value.integer_value for value in answer.values]
+        # Of the camera, of the preset, three of the file, of which an argument wins over the last.
+        assert values == [0.2, 2, 3.0, 0.1, 4.0]
+    finally:
+        graph.close()
+
+
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in DRIVEN if name != 'realsense']
 
 
 @pytest.mark.parametrize('name', ['realsense', *SLOW])
 def test_camera_file_completes_what_comes_under_the_names_of_that_camera(launched, play, name):
-    camera = CAMERAS[name]
+    camera = REAL.get(name) or by_the_table(name)
     domain = launched(name, 'start_camera:=false')
     play(domain, *played_as(camera))
     frames_come(domain, camera.size, camera.frame)
 
 
 @pytest.mark.slow
-def test_compressed_inputs_come_from_another_process(launched, play):
-    domain = launched('realsense', 'start_camera:=false', 'transport:=compressed')
-    play(domain, *played_as(CAMERAS['realsense']))
+@pytest.mark.parametrize('name', DRIVEN)
+def test_any_camera_is_completed_by_its_topics(launched, play, name):
+    camera = REAL.get(name) or by_the_table(name)
+    topics = f'rgb:={camera.rgb}', f'camera_info:={camera.info}', f'depth:={camera.depth}'
+    domain = launched('camera', *topics)
+    play(domain, *played_as(camera))
+    frames_come(domain, camera.size, camera.frame)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('argument', ['transport', 'image_transport'])
+def test_compressed_inputs_come_from_another_process(launched, play, argument):
+    domain = launched('realsense', 'start_camera:=false', f'{argument}:=compressed')
+    play(domain, *played_as(REAL['realsense']))
     frames_come(domain)
 
 
@@ -264,8 +340,8 @@ def test_two_cameras_are_completed_each_in_its_namespace(launched, play):
 
 @pytest.mark.slow
 def test_replay_completes_whatever_topics_a_bag_has(launched, play):
-    camera = CAMERAS['azure_kinect']
-    topics = f'rgb:={camera.rgb}', f'rgb_info:={camera.info}', f'depth:={camera.depth}'
+    camera = REAL['azure_kinect']
+    topics = f'rgb:={camera.rgb}', f'camera_info:={camera.info}', f'depth:={camera.depth}'
     domain = launched('replay', *topics)
     play(domain, *played_as(camera))
     frames_come(domain, camera.size, camera.frame)

@@ -18,7 +18,9 @@ from magadepth_ros.nodes.parameters import (
     ON_START,
     NodeParameters,
 )
-from magadepth_ros.resources import find_config
+from magadepth_ros.resources import share_dir
+
+PRESETS = sorted((share_dir() / 'config/presets').glob('*.yaml'))
 
 
 def p(name: str, value) -> Parameter:
@@ -31,17 +33,21 @@ def test_every_parameter_says_what_it_does_and_when():
         assert item.metadata['when'] in (LIVE, ON_RELOAD, ON_CONFIGURE, ON_START), item.name
 
 
-@pytest.mark.parametrize('path', sorted(find_config('default.yaml').parent.glob('*.yaml')))
-def test_the_shipped_files_hold_parameters_of_the_node(path):
+@pytest.mark.parametrize('path', PRESETS, ids=lambda path: path.stem)
+def test_a_preset_holds_what_differs_from_the_defaults(path):
     values = yaml.safe_load(path.read_text(encoding='utf-8'))['/**']['ros__parameters']
     parameters = NodeParameters().changed([p(*item) for item in values.items()], False)
 
     assert values.keys() <= {item.name for item in fields(NodeParameters)}
-    # A copy of a default would hide the next one; those of the template are what it is for.
     for name, value in values.items():
         assert getattr(parameters, name) == value
         assert type(value) is type(getattr(NodeParameters(), name)), name
-        assert (value == getattr(NodeParameters(), name)) == (path.name == 'default.yaml'), name
+        # A copy of a default would hide the next one.
+        assert value != getattr(NodeParameters(), name), name
+
+
+def test_the_presets_are_there():
+    assert {path.stem for path in PRESETS} == {'navigation', 'manipulation', 'mapping'}
 
 
 def test_a_change_is_all_or_nothing():

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arguments of the launch files: name, default, description, and which values are allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from magadepth_ros.errors import DataError
+from magadepth_ros.nodes.parameters import NodeParameters
+from magadepth_ros.resources import share_dir
+from magadepth_ros.topics import realsense_topics
+
+BOOLEAN = ('true', 'false')
+REALSENSE = realsense_topics()
+
+
+@dataclass(frozen=True)
+class Argument:
+    """
+    One argument of a launch file.
+
+    ``default`` None: it must be given. ``kind`` is the type that the text stands for, ``limits``
+    its least and greatest number. A parameter of completion_node has an empty default: not given.
+    """
+
+    name: str
+    default: str | None
+    description: str
+    choices: tuple[str, ...] = ()
+    kind: type = str
+    limits: tuple[float, float] | None = None
+
+    @property
+    def help(self) -> str:
+        """The description with all that is allowed."""
+        if self.choices and self.choices != BOOLEAN:
+            return f'{self.description} One of {", ".join(filter(None, self.choices))}.'
+        if self.limits is not None:
+            return f'{self.description} From {self.limits[0]:g} to {self.limits[1]:g}.'
+        return self.description
+
+    def read(self, text: str) -> Any:
+        """
+        Return the value that ``text`` stands for.
+
+        Raises
+        ------
+        DataError
+            it stands for none, or for one that is not allowed; the message names the argument.
+
+        """
+        if self.choices and text not in self.choices:
+            raise self._refused(f'one of {", ".join(filter(None, self.choices))}', text)
+        if self.kind is bool:
+            return text == 'true'
+        if self.kind is str:
+            return text
+        what = 'a whole number' if self.kind is int else 'a number'
+        low, high = self.limits or (float('-inf'), float('inf'))
+        if self.limits:
+            what += f' from {low:g} to {high:g}'
+        try:
+            value = self.kind(text)
+        except ValueError:
+            raise self._refused(what, text) from None
+        if not low <= value <= high:
+            raise self._refused(what, text)
+        return value
+
+    def _refused(self, expected: str, text: str) -> DataError:
+        return DataError(f'{self.name}:={text}: expected {expected}')
+
+
+def flag(name: str, default: str, description: str) -> Argument:
+    """Make an argument that is ``true`` or ``false``."""
+    return Argument(name, default, description, BOOLEAN, bool)
+
+
+def presets() -> list[str]:
+    """Return the names of the presets in ``config/presets/``, sorted."""
+    return sorted(path.stem for path in (share_dir() / 'config/presets').glob('*.yaml'))
+
+
+def _of_parameter(name: str) -> Argument:
+    item = next(item for item in fields(NodeParameters) if item.name == name)
+    about, kind = item.metadata, type(item.default)
+    choices = ('', *about['choices']) if about['choices'] else ()
+    return Argument(name, '', about['text'], choices, kind, about['limits'])
+
+
+PARAMETERS = tuple(
+    _of_parameter(name)
+    for name in ('model', 'backend', 'max_depth', 'confidence_threshold', 'cloud_stride')
+)
+"""Parameters of completion_node; given here, they win over the files."""
+
+EVERYWHERE = (
+    Argument('namespace', '', 'Namespace of the outputs; empty gives /depth/completed and so on.'),
+    *PARAMETERS,
+    Argument(
+        'transport',
+        '',
+        'Take raw images or, from another computer, compressed ones.',
+        ('', 'raw', 'compressed'),
+    ),
+    Argument(
+        'image_transport',
+        '',
+        'The same under the name that image_transport has.',
+        ('', 'raw', 'compressed'),
+    ),
+    Argument(
+        'preset',
+        '',
+        'Values of parameters for a purpose, from `config/presets/`.',
+        ('', *presets()),
+    ),
+    Argument('params_file', '', 'YAML file of your own with parameters of completion_node.'),
+    flag(
+        'autostart',
+        'true',
+        'Configure and activate the node at once; false: `ros2 lifecycle set`.',
+    ),
+    flag('use_rviz', 'false', 'Show it in RViz.'),
+    flag('use_sim_time', 'false', 'Take the time from /clock (bags, simulation).'),
+    Argument(
+        'log_level',
+        'info',
+        'How much completion_node says.',
+        ('debug', 'info', 'warn', 'error', 'fatal'),
+    ),
+)
+"""What every launch file has."""

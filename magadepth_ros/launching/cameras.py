@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of cameras: topics, optical frame, range, driver; each row is a launch file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from magadepth_ros.launching.arguments import REALSENSE, Argument, flag
+
+
+@dataclass(frozen=True)
+class Driver:
+    """
+    The launch file of another package that starts a camera.
+
+    All but ``install`` may hold ``{camera_name}`` and other launch arguments. ``push_namespace``
+    is for a driver whose own launch file has no argument for its namespace. ``install`` says how
+    to get it, ``{distro}`` being the ROS distribution.
+    """
+
+    package: str
+    launch_file: str
+    arguments: Mapping[str, str]
+    install: str
+    push_namespace: str = ''
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """The package's simulated camera; launch arguments set its ``parameters``."""
+
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Player:
+    """``ros2 bag play``."""
+
+
+@dataclass(frozen=True)
+class CameraSetup:
+    """
+    One row: what `NAME.launch.py` completes.
+
+    ``rgb``, ``rgb_info``, ``depth`` and ``frame`` (optical frame of the colour image) may hold
+    ``{camera_namespace}``, ``{camera_name}`` and other launch arguments. ``sensor`` and ``note``
+    are for people. ``parameters`` are those of completion_node that differ for this camera, such
+    as the range in which it measures well. ``camera_info`` is another name for the outgoing one,
+    where the driver has a ``depth/camera_info`` itself. ``arguments`` are its own launch
+    arguments; one that every launch file has is replaced.
+    """
+
+    title: str
+    sensor: str
+    rgb: str
+    rgb_info: str
+    depth: str
+    frame: str
+    source: Driver | Simulated | Player | None = None
+    note: str = ''
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    arguments: tuple[Argument, ...] = ()
+    camera_info: str = ''
+
+
+def _named(name: str, namespace: str = '', *more: Argument) -> tuple[Argument, ...]:
+    """Return the arguments of a camera with a driver."""
+    return (
+        Argument('camera_name', name, "Name of the camera, part of its driver's topics."),
+        Argument('camera_namespace', namespace, "Namespace of the driver's topics."),
+        flag('start_camera', 'true', 'Start the driver; false: it runs already.'),
+        *more,
+    )
+
+
+def _inputs(rgb: str | None, depth: str | None, frame: str) -> tuple[Argument, ...]:
+    """Return the arguments that name topics."""
+    return (
+        Argument('rgb', rgb, 'Topic of the colour images.'),
+        Argument('depth', depth, 'Topic of the depth images.'),
+        Argument('camera_info', '', 'Intrinsics of the colour; empty: camera_info beside `rgb`.'),
+        Argument('frame', frame, "RViz's fixed frame: the frame_id of the colour images."),
+    )
+
+
+_PREFIX = '/{camera_namespace}/{camera_name}'
+
+
+def _orbbec(title: str, sensor: str, max_depth: float, launch_file: str) -> CameraSetup:
+    choice = Argument(
+        'driver_launch_file', launch_file, "The driver's launch file for this very camera."
+    )
+    return CameraSetup(
+        title=title,
+        sensor=sensor,
+        rgb=f'{_PREFIX}/color/image_raw',
+        rgb_info=f'{_PREFIX}/color/camera_info',
+        depth=f'{_PREFIX}/depth/image_raw',
+        frame='{camera_name}_color_optical_frame',
+        note='The driver is started with depth_registration, which is off by default.',
+        parameters={'min_depth': 0.2, 'max_depth': max_depth},
+        arguments=_named('camera', '', choice),
+        source=Driver(
+            package='orbbec_camera',
+            launch_file='{driver_launch_file}',
+            arguments={
+                'camera_name': '{camera_name}',
+                'depth_registration': 'true',
+                'align_target_stream': 'COLOR',
+                'enable_frame_sync': 'true',
+                'enable_point_cloud': 'false',
+            },
+            install='sudo apt install ros-{distro}-orbbec-camera',
+            push_namespace='/{camera_namespace}',
+        ),
+    )
+
+
+CAMERAS: dict[str, CameraSetup] = {
+    'realsense': CameraSetup(
+        title='Intel RealSense D400',
+        sensor='active stereo: good to 3 m, usable to 6 m',
+        rgb=f'{_PREFIX}/color/image_raw',
+        rgb_info=f'{_PREFIX}/color/camera_info',
+        depth=f'{_PREFIX}/aligned_depth_to_color/image_raw',
+        frame='{camera_name}_color_optical_frame',
+        note="Drivers up to 4.54 and some robots have no namespace: `camera_namespace:=''`. A "
+        'driver that runs already needs `align_depth.enable` and `enable_sync`.',
+        parameters={'min_depth': 0.2, 'max_depth': 8.0},
+        arguments=_named('camera', 'camera'),
+        source=Driver(
+            package='realsense2_camera',
+            launch_file='rs_launch.py',
+            arguments={
+                'camera_name': '{camera_name}',
+                'camera_namespace': '{camera_namespace}',
+                'align_depth.enable': 'true',
+                'enable_sync': 'true',
+            },
+            install='sudo apt install ros-{distro}-realsense2-camera',
+        ),
+    ),
+    'azure_kinect': CameraSetup(
+        title='Microsoft Azure Kinect',
+        sensor='time of flight: narrow view unbinned 0.5 to 3.9 m, binned 5.5 m',
+        rgb=f'{_PREFIX}/rgb/image_raw',
+        rgb_info=f'{_PREFIX}/rgb/camera_info',
+        depth=f'{_PREFIX}/depth_to_rgb/image_raw',
+        frame='rgb_camera_link',
+        note="The driver's topics carry no camera name: two cameras need `camera_namespace:=left` "
+        'and so on. It has a `depth/camera_info` of its own, so that of the completed depth is '
+        '`depth/completed/camera_info`.',
+        parameters={'min_depth': 0.3, 'max_depth': 6.0},
+        camera_info='depth/completed/camera_info',
+        arguments=_named(''),
+        source=Driver(
+            package='azure_kinect_ros_driver',
+            launch_file='driver.launch.py',
+            arguments={
+                'depth_enabled': 'true',
+                'depth_mode': 'NFOV_UNBINNED',
+                'color_enabled': 'true',
+                'color_resolution': '720P',
+                'fps': '30',
+                'point_cloud': 'false',
+                'rgb_point_cloud': 'false',
+            },
+            install='build microsoft/Azure_Kinect_ROS_Driver, branch humble, and the sensor SDK '
+            'from source',
+            push_namespace=_PREFIX,
+        ),
+    ),
+    'orbbec_femto': _orbbec(
+        'Orbbec Femto Bolt, Mega',
+        'time of flight: narrow view unbinned 0.25 to 3.9 m, binned 5.5 m',
+        6.0,
+        'femto_bolt.launch.py',
+    ),
+    'orbbec_gemini': _orbbec(
+        'Orbbec Gemini 330, 2',
+        'active stereo: good to 5 m, usable to 10 m',
+        10.0,
+        'gemini_330_series.launch.py',
+    ),
+    'oak': CameraSetup(
+        title='Luxonis OAK-D',
+        sensor='stereo of 7.5 cm: from 0.35 m (0.7 m without extended disparity)',
+        rgb=f'{_PREFIX}/rgb/image_raw',
+        rgb_info=f'{_PREFIX}/rgb/camera_info',
+        depth=f'{_PREFIX}/stereo/image_raw',
+        frame='{camera_name}_rgb_camera_optical_frame',
+        note='The driver aligns depth to colour by default.',
+        parameters={'min_depth': 0.3, 'max_depth': 10.0},
+        arguments=_named(
+            'oak',
+            '',
+            Argument(
+                'driver_package',
+                'depthai_ros_driver',
+                'The driver; the one for DepthAI v3 has its own name up to Jazzy.',
+                ('depthai_ros_driver', 'depthai_ros_driver_v3'),
+            ),
+        ),
+        source=Driver(
+            package='{driver_package}',
+            launch_file='camera.launch.py',
+            arguments={
+                'name': '{camera_name}',
+                'namespace': '{camera_namespace}',
+                'rectify_rgb': 'false',
+                'pointcloud.enable': 'false',
+            },
+            install='sudo apt install ros-{distro}-depthai-ros-driver',
+        ),
+    ),
+    'kinect2': CameraSetup(
+        title='Microsoft Kinect v2',
+        sensor='time of flight: 0.5 to 4.5 m, usable to 8 m',
+        rgb=f'{_PREFIX}/{{resolution}}/image_color_rect',
+        rgb_info=f'{_PREFIX}/{{resolution}}/camera_info',
+        depth=f'{_PREFIX}/{{resolution}}/image_depth_rect',
+        frame='{camera_name}_rgb_optical_frame',
+        note='The bridge rectifies colour and registers depth to it.',
+        parameters={'min_depth': 0.5, 'max_depth': 8.0},
+        arguments=_named(
+            'kinect2',
+            '',
+            Argument(
+                'resolution',
+                'qhd',
+                'Which size is completed: 512x424, 960x540 or 1920x1080.',
+                ('sd', 'qhd', 'hd'),
+            ),
+        ),
+        source=Driver(
+            package='kinect2_bridge',
+            launch_file='kinect2_bridge_launch.yaml',
+            arguments={'base_name': '{camera_name}'},
+            install='build a ROS 2 port of kinect2_bridge (kinect2_ros2) and libfreenect2 from '
+            'source',
+            push_namespace='/{camera_namespace}',
+        ),
+    ),
+    'zed': CameraSetup(
+        title='Stereolabs ZED',
+        sensor='passive stereo: 0.3 to 20 m',
+        rgb=f'{_PREFIX}/zed_node/rgb/color/rect/image',
+        rgb_info=f'{_PREFIX}/zed_node/rgb/color/rect/camera_info',
+        depth=f'{_PREFIX}/zed_node/depth/depth_registered',
+        frame='{camera_name}_left_camera_frame_optical',
+        note='Its depth belongs to the left, rectified colour image.',
+        parameters={'min_depth': 0.3, 'max_depth': 20.0},
+        arguments=_named(
+            'zed',
+            '',
+            Argument(
+                'camera_model', 'zed2i', "Model, as zed_wrapper's argument of that name wants it."
+            ),
+        ),
+        source=Driver(
+            package='zed_wrapper',
+            launch_file='zed_camera.launch.py',
+            arguments={'camera_name': '{camera_name}', 'camera_model': '{camera_model}'},
+            install='build stereolabs/zed-ros2-wrapper (5) and the ZED SDK from source',
+            push_namespace='/{camera_namespace}',
+        ),
+    ),
+    'camera': CameraSetup(
+        title='any other camera',
+        sensor='its topics are given',
+        rgb='{rgb}',
+        rgb_info='{camera_info}',
+        depth='{depth}',
+        frame='{frame}',
+        note='Its driver runs already, with the [DDS profile](networking.md). Depth in its own '
+        'frame is [registered](nodes.md#depth-in-its-own-frame).',
+        arguments=_inputs(None, None, ''),
+    ),
+    'replay': CameraSetup(
+        title='a recorded bag',
+        sensor='in its own time',
+        rgb='{rgb}',
+        rgb_info='{camera_info}',
+        depth='{depth}',
+        frame='{frame}',
+        note='Needs ros2bag (and `rosbag2-storage-mcap` for mcap). Without ROS: `magadepth '
+        'complete BAG OUT_BAG`.',
+        arguments=(
+            Argument('bag', '', 'Bag to play; empty: play it yourself with `--clock`.'),
+            flag('loop', 'false', 'Play it endlessly.'),
+            Argument('rate', '1.0', 'Speed of playing.', kind=float, limits=(0.01, 100.0)),
+            *_inputs(REALSENSE.rgb, REALSENSE.depth, 'camera_color_optical_frame'),
+            flag('use_sim_time', 'true', 'Take the time from /clock (bags, simulation).'),
+        ),
+        source=Player(),
+    ),
+    'demo': CameraSetup(
+        title='a simulated camera',
+        sensor="rendered rooms or recorded frames, under a RealSense's names",
+        rgb=REALSENSE.rgb,
+        rgb_info=REALSENSE.rgb_info,
+        depth=REALSENSE.depth,
+        frame='camera_color_optical_frame',
+        arguments=(
+            Argument('input', '', 'Folder with manifest.json, or bag; empty: a rendered room.'),
+            Argument('rate', '30.0', 'Frames a second [Hz].', kind=float, limits=(0.1, 240.0)),
+            Argument('width', '640', 'Columns [px].', kind=int, limits=(16, 4096)),
+            Argument('height', '480', 'Rows [px].', kind=int, limits=(16, 4096)),
+        ),
+        source=Simulated(('input', 'rate', 'width', 'height')),
+    ),
+}
+"""Name of the launch file -> what it completes."""
+
+SEVERAL = (
+    Argument('cameras', 'front,rear', 'Names, separated by commas.'),
+    Argument('serials', '', 'Their serial numbers in the same order; empty: as they are found.'),
+    flag('start_camera', 'true', 'Start the driver; false: it runs already.'),
+)
+"""The arguments of multi_realsense.launch.py."""
+
+
+def arguments_of(camera: CameraSetup, everywhere: tuple[Argument, ...]) -> list[Argument]:
+    """Return all arguments of a camera's launch file; its own take the place of common ones."""
+    own = {argument.name for argument in camera.arguments}
+    return [*camera.arguments, *(item for item in everywhere if item.name not in own)]

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start completion_node and RViz as the launch arguments say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch import LaunchContext
+from launch_ros.actions import Node
+
+from magadepth_ros.errors import DataError
+from magadepth_ros.launching.arguments import EVERYWHERE, PARAMETERS, REALSENSE
+from magadepth_ros.launching.values import configuration, distro, given, sibling, topic, warn
+from magadepth_ros.resources import PACKAGE, find_config, share_dir
+
+# Topics of completion_node that config/magadepth.rviz shows.
+OUTPUTS = ('completed', 'camera_info', 'points', 'confidence', 'colorized')
+
+
+def completion_node(
+    context: LaunchContext,
+    remappings: Sequence[tuple[str, str]],
+    defaults: Mapping[str, Any],
+    parameters: Mapping[str, Any] | None = None,
+) -> Node:
+    """
+    Return the completion node.
+
+    Its parameters, the later winning: ``defaults`` (of the camera), the preset, the user's file,
+    the launch arguments, ``parameters``.
+
+    Raises
+    ------
+    DataError
+        an argument has a value that is not allowed, or names a file that cannot be used.
+
+    """
+    values = given(context, PARAMETERS)
+    transport = _transport(context)
+    if transport:
+        values['transport'] = transport
+    for name in ('autostart', 'use_sim_time'):
+        values[name] = configuration(context, name) == 'true'
+    values.update(parameters or {})
+    files = []
+    preset, own = configuration(context, 'preset'), configuration(context, 'params_file')
+    if preset:
+        files.append(str(share_dir() / 'config/presets' / f'{preset}.yaml'))
+    if own:
+        files.append(str(_checked(own)))
+    return Node(
+        package=PACKAGE,
+        executable='completion_node',
+        name='completion_node',
+        namespace=configuration(context, 'namespace'),
+        # ROS 2 applies what is for every node (/**) and for this one in the order in which the two
+        # first appear: so defaults and preset are for every node, what wins over a file is not.
+        parameters=[*files, values],
+        remappings=list(remappings),
+        ros_arguments=[
+            *('--log-level', configuration(context, 'log_level')),
+            *(word for name in defaults for word in ('-p', f'{name}:={defaults[name]}')),
+        ],
+        output='screen',
+    )
+
+
+def inputs(rgb: str, rgb_info: str, depth: str, prefix: str = '') -> list[tuple[str, str]]:
+    """Return the remappings of one camera's inputs; ``prefix`` is its name and a slash, or ''."""
+    return [
+        (f'{prefix}rgb/image', rgb),
+        (f'{prefix}rgb/camera_info', rgb_info),
+        (f'{prefix}depth/image', depth),
+        (f'{prefix}depth/image/camera_info', sibling(depth)),
+    ]
+
+
+def rviz(
+    context: LaunchContext, rgb: str, rgb_info: str, depth: str, frame: str, prefix: str = ''
+) -> list[Node]:
+    """Return RViz on these topics where it is wanted and installed; ``prefix`` as in `inputs`."""
+    if configuration(context, 'use_rviz') != 'true':
+        return []
+    try:
+        get_package_prefix('rviz2')
+    except PackageNotFoundError:
+        warn(f'RViz is not installed: sudo apt install ros-{distro()}-rviz2')
+        return []
+    if not frame:
+        warn('RViz needs the frame_id of the colour images: frame:=...')
+    base = f'{topic("/{namespace}", context)}/{prefix}depth'
+    outputs = [(f'/depth/{name}', f'{base}/{name}') for name in OUTPUTS]
+    return [
+        Node(
+            package='rviz2',
+            executable='rviz2',
+            name='magadepth_rviz',
+            arguments=[
+                *('-d', str(find_config('magadepth.rviz'))),
+                *(('-f', frame) if frame else ()),
+            ],
+            parameters=[{'use_sim_time': configuration(context, 'use_sim_time') == 'true'}],
+            remappings=[
+                (REALSENSE.rgb, rgb),
+                (REALSENSE.rgb_info, rgb_info),
+                (REALSENSE.depth, depth),
+                (REALSENSE.depth_info, sibling(depth)),
+                *(outputs if base != '/depth' else []),
+            ],
+            output='log',
+        )
+    ]
+
+
+def _transport(context: LaunchContext) -> str:
+    names = ('transport', 'image_transport')
+    values = given(context, [item for item in EVERYWHERE if item.name in names])
+    if len(set(values.values())) > 1:
+        raise DataError(
+            'transport and image_transport: expected one of them, or the same value, got '
+            + ' and '.join(f'{name}:={value}' for name, value in values.items())
+        )
+    return str(next(iter(values.values()), ''))
+
+
+def _checked(text: str) -> Path:
+    """Return the path of a parameters file that ROS 2 will be able to read."""
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise DataError(f'params_file:={text}: no such file')
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = ' '.join(str(error).split())
+        raise DataError(f'params_file:={text}: not YAML: {reason}') from None
+    nodes = content.values() if isinstance(content, dict) else [None]
+    if not all(isinstance(node, dict) and 'ros__parameters' in node for node in nodes):
+        raise DataError(
+            f'params_file:={text}: expected a node name or /** with ros__parameters below it, as '
+            'docs/parameters.md shows'
+        )
+    return path

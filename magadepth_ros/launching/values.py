@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values of launch arguments while a launch file runs, and texts that are filled with them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+
+from launch import LaunchContext
+from launch.actions import DeclareLaunchArgument
+from launch.logging import get_logger
+from launch.substitutions import LaunchConfiguration
+
+from magadepth_ros.launching.arguments import Argument
+from magadepth_ros.resources import PACKAGE
+
+
+def declared(arguments: Iterable[Argument]) -> list[DeclareLaunchArgument]:
+    """Declare launch arguments; `given` checks them, as launch says what it refuses twice."""
+    return [
+        DeclareLaunchArgument(
+            argument.name, default_value=argument.default, description=argument.help
+        )
+        for argument in arguments
+    ]
+
+
+def configuration(context: LaunchContext, name: str) -> str:
+    """Return the text of a launch argument."""
+    return LaunchConfiguration(name).perform(context)
+
+
+def given(context: LaunchContext, arguments: Iterable[Argument]) -> dict[str, object]:
+    """
+    Return the values of those arguments that are not empty.
+
+    Raises
+    ------
+    DataError
+        a text stands for no allowed value; the message names the argument.
+
+    """
+    texts = ((argument, configuration(context, argument.name)) for argument in arguments)
+    return {argument.name: argument.read(text) for argument, text in texts if text}
+
+
+def fill(text: str, context: LaunchContext) -> str:
+    """Put the values of launch arguments into ``{name}`` places."""
+    return re.sub(r'\{(\w+)\}', lambda match: configuration(context, match.group(1)), text)
+
+
+def topic(text: str, context: LaunchContext) -> str:
+    """Like `fill`, for topic names: an empty part leaves no empty namespace behind."""
+    return re.sub(r'/+', '/', fill(text, context)).rstrip('/')
+
+
+def sibling(image_topic: str) -> str:
+    """Return the camera_info topic that belongs to an image topic by image_transport's rule."""
+    return image_topic.rpartition('/')[0] + '/camera_info'
+
+
+def distro() -> str:
+    """Return the name of the ROS distribution, or a place to fill in."""
+    return os.environ.get('ROS_DISTRO') or '<distro>'
+
+
+def warn(text: str) -> None:
+    """Say something on the launch log that needs a person."""
+    get_logger(PACKAGE).warning(text)
