@@ -82,15 +82,23 @@ def presets() -> list[str]:
     return sorted(path.stem for path in (share_dir() / 'config/presets').glob('*.yaml'))
 
 
-def _of_parameter(name: str) -> Argument:
-    item = next(item for item in fields(NodeParameters) if item.name == name)
+def of_parameter(node: type, name: str, given: bool = True) -> Argument:
+    """
+    Make the argument for a parameter of a node, with its default.
+
+    Not ``given``, its default is empty, and the parameter is left to the node and its files.
+    """
+    item = next(item for item in fields(node) if item.name == name)
     about, kind = item.metadata, type(item.default)
-    choices = ('', *about['choices']) if about['choices'] else ()
-    return Argument(name, '', about['text'], choices, kind, about['limits'])
+    default = str(item.default).lower() if kind is bool else str(item.default)
+    choices = BOOLEAN if kind is bool else about['choices']
+    if not given:
+        default, choices = '', ('', *choices) if choices else ()
+    return Argument(name, default, about['text'], choices, kind, about['limits'])
 
 
 PARAMETERS = tuple(
-    _of_parameter(name)
+    of_parameter(NodeParameters, name, given=False)
     for name in ('model', 'backend', 'max_depth', 'confidence_threshold', 'cloud_stride')
 )
 """Parameters of completion_node; given here, they win over the files."""

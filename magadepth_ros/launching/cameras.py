@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from magadepth_ros.launching.arguments import REALSENSE, Argument, flag
+from magadepth_ros.launching.arguments import REALSENSE, Argument, flag, of_parameter
+from magadepth_ros.nodes.camera_parameters import CameraParameters
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,7 @@ class Driver:
 
 @dataclass(frozen=True)
 class Simulated:
-    """The package's simulated camera; launch arguments set its ``parameters``."""
-
-    parameters: tuple[str, ...]
+    """The package's simulated camera; launch arguments of the same names are its parameters."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,10 @@ def _inputs(rgb: str | None, depth: str | None, frame: str) -> tuple[Argument, .
     )
 
 
+_SIMULATED = tuple(
+    of_parameter(CameraParameters, name)
+    for name in ('input', 'rate', 'width', 'height', 'seed', 'moving_base', 'faults')
+)
 _PREFIX = '/{camera_namespace}/{camera_name}'
 
 
@@ -302,13 +305,8 @@ CAMERAS: dict[str, CameraSetup] = {
         rgb_info=REALSENSE.rgb_info,
         depth=REALSENSE.depth,
         frame='camera_color_optical_frame',
-        arguments=(
-            Argument('input', '', 'Folder with manifest.json, or bag; empty: a rendered room.'),
-            Argument('rate', '30.0', 'Frames a second [Hz].', kind=float, limits=(0.1, 240.0)),
-            Argument('width', '640', 'Columns [px].', kind=int, limits=(16, 4096)),
-            Argument('height', '480', 'Rows [px].', kind=int, limits=(16, 4096)),
-        ),
-        source=Simulated(('input', 'rate', 'width', 'height')),
+        arguments=_SIMULATED,
+        source=Simulated(),
     ),
 }
 """Name of the launch file -> what it completes."""

@@ -34,8 +34,7 @@ def source_actions(context: LaunchContext, camera: CameraSetup) -> list[LaunchDe
     """Return what starts a camera's source: nothing where it runs already."""
     source = camera.source
     if isinstance(source, Simulated):
-        wanted = [item for item in camera.arguments if item.name in source.parameters]
-        return [simulated_camera(given(context, wanted))]
+        return [simulated_camera(given(context, camera.arguments))]
     if isinstance(source, Player):
         return _player(context)
     if isinstance(source, Driver) and configuration(context, 'start_camera') == 'true':

@@ -15,13 +15,15 @@ from std_msgs.msg import Header
 
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.frame import RgbdFrame
+from magadepth_ros.errors import DataError
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.messages.camera_info import info_of
 from magadepth_ros.messages.compressed import depth_to_compressed, rgb_to_compressed
 from magadepth_ros.messages.images import fill
 from magadepth_ros.pictures import to_millimetres
-from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
+from magadepth_ros.simulation import simulated_intrinsics, simulated_views
+from magadepth_ros.simulation.drive import BasePose
 
 _COLOUR: dict[str, int | None] = {
     'rgb8': None,
@@ -39,9 +41,11 @@ class PlaybackSettings:
     """
     Size, length and encodings of the messages to play.
 
-    ``width``, ``height`` [px]; ``count`` frames at most, 0 = all, 30 of a rendered room; ``seed``
-    chooses the room; ``frame_id`` is the optical frame of all messages; encodings as in
-    sensor_msgs/Image, depth in 16UC1 mm with 0 or 32FC1 metres with NaN = missing.
+    ``width``, ``height`` [px]; ``count`` frames at most, 0 = all, of a rendered room 30 or, of a
+    drive, 60; ``seed`` chooses the room; ``frame_id`` and ``depth_frame_id`` are the optical
+    frames of colour and depth; encodings as in sensor_msgs/Image, depth in 16UC1 mm with 0 or
+    32FC1 metres with NaN = missing. A room may be seen from a base that drives (``driving``), and
+    by a depth camera that is ``depth_left`` of the colour camera [m].
     """
 
     width: int = 640
@@ -51,6 +55,9 @@ class PlaybackSettings:
     frame_id: str = 'camera_color_optical_frame'
     rgb_encoding: str = 'rgb8'
     depth_encoding: str = '16UC1'
+    depth_frame_id: str = 'camera_color_optical_frame'
+    driving: bool = False
+    depth_left: float = 0.0
 
 
 @dataclass
@@ -60,6 +67,9 @@ class CameraMessages:
     rgb: Image
     depth: Image
     info: CameraInfo
+    depth_info: CameraInfo
+    base: BasePose | None
+    """Where the base is that carries the camera; None where there is none."""
     _compress: Callable[[], tuple[CompressedImage, CompressedImage]]
     _compressed: list[CompressedImage] = field(default_factory=list)
 
@@ -94,9 +104,14 @@ def playback(source: str, settings: PlaybackSettings) -> tuple[Iterator[CameraMe
     Raises
     ------
     DataError
-        the folder or the bag cannot be read.
+        the folder or the bag cannot be read, or cannot be seen in the way that is asked for.
 
     """
+    if source and (settings.driving or settings.depth_left):
+        raise DataError(
+            f'input is {source}: moving_base and own_depth_frame are for a rendered room, whose '
+            'input is empty'
+        )
     size = f'{settings.width}x{settings.height}'
     if source and is_bag_path(source):
         endless = _bag(source, settings)
@@ -109,8 +124,11 @@ def playback(source: str, settings: PlaybackSettings) -> tuple[Iterator[CameraMe
 def _prepared(source: str, settings: PlaybackSettings) -> Iterator[CameraMessages]:
     width, height = settings.width, settings.height
     if not source:
-        for rgb, depth in simulated_frames(width, height, settings.count or 30, settings.seed):
-            yield _messages(RgbdFrame(rgb, depth), settings)
+        count = settings.count or (60 if settings.driving else 30)
+        for view in simulated_views(
+            width, height, count, settings.seed, settings.driving, settings.depth_left
+        ):
+            yield _messages(RgbdFrame(view.rgb, view.depth), settings, view.base)
         return
     for recorded in read_manifest(Path(source)).frames[: settings.count or None]:
         data = recorded.load()
@@ -129,18 +147,28 @@ def _bag(source: str, settings: PlaybackSettings) -> Iterator[CameraMessages]:
             yield _messages(_fitted(frame, settings), settings)
 
 
-def _messages(frame: RgbdFrame, settings: PlaybackSettings) -> CameraMessages:
+def _messages(
+    frame: RgbdFrame, settings: PlaybackSettings, base: BasePose | None = None
+) -> CameraMessages:
     header = Header(frame_id=settings.frame_id)
+    depth_header = Header(frame_id=settings.depth_frame_id)
     millimetres = to_millimetres(frame.depth)
     encoding = settings.depth_encoding
     metres = np.where(millimetres > 0, frame.depth, np.float32(np.nan)).astype(np.float32)
 
     def compress() -> tuple[CompressedImage, CompressedImage]:
         rgb = rgb_to_compressed(header, frame.rgb)
-        return rgb, depth_to_compressed(header, metres, encoding)
+        return rgb, depth_to_compressed(depth_header, metres, encoding)
 
-    info = info_of(header, _camera_of(frame))
-    messages = CameraMessages(Image(header=header), Image(header=header), info, compress)
+    camera = _camera_of(frame)
+    messages = CameraMessages(
+        Image(header=header),
+        Image(header=depth_header),
+        info_of(header, camera),
+        info_of(depth_header, camera),
+        base,
+        compress,
+    )
     code = _COLOUR[settings.rgb_encoding]
     rgb = frame.rgb if code is None else cv2.cvtColor(frame.rgb, code)
     fill(messages.rgb, rgb, settings.rgb_encoding)

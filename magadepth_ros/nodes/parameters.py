@@ -24,15 +24,19 @@ ON_CONFIGURE = 'Takes effect at configure; fixed while the node is inactive or a
 ON_START = 'Given at the start, fixed from then on.'
 
 
-def _p(
+def parameter(
     default: Any,
     text: str,
     when: str = LIVE,
     limits: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
+    """Describe a field of a dataclass of parameters."""
     metadata = {'text': text, 'when': when, 'limits': limits, 'choices': choices}
     return field(default=default, metadata=metadata)
+
+
+_p = parameter
 
 
 @dataclass(frozen=True)
@@ -214,12 +218,7 @@ class NodeParameters:
                         'clean it up, set it, then configure it again'
                     )
                 continue
-            choices = item.metadata['choices']
-            if choices and value not in choices:
-                raise DataError(
-                    f'{item.name}: expected one of {", ".join(choices)}, got {value!r}'
-                )
-            changes[item.name] = value
+            changes[item.name] = _chosen(item, value)
         result = replace(self, **changes)
         result.completion()
         result.registration()
@@ -241,8 +240,13 @@ def declare(node: Node) -> NodeParameters:
         a value given at the start has the wrong type or is not allowed.
 
     """
+    return NodeParameters().changed(declared(node, NodeParameters), configured=False)
+
+
+def declared(node: Node, kind: type) -> list[Parameter]:
+    """Declare the fields of a dataclass; return what was given. Raises like `declare`."""
     given = []
-    for item in fields(NodeParameters):
+    for item in fields(kind):
         default = list(item.default) if isinstance(item.default, tuple) else item.default
         try:
             given.append(node.declare_parameter(item.name, default, _descriptor(item)))
@@ -251,7 +255,15 @@ def declare(node: Node) -> NodeParameters:
             raise DataError(
                 f'parameter {item.name}: expected a {type(default).__name__}{hint}: {error}'
             ) from error
-    return NodeParameters().changed(given, configured=False)
+        _chosen(item, given[-1].value)
+    return given
+
+
+def _chosen(item: Any, value: Any) -> Any:
+    choices = item.metadata['choices']
+    if choices and value not in choices:
+        raise DataError(f'{item.name}: expected one of {", ".join(choices)}, got {value!r}')
+    return value
 
 
 def _descriptor(item: Any) -> ParameterDescriptor:

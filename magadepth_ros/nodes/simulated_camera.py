@@ -7,28 +7,31 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from builtin_interfaces.msg import Time
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from magadepth_ros.errors import DataError
-from magadepth_ros.nodes.camera_playback import (
-    DEPTH_ENCODINGS,
-    RGB_ENCODINGS,
-    PlaybackSettings,
-    playback,
-)
+from magadepth_ros.nodes.camera_faults import CameraFaults, Outgoing
+from magadepth_ros.nodes.camera_frames import CameraFrames
+from magadepth_ros.nodes.camera_parameters import CameraParameters
+from magadepth_ros.nodes.camera_playback import PlaybackSettings, playback
+from magadepth_ros.nodes.parameters import declared
 from magadepth_ros.nodes.process import run
+from magadepth_ros.pairing import NANO
 from magadepth_ros.topics import realsense_topics
 
-RELIABILITIES = ('reliable', 'best_effort')
+DEPTH_LEFT = 0.05
+"""Of the colour camera, where depth has its own frame [m]."""
 
 
 class SimulatedCamera(Node):
     """
-    Publishes RGB, aligned depth and camera_info at a fixed rate, compressed where asked for.
+    Publishes RGB, depth and camera_info at a fixed rate, compressed where asked for, and frames.
 
     Topics: ``/<camera_namespace>/<camera_name>/color/image_raw``, ``.../color/camera_info``,
     ``.../aligned_depth_to_color/image_raw`` and ``.../aligned_depth_to_color/camera_info``; below
@@ -38,28 +41,37 @@ class SimulatedCamera(Node):
     def __init__(self, **options: Any) -> None:
         """Render or open the frames, then start to play them; ``options`` go to `Node`."""
         super().__init__('simulated_camera', **options)
-        source = self._declare('input', '', 'Manifest folder or bag to play; empty = a room.')
-        rate = self._declare('rate', 30.0, 'Frames a second [Hz].', (0.1, 240.0))
-        width = self._declare('width', 640, 'Width of the images [px].', (16, 4096))
-        height = self._declare('height', 480, 'Height of the images [px].', (16, 4096))
-        count = self._declare('frames', 0, 'Frames to play; 0 = all, 30 rendered.', (0, 5000))
-        seed = self._declare('seed', 0, 'Which rendered room.', (0, 2**31 - 1))
-        name = self._declare('camera_name', 'camera', 'Second part of the topic names.')
-        space = self._declare('camera_namespace', 'camera', 'First part; may be empty.')
-        frame = self._declare('frame_id', '', "Of all messages; empty = a RealSense's.")
-        reliability = self._choose('reliability', RELIABILITIES, 'QoS of the images')
-        rgb_encoding = self._choose('rgb_encoding', RGB_ENCODINGS, 'Encoding of the RGB')
-        depth_encoding = self._choose('depth_encoding', DEPTH_ENCODINGS, 'Encoding of the depth')
-        frame = frame or f'{name}_color_optical_frame'
-        settings = PlaybackSettings(
-            width, height, count, seed, frame, rgb_encoding, depth_encoding
+        given = {item.name: item.value for item in declared(self, CameraParameters)}
+        values = CameraParameters(**given)
+        self._faults = CameraFaults(values.faults, values.seed)
+        self.add_on_set_parameters_callback(self._on_parameters)
+        name, own = values.camera_name, values.own_depth_frame
+        frame = values.frame_id or f'{name}_color_optical_frame'
+        left = {frame: 0.0, f'{name}_depth_optical_frame': DEPTH_LEFT if own else 0.0}
+        self._frames, text = playback(
+            values.input,
+            PlaybackSettings(
+                values.width,
+                values.height,
+                values.frames,
+                values.seed,
+                frame,
+                values.rgb_encoding,
+                values.depth_encoding,
+                f'{name}_depth_optical_frame' if own else frame,
+                values.moving_base,
+                DEPTH_LEFT if own else 0.0,
+            ),
         )
-        self._frames, text = playback(source, settings)
-        topics = realsense_topics(name, space)
+        topics = realsense_topics(name, values.camera_namespace)
+        depth, depth_info = topics.depth, topics.depth_info
+        if own:
+            base = topics.rgb.removesuffix('/color/image_raw')
+            depth, depth_info = f'{base}/depth/image_rect_raw', f'{base}/depth/camera_info'
         profile = QoSProfile(
             history=QoSHistoryPolicy.KEEP_LAST,
             depth=2,
-            reliability=getattr(QoSReliabilityPolicy, reliability.upper()),
+            reliability=getattr(QoSReliabilityPolicy, values.reliability.upper()),
         )
 
         def publisher(kind: type, topic: str, suffix: str = '') -> Any:
@@ -69,51 +81,53 @@ class SimulatedCamera(Node):
 
         self._rgb = publisher(Image, topics.rgb)
         self._rgb_info = publisher(CameraInfo, topics.rgb_info)
-        self._depth = publisher(Image, topics.depth)
-        self._depth_info = publisher(CameraInfo, topics.depth_info)
+        self._depth = publisher(Image, depth)
+        self._depth_info = publisher(CameraInfo, depth_info)
         self._small_rgb = publisher(CompressedImage, topics.rgb, '/compressed')
-        self._small_depth = publisher(CompressedImage, topics.depth, '/compressedDepth')
+        self._small_depth = publisher(CompressedImage, depth, '/compressedDepth')
+        self._tree = CameraFrames(self, f'{name}_link', left)
         # A camera keeps its pace whatever the ROS time does.
-        self.create_timer(1.0 / rate, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.get_logger().info(f'{text} at {rate:g} Hz on {topics.rgb} and {topics.depth}')
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0 / values.rate, self._publish, clock=steady)
+        self.get_logger().info(f'{text} at {values.rate:g} Hz on {topics.rgb} and {depth}')
 
     def _publish(self) -> None:
         frame = next(self._frames)
-        stamp = self.get_clock().now().to_msg()
-        for msg in (frame.rgb, frame.depth, frame.info):
-            msg.header.stamp = stamp
-        # The small ones first, so that the intrinsics are there when a pair is complete.
-        self._rgb_info.publish(frame.info)
-        self._depth_info.publish(frame.info)
-        raw, small = (self._depth, self._rgb), (self._small_depth, self._small_rgb)
+        now = self.get_clock().now()
+        stamp, now_ns = now.to_msg(), now.nanoseconds
+        rgb = [Outgoing(self._rgb, frame.rgb, now_ns)]
+        depth = [Outgoing(self._depth, frame.depth, now_ns)]
+        small = (self._small_rgb, self._small_depth)
         if any(publisher.get_subscription_count() for publisher in small):
-            rgb, depth = frame.compressed()
-            self._small_depth.publish(depth)
-            self._small_rgb.publish(rgb)
-            if not any(publisher.get_subscription_count() for publisher in raw):
-                return
-        self._depth.publish(frame.depth)
-        self._rgb.publish(frame.rgb)
+            small_rgb, small_depth = frame.compressed()
+            rgb.append(Outgoing(self._small_rgb, small_rgb, now_ns))
+            depth.append(Outgoing(self._small_depth, small_depth, now_ns))
+            if not any(p.get_subscription_count() for p in (self._rgb, self._depth)):
+                del rgb[0], depth[0]
+        outgoing = self._faults.apply(now_ns, rgb, depth)
+        if frame.base is not None:
+            self._tree.move(stamp, frame.base)
+        # The small ones first, so that the intrinsics are there when a pair is complete.
+        if outgoing:
+            for publisher, info in (
+                (self._rgb_info, frame.info),
+                (self._depth_info, frame.depth_info),
+            ):
+                info.header.stamp = stamp
+                publisher.publish(info)
+        for item in outgoing:
+            seconds, rest = divmod(item.stamp_ns, NANO)
+            item.message.header.stamp = Time(sec=seconds, nanosec=rest)
+            item.publisher.publish(item.message)
 
-    def _choose(self, name: str, choices: tuple[str, ...], text: str) -> str:
-        value = self._declare(name, choices[0], f'{text}: {", ".join(choices)}.')
-        if value not in choices:
-            raise DataError(f'{name}: expected one of {", ".join(choices)}, got {value!r}')
-        return value
-
-    def _declare(
-        self, name: str, default: Any, text: str, limits: tuple[float, float] | None = None
-    ) -> Any:
-        descriptor = ParameterDescriptor(description=text, read_only=True)
-        if limits is not None and isinstance(default, float):
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=limits[0], to_value=limits[1])
-            ]
-        elif limits is not None:
-            descriptor.integer_range = [
-                IntegerRange(from_value=int(limits[0]), to_value=int(limits[1]))
-            ]
-        return self.declare_parameter(name, default, descriptor).value
+    def _on_parameters(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+        try:
+            for parameter in parameters:
+                if parameter.name == 'faults':
+                    self._faults.set(parameter.value)
+        except DataError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -3,13 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 
+from magadepth_ros.simulation.drive import BasePose, mounted
 from magadepth_ros.simulation.render import render
 from magadepth_ros.simulation.scene import CameraPose, random_scene
 from magadepth_ros.simulation.sensor import DepthSensor
 
-__all__ = ['simulated_frames', 'simulated_frames_with_truth', 'simulated_intrinsics']
+__all__ = [
+    'SimulatedView',
+    'simulated_frames',
+    'simulated_frames_with_truth',
+    'simulated_intrinsics',
+    'simulated_views',
+]
 
 
 def simulated_intrinsics(width: int, height: int) -> tuple[float, float, float, float]:
@@ -49,13 +60,49 @@ def simulated_frames_with_truth(
     width: int, height: int, count: int, seed: int = 0
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Like `simulated_frames`, with the exact depth (H, W) float32 metres, complete, as third."""
-    scene = random_scene(seed)
-    sensor = DepthSensor(width, height, simulated_intrinsics(width, height), seed)
-    frames = []
+    return [
+        (frame.rgb, frame.depth, frame.truth)
+        for frame in simulated_views(width, height, count, seed)
+    ]
+
+
+class SimulatedView(NamedTuple):
+    """
+    What the simulated camera sees at one moment.
+
+    ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres, 0 = missing, and ``truth``, complete,
+    of the depth camera; ``base`` is the pose of the robot that carries it, or None.
+    """
+
+    rgb: np.ndarray
+    depth: np.ndarray
+    truth: np.ndarray
+    base: BasePose | None
+
+
+def simulated_views(
+    width: int,
+    height: int,
+    count: int,
+    seed: int = 0,
+    driving: bool = False,
+    depth_left: float = 0.0,
+) -> Iterator[SimulatedView]:
+    """
+    Render one round of the camera's path: held by hand, or ``driving`` on a robot's base.
+
+    ``depth_left`` is how far to the left of the colour camera the depth camera is [m]; other
+    arguments as for `simulated_frames`.
+    """
+    scene, intrinsics = random_scene(seed), simulated_intrinsics(width, height)
+    sensor = DepthSensor(width, height, intrinsics, seed)
     for index in range(count):
-        camera = CameraPose.on_path(
-            2.0 * np.pi * index / max(count, 1), simulated_intrinsics(width, height), seed
-        )
-        picture = render(scene, camera, width, height)
-        frames.append((sensor.expose(picture), sensor.measure(picture), picture.depth))
-    return frames
+        angle = 2.0 * np.pi * index / max(count, 1)
+        base = BasePose.on_path(angle) if driving else None
+        camera = mounted(base, intrinsics) if base else CameraPose.on_path(angle, intrinsics, seed)
+        seen = render(scene, camera, width, height)
+        rgb = sensor.expose(seen)
+        if depth_left:
+            shifted = camera.position - depth_left * camera.rotation[:, 0]
+            seen = render(scene, replace(camera, position=shifted), width, height)
+        yield SimulatedView(rgb, sensor.measure(seen), seen.depth, base)

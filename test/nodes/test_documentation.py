@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from magadepth_ros.nodes.camera_parameters import CameraParameters
 from magadepth_ros.nodes.parameters import (
     LIVE,
     ON_CONFIGURE,
@@ -33,7 +34,10 @@ def written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-@pytest.mark.parametrize('item', fields(NodeParameters), ids=lambda item: item.name)
+ITEMS = [*fields(NodeParameters), *fields(CameraParameters)]
+
+
+@pytest.mark.parametrize('item', ITEMS, ids=lambda item: item.name)
 def test_the_page_says_what_the_node_declares(item):
     if not PAGE.is_file():
         pytest.skip('installed without its documentation')

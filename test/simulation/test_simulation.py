@@ -10,7 +10,9 @@ from magadepth_ros.simulation import (
     simulated_frames,
     simulated_frames_with_truth,
     simulated_intrinsics,
+    simulated_views,
 )
+from magadepth_ros.simulation.drive import MOUNT, PITCH, BasePose
 from magadepth_ros.simulation.render import render
 from magadepth_ros.simulation.scene import Box, CameraPose, Material, Scene, Sphere, random_scene
 
@@ -84,3 +86,29 @@ def test_shadow_lies_on_one_side_of_a_near_box():
     shadow_left, shadow_right = row[left - expected : left].mean(), row[right + 3 :].mean()
     assert max(shadow_left, shadow_right) > 0.8
     assert min(shadow_left, row[right + 3 : right + 3 + expected].mean()) < 0.2
+
+
+def in_odom(points: np.ndarray, base: BasePose) -> np.ndarray:
+    """Carry (N, 3) points of the optical frame to ``odom``, by angles alone: REP 103."""
+    x, y, z = points[:, 2], -points[:, 0], -points[:, 1]
+    x, z = np.cos(PITCH) * x + np.sin(PITCH) * z, -np.sin(PITCH) * x + np.cos(PITCH) * z
+    x, y, z = x + MOUNT[0], y + MOUNT[1], z + MOUNT[2]
+    cos, sin = np.cos(base.yaw), np.sin(base.yaw)
+    return np.stack([base.x + cos * x - sin * y, base.y + sin * x + cos * y, z], axis=1)
+
+
+@pytest.mark.parametrize('left', [0.0, 0.05])
+def test_what_a_driving_camera_sees_stands_still_in_odom(left):
+    fx, fy, cx, cy = simulated_intrinsics(160, 120)
+    rows, columns = np.indices((120, 160))
+    bases = []
+    for view in simulated_views(160, 120, 5, driving=True, depth_left=left):
+        z = view.truth
+        points = np.stack([(columns - cx) / fx * z, (rows - cy) / fy * z, z], axis=-1)
+        seen = in_odom(points.reshape(-1, 3) - [left, 0, 0], view.base)
+        # The room: its floor, its far wall, nothing beyond them.
+        assert seen[:, 2].min() == pytest.approx(0.0, abs=1e-3)
+        assert seen[:, 0].max() == pytest.approx(3.2, abs=1e-3)
+        assert np.mean(np.abs(seen[:, 2]) < 1e-3) > 0.15
+        bases.append(view.base)
+    assert len(set(bases)) == 5

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of simulated_camera: names, defaults, descriptions, ranges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from magadepth_ros.nodes.camera_faults import FAULTS
+from magadepth_ros.nodes.camera_playback import DEPTH_ENCODINGS, RGB_ENCODINGS
+from magadepth_ros.nodes.parameters import LIVE, ON_START, parameter
+
+
+def _p(default: object, text: str, **metadata: Any) -> Any:
+    return parameter(default, text, ON_START, **metadata)
+
+
+@dataclass(frozen=True)
+class CameraParameters:
+    """The values of one simulated camera; each field is a parameter of the same name."""
+
+    input: str = _p('', 'Manifest folder or bag to play; empty = a room.')
+    rate: float = _p(30.0, 'Frames a second [Hz].', limits=(0.1, 240.0))
+    width: int = _p(640, 'Width of the images [px].', limits=(16, 4096))
+    height: int = _p(480, 'Height of the images [px].', limits=(16, 4096))
+    frames: int = _p(
+        0, 'Frames to play; 0 = all, of a room 30, or 60 of a drive.', limits=(0, 5000)
+    )
+    seed: int = _p(0, 'Which rendered room.', limits=(0, 999_999))
+    camera_name: str = _p('camera', 'Second part of the topic names.')
+    camera_namespace: str = _p('camera', 'First part; may be empty.')
+    frame_id: str = _p('', "Of the colour images, and of aligned depth; empty = a RealSense's.")
+    reliability: str = _p('reliable', 'QoS of the images.', choices=('reliable', 'best_effort'))
+    rgb_encoding: str = _p('rgb8', 'Encoding of the RGB.', choices=RGB_ENCODINGS)
+    depth_encoding: str = _p('16UC1', 'Encoding of the depth.', choices=DEPTH_ENCODINGS)
+    own_depth_frame: bool = _p(
+        False, 'Depth of a camera 5 cm to the left, not aligned, on depth/image_rect_raw.'
+    )
+    moving_base: bool = _p(
+        False, 'The camera rides on a base that drives through the room; /tf has it in odom.'
+    )
+    faults: str = parameter('', f'What goes wrong, by comma: {", ".join(FAULTS)}.', LIVE)

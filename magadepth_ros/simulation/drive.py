@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A robot's base that drives through the room, and where its camera looks from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from magadepth_ros.simulation.scene import CameraPose
+
+MOUNT = (0.10, 0.0, 0.95)
+"""The camera on the base: forward, left, up [m] (REP 103)."""
+
+PITCH = 0.2
+"""How far the camera looks down [rad]."""
+
+OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+"""Turns x right, y down, z forward into x forward, y left, z up; the room is of the first kind."""
+
+
+class BasePose(NamedTuple):
+    """Where the base stands in ``odom`` [m, rad]; the room's floor is at z = 0."""
+
+    x: float
+    y: float
+    yaw: float
+
+    @staticmethod
+    def on_path(angle: float) -> BasePose:
+        """Stand at ``angle`` [rad] of a closed path of 1.9 m before the furniture, facing it."""
+        return BasePose(
+            -1.1 + 0.35 * float(np.cos(angle)),
+            0.25 * float(np.sin(angle)),
+            0.25 * float(np.sin(angle)),
+        )
+
+
+def mounted(base: BasePose, intrinsics: tuple[float, float, float, float]) -> CameraPose:
+    """Return the pose in the room of the camera that is mounted on the base."""
+    cos, sin = np.cos(base.yaw), np.sin(base.yaw)
+    turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    cos, sin = np.cos(PITCH), np.sin(PITCH)
+    pitch = np.array([[cos, 0.0, sin], [0.0, 1.0, 0.0], [-sin, 0.0, cos]])
+    position = np.array([base.x, base.y, 0.0]) + turn @ MOUNT
+    return CameraPose(OPTICAL.T @ position, OPTICAL.T @ turn @ pitch @ OPTICAL, intrinsics)
