@@ -30,7 +30,8 @@ class CameraOutputs:
     What goes out for one camera, all with the header of the RGB.
 
     ``depth/completed`` (and ``/compressedDepth`` below it), ``depth/camera_info``,
-    ``depth/confidence``, ``depth/colorized``, ``depth/points``, ``depth/points_marking``. Used from the worker thread.
+    ``depth/confidence``, ``depth/colorized``, ``depth/points``, ``depth/points_marking``. Used
+    from the worker thread.
     """
 
     def __init__(self, node: Node, prefix: str, reporter: Reporter) -> None:
