@@ -47,8 +47,9 @@ class Frame:
     """
     Where one frame lies and what is known of it; nothing is decoded before :meth:`load`.
 
-    ``K`` is (fx, fy, cx, cy) [px] or None; ``depth_scale`` metres per unit of the depth PNG;
-    ``stem`` names results: the rgb entry up to the first dot of its file name, sub-folder kept.
+    ``K`` is (fx, fy, cx, cy) [px] or None; ``hiding`` says what made the holes, '' = unknown;
+    ``depth_scale`` is metres per unit of the depth PNG; ``stem`` names results: the rgb entry up
+    to the first dot of its file name, sub-folder kept.
     """
 
     rgb_path: Path
@@ -58,6 +59,7 @@ class Frame:
     K: tuple[float, float, float, float] | None
     sensor: str
     scene: str
+    hiding: str
     depth_scale: float
     stem: str
 
@@ -185,6 +187,7 @@ def _frame(manifest: Path, index: int, entry: Any, scale: float) -> Frame:
         K=(values[0], values[1], values[2], values[3]) if values else None,  # type: ignore[arg-type]
         sensor=str(entry.get('sensor') or ''),
         scene=str(entry.get('scene') or ''),
+        hiding=str(entry.get('hiding') or ''),
         depth_scale=scale,
         stem=_stem(entry['rgb']),
     )

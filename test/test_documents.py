@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
-from magadepth_ros.commands import reference
-from magadepth_ros.commands.benchmark_report import read_report, to_markdown
+from magadepth_ros.commands import benchmark_report, reference
 from magadepth_ros.commands.main import SUBCOMMANDS
+from magadepth_training.evaluation.page import read_lines, to_markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / 'docs'
 PAGES = [*ROOT.glob('*.md'), *DOCS.glob('*.md'), *ROOT.glob('models/*.md')]
-SCORES = DOCS / 'results' / 'rgbd_dev.csv'
+SCORES = sorted((DOCS / 'results').glob('*.csv'))
 
 # Rows of hand-written tables -> names in the CSV.
 METHODS = {
@@ -31,7 +30,7 @@ METHODS = {
     'IP-Basic': 'ip_basic',
     'RealSense hole filling, mode 0': 'realsense_left',
 }
-FIGURES = {'RMSE': 'fill_rmse', 'MAE': 'fill_mae', 'REL': 'fill_rel', 'within 5 %': 'fill_d105'}
+FIGURES = {'RMSE': 'rmse', 'MAE': 'mae', 'REL': 'rel', 'within 5 %': 'd105'}
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason='installed without its documentation')
 
@@ -57,15 +56,14 @@ def score_tables() -> list[tuple[Path, list[list[str]]]]:
 
 
 def test_performance_is_made_of_the_committed_measurement():
-    report = read_report(DOCS / 'results' / 'benchmark.json')
-    page = to_markdown(report, 'images/performance.svg')
+    report = benchmark_report.read_report(DOCS / 'results' / 'benchmark.json')
+    page = benchmark_report.to_markdown(report, 'images/performance.svg')
     assert page == (DOCS / 'performance.md').read_text(encoding='utf-8')
     assert (DOCS / 'images' / 'performance.svg').is_file()
 
 
 def test_results_are_made_of_the_committed_scores():
-    page = pytest.importorskip('magadepth_training.evaluation.page')
-    made = page.to_markdown(page.read_lines(SCORES), 'docs/results/rgbd_dev.csv')
+    made = to_markdown(read_lines(SCORES), [f'docs/results/{path.name}' for path in SCORES])
     assert made == (DOCS / 'results.md').read_text(encoding='utf-8')
 
 
@@ -86,8 +84,8 @@ def test_examples_of_a_command_can_be_typed_and_its_arguments_are_explained(name
 
 
 def test_figures_in_hand_written_tables_are_those_of_the_scores():
-    with SCORES.open(encoding='utf-8', newline='') as file:
-        scores = {line['name']: line for line in csv.DictReader(file) if line['group'] == 'all'}
+    lines = read_lines([DOCS / 'results' / 'rgbd_dev.csv'])
+    scores = {line['name']: line for line in lines if line['group'] == 'fill'}
     assert score_tables()
     for page, (head, _, *rows) in score_tables():
         columns = {FIGURES[h.replace(' [m]', '').removesuffix(' m')]: i for i, h in enumerate(head)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -145,21 +145,40 @@ def test_the_training_needs_no_ros_and_its_imports_point_down(path):
 
 def test_the_library_imports_with_neither_ros_nor_torch():
     folders = ('completion', 'engines', 'simulation')
-    modules = ['.'.join(p.relative_to(ROOT).with_suffix('').parts) for p in files('magadepth_ros')]
     library = [
         name
-        for name in modules
+        for name in modules_of('magadepth_ros')
         if name.split('.')[1] in (*folders, *BASE) and not name.endswith('__init__')
     ]
+    import_without((*ROS, *TORCH), library)
+
+
+def test_the_evaluation_imports_with_neither_ros_nor_torch_nor_scipy():
+    """`magadepth evaluate` runs in the environment of `make demo`."""
+    names = modules_of('magadepth_training')
+    needed = [name for name in names if name.split('.')[1] == 'evaluation']
+    torch = [name for name in TORCH if name != 'magadepth_training']
+    import_without(
+        (*ROS, *torch, 'scipy', 'h5py'),
+        [*needed, 'magadepth_training.datasets.opening', 'magadepth_ros.commands.evaluate'],
+    )
+
+
+def modules_of(package: str) -> list[str]:
+    return [module_of(path) for path in files(package)]
+
+
+def import_without(missing: Iterable[str], modules: Sequence[str]) -> None:
+    """Import modules in a process in which the missing packages are not installed."""
     code = f"""
 import importlib, sys
 class Nothing:
     def find_spec(self, name, path=None, target=None):
         top = name.partition('.')[0]
-        if top in {(*ROS, *TORCH)!r} or top.endswith('_msgs'):
+        if top in {tuple(missing)!r} or top.endswith('_msgs'):
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Nothing())
-for name in {library!r}:
+for name in {list(modules)!r}:
     importlib.import_module(name)
 """
     done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)

@@ -14,23 +14,26 @@ from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_all, write_result
 
 if TYPE_CHECKING:
+    from magadepth_training.datasets.sample import Source
     from magadepth_training.evaluation.methods import Method
+    from magadepth_training.evaluation.sheet import ContactSheet
 
 _SHEET_LINES = 8
 
 _DESCRIPTION = """\
 Score completed depth where the true depth is known. One row for each model and each baseline:
-errors at pixels that were missing in the input (fill) and near depth edges, at pixels that were
-measured (keep), how well the confidence ranks the errors (AUSE, lower is better, beside that of
-the plain distance to the nearest measurement), flicker between consecutive frames, and
-milliseconds per frame (median). Frames without a target are run and timed, but not scored.
+errors at pixels that were missing in the input (fill), by region and size of the hole, and at
+pixels that were measured (keep); phantom obstacles; how well the confidence ranks the errors
+(AUSE, lower is better, beside that of the plain distance to the nearest measurement); flicker and
+lag in sequences; milliseconds per frame (median). Means have a 95 % interval over scenes. Frames
+without a target are run and timed, but not scored.
 """
 
 
 _EXAMPLES = """
 magadepth evaluate FRAMES --models magadepth_small mine.onnx --sheet sheet.png
-magadepth evaluate BAG --models magadepth_small --baselines nearest ip_basic
-magadepth evaluate FRAMES --csv scores.csv --markdown scores.md
+magadepth evaluate FRAMES --sparse 500 --baselines nearest ip_basic
+magadepth evaluate FRAMES MORE --csv scores.csv --markdown scores.md
 """
 
 
@@ -41,10 +44,10 @@ def add_parser(subparsers: Any) -> None:
     add(
         'data',
         type=Path,
-        nargs='?',
+        nargs='*',
         metavar='DATA',
-        help='folder with a manifest.json, nyu_depth_v2_labeled.mat, folder of SUN RGB-D or DIML, '
-        'or bag; needed but for --from-csv',
+        help='folders with a manifest.json, nyu_depth_v2_labeled.mat, folders of SUN RGB-D or '
+        'DIML, or bags; needed but for --from-csv',
     )
     add(
         '--models', nargs='*', default=[], metavar='MODEL', help='shipped models by name, or files'
@@ -54,7 +57,7 @@ def add_parser(subparsers: Any) -> None:
         nargs='*',
         default=['all'],
         metavar='NAME',
-        help='classical methods: all, none, or names; levin takes seconds a frame',
+        help='classical methods: all, none, or names; levin needs SciPy and takes seconds a frame',
     )
     add(
         '--predictions',
@@ -66,11 +69,17 @@ def add_parser(subparsers: Any) -> None:
         'filled)',
     )
     add('--json', type=Path, metavar='FILE', help='write all figures')
-    add('--csv', type=Path, metavar='FILE', help='write a line for each method, sensor and scene')
+    add(
+        '--csv',
+        type=Path,
+        metavar='FILE',
+        help='write a line for each method, region, sensor and scene',
+    )
     add('--markdown', type=Path, metavar='FILE', help='write tables as a page; needs --csv')
     add(
         '--from-csv',
         type=Path,
+        nargs='+',
         metavar='FILE',
         help='run nothing: make the page of what --csv wrote before',
     )
@@ -84,10 +93,10 @@ def add_parser(subparsers: Any) -> None:
         help='part of NYU-Depth V2, SUN RGB-D or DIML',
     )
     add(
-        '--task',
-        default='raw',
-        choices=('raw', 'sparse500'),
-        help='input of NYU-Depth V2: the raw depth, or 500 points of the target',
+        '--sparse',
+        type=count,
+        metavar='N',
+        help='give N random points of the true depth as input, and score the rest of it',
     )
     add_engine_options(parser, 'backend', 'precision', 'threads')
 
@@ -95,20 +104,36 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the files; raises MagadepthError."""
     if args.from_csv:
-        args.csv = args.from_csv
-        _write_page(args)
+        _write_page(args.from_csv, args.markdown)
         return 0
-    if args.data is None or (args.markdown and not args.csv):
+    if not args.data or (args.markdown and not args.csv):
         raise DataError('name the data to evaluate, and --csv with --markdown; or --from-csv')
     from magadepth_training.datasets.opening import open_source
-    from magadepth_training.evaluation.evaluator import evaluate
-    from magadepth_training.evaluation.report import table, write_csv, write_json
+    from magadepth_training.evaluation.report import write_csv, write_json
     from magadepth_training.evaluation.sheet import ContactSheet
+    from magadepth_training.evaluation.sparse import SparseSource
 
-    source = open_source(args.data, args.split, args.task)
+    sources = [open_source(path, args.split) for path in args.data]
+    if args.sparse:
+        sources = [SparseSource(source, args.sparse) for source in sources]
+    methods, sheet = _methods(args), ContactSheet()
+    rows = [row for source in sources for row in _evaluate(source, methods, sheet, args)]
+    write_all(
+        (args.json, lambda path: write_json(path, rows)),
+        (args.csv, lambda path: write_csv(path, rows)),
+        (args.markdown, lambda path: _write_page([args.csv], path)),
+        (args.sheet, sheet.write),
+    )
+    return 0
+
+
+def _evaluate(
+    source: Source, methods: list[Method], sheet: ContactSheet, args: argparse.Namespace
+) -> list[dict[str, Any]]:
+    from magadepth_training.evaluation.evaluator import evaluate
+    from magadepth_training.evaluation.report import table
+
     indices = list(range(len(source)))[:: args.step][: args.limit]
-    methods = _methods(args)
-    sheet = ContactSheet()
     # Evenly spaced, so that the sheet shows every scene of an ordered set.
     stride = max(1, -(-len(indices) // _SHEET_LINES))
     drawn = set(indices[::stride]) if args.sheet else set()
@@ -123,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
                 sheet.add(sample, {name: predictions[name] for name in order})
 
         results = evaluate(source, methods, indices, watch)
-    rows = [row.as_dict() for row in results]
+    rows = [{'data': source.name, **row.as_dict()} for row in results]
     if not any(row['frames_scored'] for row in rows):
         print(
             f'magadepth: no frame of {source.name} has a target with holes to score; '
@@ -132,21 +157,15 @@ def run(args: argparse.Namespace) -> int:
         )
     print(f'{source.name}: {len(indices)} frames')
     print(table(rows, source.target_made_by))
-    write_all(
-        (args.json, lambda path: write_json(path, source.name, rows, source.target_made_by)),
-        (args.csv, lambda path: write_csv(path, rows)),
-        (args.markdown, lambda _: _write_page(args)),
-        (args.sheet, sheet.write),
-    )
-    return 0
+    return rows
 
 
-def _write_page(args: argparse.Namespace) -> None:
+def _write_page(tables: list[Path], path: Path | None) -> None:
     from magadepth_training.evaluation.page import read_lines, to_markdown
 
-    page = to_markdown(read_lines(args.csv), args.csv.as_posix())
-    if args.markdown:
-        write_result(args.markdown, page)
+    page = to_markdown(read_lines(tables), [table.as_posix() for table in tables])
+    if path:
+        write_result(path, page)
     else:
         print(page)
 

@@ -10,18 +10,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
-pytest.importorskip('torch', reason='the training is not installed')
-pytest.importorskip('scipy', reason='the baselines are not installed')
-
 from support.models import write_tiny_model
 
 from magadepth_ros.commands.main import main
 from magadepth_ros.manifest import write_depth_png
 from magadepth_training.datasets.manifest import ManifestSource
+from magadepth_training.evaluation import baselines
 from magadepth_training.evaluation.baselines import BASELINES
 from magadepth_training.evaluation.evaluator import evaluate
 from magadepth_training.evaluation.methods import baseline_methods
+from magadepth_training.evaluation.sparse import SparseSource
 
 SIZE = (48, 64)
 
@@ -48,7 +46,9 @@ def write_frames(folder: Path, count: int = 3, without_target: tuple[int, ...] =
         write_depth_png(folder / names['target'], target)
         if i in without_target:
             del names['target'], names['score']
-        entries.append({**names, 'sensor': f'sensor {i % 2}', 'scene': 'room'})
+        entries.append(
+            {**names, 'sensor': f'sensor {i % 2}', 'scene': f'room {i % 2}', 'hiding': 'box'}
+        )
     content = {'name': 'planes', 'depth_scale': 0.001, 'frames': entries}
     (folder / 'manifest.json').write_text(json.dumps(content))
     return folder
@@ -79,6 +79,12 @@ def reference(folder: Path, predictions: Path, value: int) -> dict[str, float]:
     return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
 
 
+def lines_of(table: Path) -> dict[str, dict[str, str]]:
+    """Return the lines of the first method in a CSV by their group."""
+    lines = list(csv.DictReader(table.open()))
+    return {line['group']: line for line in lines if line['name'] == lines[0]['name']}
+
+
 def run(*arguments: object) -> int:
     return main(['evaluate', *map(str, arguments)])
 
@@ -98,6 +104,7 @@ def test_figures_of_a_folder_and_of_a_live_method_are_the_reference(tmp_path: Pa
         for key, expected in reference(folder, predictions, value).items():
             assert round(stored[region][key], 4) == round(expected, 4), (region, key)
     assert stored['fill']['unfilled'] > 0 and 'ms' not in stored
+    assert stored['keep']['unchanged'] == 100
     assert live['fill']['unfilled'] == 0 and live['ms'] > 0
     assert live['fill']['rmse'] < stored['fill']['rmse']
     assert live['keep'] == stored['keep']
@@ -110,19 +117,25 @@ def test_model_baselines_table_csv_and_sheet(
     model = write_tiny_model(tmp_path / 'tiny.onnx', *SIZE)
     files = [tmp_path / 'new' / name for name in ('a.json', 'a.csv', 'a.png')]
     flags = ('--json', files[0], '--csv', files[1], '--sheet', files[2])
-    assert run(folder, '--models', model, '--baselines', 'nearest', 'levin', *flags) == 0
+    assert run(folder, '--models', model, '--baselines', 'nearest', 'ip_basic', *flags) == 0
     content = json.loads(files[0].read_text())
-    assert [row['name'] for row in content['rows']] == ['tiny', 'nearest', 'levin']
-    tiny, nearest, _ = content['rows']
+    assert [row['name'] for row in content['rows']] == ['tiny', 'nearest', 'ip_basic']
+    tiny, nearest, ip_basic = content['rows']
     assert tiny['kind'] == 'model' and tiny['runtime'] and tiny['frames_scored'] == 3
-    assert tiny['ause'] >= 0 and 'ause' not in nearest and nearest['ause_distance'] >= 0
-    assert set(tiny['sensors']) == {'sensor 0', 'sensor 1'} and 'flicker' not in tiny
+    assert tiny['fill']['ause'] >= 0 and nearest['fill']['ause_distance'] >= 0
+    assert 'ause' not in nearest['fill'] and 'flicker' not in tiny['fill']
+    assert nearest['keep']['unchanged'] == 100 > ip_basic['keep']['unchanged']
+    assert set(tiny['sensors']) == {'sensor 0', 'sensor 1'} and set(tiny['hidings']) == {'box'}
+    low, high = tiny['fill']['interval']['rmse']
+    assert low < tiny['fill']['rmse'] < high
     shown = capsys.readouterr().out
-    assert f'{tiny["fill"]["rmse"]:.4f}' in shown and 'sensor 1' in shown
-    lines = list(csv.DictReader(files[1].open()))
-    groups = {line['group'] for line in lines}
-    assert groups == {'all', 'sensor:sensor 0', 'sensor:sensor 1', 'scene:room'}
-    assert float(lines[0]['fill_rmse']) == pytest.approx(tiny['fill']['rmse'], rel=1e-4)
+    assert f'{tiny["fill"]["rmse"]:.4f}  {low:.3f}-{high:.3f}' in shown and 'sensor 1' in shown
+    lines = lines_of(files[1])
+    assert {'fill', 'keep', 'edge', 'sensor:sensor 1', 'scene:room 0', 'hiding:box'} <= set(lines)
+    assert lines['fill']['data'] == 'planes' and int(lines['fill']['scenes']) == 2
+    assert int(lines['scene:room 0']['frames']) == 2 and 'scene:room 1' not in lines  # one frame
+    assert float(lines['fill']['rmse']) == pytest.approx(tiny['fill']['rmse'], rel=1e-4)
+    assert float(lines['fill']['rmse_high']) == pytest.approx(high, rel=1e-3)
     sheet = cv2.imread(str(files[2]))
     assert sheet.shape[1] > 5 * 200 and sheet.max() > 200
 
@@ -132,13 +145,60 @@ def test_the_page_is_made_of_the_csv(tmp_path: Path) -> None:
     table, page, again = (tmp_path / name for name in ('a.csv', 'a.md', 'b.md'))
     flags = ('--baselines', 'nearest', 'telea', '--csv', table, '--markdown', page)
     assert run(folder, *flags) == 0
-    nearest = next(csv.DictReader(table.open()))
+    nearest = lines_of(table)
     text = page.read_text()
-    assert f'| nearest | {float(nearest["fill_rmse"]):.3f} |' in text
-    assert '## By sensor' in text and '| sensor 0 | sensor 1 |' in text
-    assert '## By scene' not in text  # there is one
+    assert f'| nearest | {float(nearest["fill"]["rmse"]):.3f} | ' in text
+    assert f'| sensor 1 | {float(nearest["sensor:sensor 1"]["rel"]):.4f} | ' in text
+    assert '### By hiding' not in text  # there is one
     assert run('--from-csv', table, '--markdown', again) == 0
     assert again.read_text() == text
+    assert run('--from-csv', table, table, '--markdown', again) == 0
+
+
+def test_several_data_sets_are_rows_and_sections_of_their_own(tmp_path: Path) -> None:
+    folders = []
+    for name in ('one', 'two'):
+        (tmp_path / name).mkdir()
+        folders.append(write_frames(tmp_path / name))
+    content = json.loads((folders[1] / 'manifest.json').read_text())
+    (folders[1] / 'manifest.json').write_text(json.dumps({**content, 'name': 'others'}))
+    files = [tmp_path / name for name in ('a.json', 'a.csv', 'a.md')]
+    flags = ('--json', files[0], '--csv', files[1], '--markdown', files[2])
+    assert run(*folders, '--baselines', 'nearest', *flags) == 0
+    rows = json.loads(files[0].read_text())['rows']
+    assert [(row['data'], row['name']) for row in rows] == [
+        ('planes', 'nearest'),
+        ('others', 'nearest'),
+    ]
+    text = files[2].read_text()
+    assert text.index('## planes') < text.index('## others')
+
+
+def test_sparse_points_are_taken_from_the_truth_and_the_rest_is_scored(tmp_path: Path) -> None:
+    folder, out = write_frames(tmp_path), tmp_path / 'a.json'
+    assert run(folder, '--sparse', 200, '--baselines', 'nearest', '--json', out) == 0
+    (row,) = json.loads(out.read_text())['rows']
+    assert row['data'] == 'planes, 200 points' and row['frames_scored'] == 3
+    errors = []
+    for i, sample in enumerate(SparseSource(ManifestSource(folder), 200)):
+        truth = ManifestSource(folder)[i].target
+        points = sample.depth > 0
+        assert points.sum() == 200
+        np.testing.assert_array_equal(sample.depth[points], truth[points])
+        scored = (truth > 0) & ~points
+        filled = BASELINES['nearest'](sample.rgb, sample.depth)
+        errors.append(np.mean(np.abs(filled - truth)[scored] / truth[scored]))
+    assert row['fill']['rel'] == pytest.approx(np.mean(errors), rel=1e-3)
+
+
+def test_levin_is_left_out_with_a_line_where_scipy_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = write_frames(tmp_path, 1), tmp_path / 'a.json'
+    monkeypatch.setattr(baselines, 'find_spec', lambda name: None)
+    assert run(folder, '--json', out) == 0
+    assert 'levin' not in [row['name'] for row in json.loads(out.read_text())['rows']]
+    assert 'levin is left out' in capsys.readouterr().err
 
 
 def test_step_limit_and_frames_without_target(
@@ -197,4 +257,4 @@ def test_stills_have_no_flicker(tmp_path: Path) -> None:
         for source in (ManifestSource, Stills)
     )
 
-    assert 'flicker' in moving and 'flicker' not in still
+    assert 'flicker' in moving['fill'] and 'flicker' not in still['fill']

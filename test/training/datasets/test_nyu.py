@@ -55,14 +55,6 @@ def test_axes_split_and_raw_input(folder: Path) -> None:
     assert len(NyuSource(folder / 'nyu_depth_v2_labeled.mat', 'all')) == COUNT
 
 
-def test_sparse_points_come_from_the_truth_and_repeat(folder: Path) -> None:
-    first, second = (NyuSource(folder, 'test', 'sparse500')[1] for _ in range(2))
-    np.testing.assert_array_equal(first.depth, second.depth)
-    points = first.depth > 0
-    assert first.target is not None and points.sum() == 500
-    np.testing.assert_array_equal(first.depth[points], first.target[points])
-
-
 def test_source_travels_to_workers(folder: Path) -> None:
     source = NyuSource(folder)
     source[0]
@@ -98,8 +90,6 @@ def test_missing_cut_and_foreign_files_are_named(folder: Path) -> None:
         NyuSource(folder)
 
 
-def test_unknown_split_and_task(folder: Path) -> None:
+def test_unknown_split(folder: Path) -> None:
     with pytest.raises(DataError, match='train, test or all'):
         NyuSource(folder, 'val')
-    with pytest.raises(DataError, match='raw or sparse500'):
-        NyuSource(folder, task='rgb')

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The metrics against a re-statement in plain numpy, frame by frame."""
+"""The metrics against a re-statement in plain loops, and the mean with its interval."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from magadepth_training.evaluation.metrics import MIN_PIXELS, DepthErrors, depth_errors
+from magadepth_training.evaluation.metrics import MIN_PIXELS, NAMES, depth_errors, summarise
 
 
-def restated(p: np.ndarray, t: np.ndarray, m: np.ndarray) -> dict[str, float]:
-    p, t = p[m].astype(float), t[m].astype(float)
-    p = np.array([value if np.isfinite(value) and value > 0 else 0.0 for value in p])
+def restated(p: np.ndarray, t: np.ndarray) -> dict[str, float]:
+    p = np.array([value if np.isfinite(value) and value > 0 else 0.0 for value in p], float)
+    t = t.astype(float)
     ratio = np.array([max(a / b, b / a) if a > 0 else np.inf for a, b in zip(p, t)])
     return {
         'rmse': float(np.sqrt(np.mean((p - t) ** 2))),
@@ -24,62 +23,57 @@ def restated(p: np.ndarray, t: np.ndarray, m: np.ndarray) -> dict[str, float]:
         'd125_2': 100 * float(np.mean(ratio < 1.25**2)),
         'd125_3': 100 * float(np.mean(ratio < 1.25**3)),
         'unfilled': float(np.mean(p <= 0)),
+        'within_1cm': 100 * float(np.mean(np.abs(p - t) <= 0.01)),
+        'within_2cm': 100 * float(np.mean(np.abs(p - t) <= 0.02)),
     }
 
 
-def frames(count: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def test_errors_agree_with_a_restatement() -> None:
     rng = np.random.default_rng(3)
-    result = []
-    for _ in range(count):
-        t = rng.uniform(0.4, 6, (20, 30)).astype(np.float32)
-        p = (t * rng.normal(1, 0.15, t.shape)).astype(np.float32)
-        p[0, :9] = (0, np.nan, np.inf, -1, 0, 0, 0, 0, 0)
-        t[1, :10] = 0
-        result.append((p, t, rng.random(t.shape) < 0.7))
-    return result
+    t = rng.uniform(0.4, 6, 600).astype(np.float32)
+    p = (t * rng.normal(1, 0.08, t.shape)).astype(np.float32)
+    p[:9] = (0, np.nan, np.inf, -1, 0, 0, 0, 0, 0)
+    errors, expected = depth_errors(p, t), restated(p, t)
+    assert tuple(errors) == NAMES and errors.keys() == expected.keys()
+    for name, value in errors.items():
+        assert value == pytest.approx(expected[name], rel=1e-4, abs=1e-5), name
 
 
-def test_mean_over_frames_agrees_with_a_restatement() -> None:
-    metric = DepthErrors()
-    expected = []
-    for p, t, m in frames(4):
-        metric.update(torch.from_numpy(p), torch.from_numpy(t), torch.from_numpy(m))
-        expected.append(restated(p, t, m & (t > 0)))
-    result = metric.compute()
-    assert result.keys() == expected[0].keys()
-    for name, value in result.items():
-        assert value == pytest.approx(np.mean([e[name] for e in expected]), rel=1e-5, abs=1e-5)
-
-
-def test_batches_and_merged_processes_give_the_same_mean() -> None:
-    stacks = [torch.from_numpy(np.stack(x)) for x in zip(*frames(5))]
-    whole, first, second = DepthErrors(), DepthErrors(), DepthErrors()
-    whole.update(*(x[:, None] for x in stacks))
-    first.update(*(x[:2] for x in stacks))
-    second.update(*(x[2:] for x in stacks))
-    total = first.total + second.total
-    mean = total / (first.frames + second.frames)
-    assert list(whole.compute().values()) == pytest.approx(mean.tolist())
-
-
-def test_ratios_on_the_threshold_are_decided_in_millimetres() -> None:
-    """1.05 m for 1 m is not below 1.05, although float32(1.05) is."""
-    target = torch.full((10, 10), 1.0)
-    errors = depth_errors(torch.full((10, 10), 1.05), target, target > 0)
-    assert errors is not None and errors[3] == 0
-    errors = depth_errors(torch.full((10, 10), 1.049), target, target > 0)
-    assert errors is not None and errors[3] == 100
+def test_limits_are_decided_in_millimetres() -> None:
+    """1.05 m for 1 m is not below 1.05 and 1.01 m is within 1 cm, whatever float32 makes of it."""
+    target = np.ones(100, np.float32)
+    assert depth_errors(target * np.float32(1.05), target)['d105'] == 0
+    assert depth_errors(target * np.float32(1.049), target)['d105'] == 100
+    assert depth_errors(target * np.float32(1.01), target)['within_1cm'] == 100
+    assert depth_errors(target * np.float32(1.011), target)['within_1cm'] == 0
 
 
 def test_frames_with_few_scored_pixels_are_left_out() -> None:
-    metric = DepthErrors()
-    target = torch.ones(MIN_PIXELS - 1, 1)
-    metric.update(target, target)
-    assert metric.compute() == {}
-    metric.update(torch.ones(MIN_PIXELS, 1), torch.ones(MIN_PIXELS, 1))
-    assert metric.compute()['rmse'] == 0 and int(metric.frames) == 1
+    target = np.ones(MIN_PIXELS, np.float32)
+    assert depth_errors(target[1:], target[1:]) == {}
+    assert depth_errors(target, target)['rmse'] == 0
 
 
-def test_shapes_must_agree() -> None:
-    with pytest.raises(ValueError, match='one shape'):
-        DepthErrors().update(torch.ones(4, 4), torch.ones(4, 5))
+def test_mean_is_that_of_the_frames_and_the_interval_that_of_the_scenes() -> None:
+    """Twenty scenes of unequal size: the interval against the formula for a mean of clusters."""
+    rng = np.random.default_rng(5)
+    sizes = rng.integers(1, 6, 20)
+    levels = rng.normal(1, 0.2, 20)
+    frames = [{'rel': float(level)} for level, n in zip(levels, sizes) for _ in range(n)]
+    scenes = [str(i) for i, n in enumerate(sizes) for _ in range(n)]
+    frames.append({})
+    scenes.append('a scene without a figure')
+    result = summarise(frames, scenes)
+    mean = float(np.repeat(levels, sizes).mean())
+    assert result['rel'] == pytest.approx(mean) and result['frames'] == sizes.sum()
+    assert result['scenes'] == 20
+    spread = np.sqrt(np.sum((sizes * (levels - mean)) ** 2)) / sizes.sum()
+    low, high = result['interval']['rel']
+    assert low == pytest.approx(mean - 1.96 * spread, abs=0.35 * spread)
+    assert high == pytest.approx(mean + 1.96 * spread, abs=0.35 * spread)
+
+
+def test_one_scene_has_no_interval_and_no_frame_no_figure() -> None:
+    one = summarise([{'rel': 1.0}, {'rel': 2.0}, {'mae': 1.0}], ['a', 'a', 'b'])
+    assert one == {'rel': 1.5, 'mae': 1.0, 'frames': 3, 'scenes': 2, 'interval': {}}
+    assert summarise([{}, {}], ['a', 'b']) == {} == summarise([], [])

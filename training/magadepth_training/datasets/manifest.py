@@ -34,4 +34,5 @@ class ManifestSource:
             name=frame.stem,
             sensor=frame.sensor,
             scene=frame.scene,
+            hiding=frame.hiding,
         )

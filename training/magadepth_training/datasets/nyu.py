@@ -17,7 +17,6 @@ from magadepth_training.datasets.sample import Sample
 LABELED = 'nyu_depth_v2_labeled.mat'
 SPLITS = 'splits.mat'
 HOME = 'https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html'
-POINTS = 500
 
 _SPLIT_NAMES = {'train': 'trainNdxs', 'test': 'testNdxs'}
 
@@ -27,9 +26,8 @@ class NyuSource:
     The labelled frames, 640x480.
 
     The target is ``depths``: the raw depth with its holes filled by Levin colorization, so at
-    holes a method is measured by its distance to that one. The input of the task ``raw`` is
-    ``rawDepths`` as the sensor gave it, never the target with holes cut in; the input of
-    ``sparse500`` is 500 random points of the target, the same in every run.
+    holes a method is measured by its distance to that one. The input is ``rawDepths`` as the
+    sensor gave it, never the target with holes cut in.
 
     Parameters
     ----------
@@ -37,8 +35,6 @@ class NyuSource:
         ``nyu_depth_v2_labeled.mat`` or its folder; ``splits.mat`` lies beside it.
     split:
         ``train`` (795), ``test`` (654) or ``all``.
-    task:
-        ``raw`` or ``sparse500``.
 
     Raises
     ------
@@ -48,18 +44,14 @@ class NyuSource:
     """
 
     consecutive = False
+    target_made_by = 'levin'
 
-    def __init__(self, path: str | Path, split: str = 'test', task: str = 'raw') -> None:
+    def __init__(self, path: str | Path, split: str = 'test') -> None:
         path = Path(path)
         self.path = path / LABELED if path.is_dir() else path
-        if task not in ('raw', 'sparse500'):
-            raise DataError(f'unknown task {task!r}; expected raw or sparse500')
         if not self.path.is_file():
             raise DataError(f'{self.path}: not found; download {LABELED} (2.8 GB) from {HOME}')
-        self.name = f'nyu_{split}_{task}'
-        self.task = task
-        # Levin made the truth from the raw depth, not from 500 points.
-        self.target_made_by = 'levin' if task == 'raw' else ''
+        self.name = f'nyu_{split}'
         self._file: Any = None
         self._owner = -1
         count = self._count()
@@ -79,11 +71,7 @@ class NyuSource:
             raw = np.ascontiguousarray(data['rawDepths'][at].T, np.float32)
         except (OSError, RuntimeError) as error:
             raise self._broken(error) from None
-        depth = raw
-        if self.task == 'sparse500':
-            depth = keep_points(target, POINTS, np.random.default_rng(at))
-        name = f'{at + 1:04}'
-        return Sample(rgb, depth, target, None, name, 'Kinect v1 (structured light)')
+        return Sample(rgb, raw, target, None, f'{at + 1:04}', 'Kinect v1 (structured light)')
 
     def __getstate__(self) -> dict[str, Any]:
         # An open HDF5 file cannot go to a worker process.
@@ -141,12 +129,3 @@ class NyuSource:
             f'{self.path}: cannot be read, probably cut short ({str(error).splitlines()[0]}); '
             f'download it again (2.8 GB) from {HOME}'
         )
-
-
-def keep_points(depth: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a copy of (H, W) depth with all but ``count`` random measured pixels set to 0."""
-    measured = np.flatnonzero(depth > 0)
-    chosen = rng.choice(measured, min(count, measured.size), replace=False)
-    sparse = np.zeros(depth.size, depth.dtype)
-    sparse[chosen] = depth.ravel()[chosen]
-    return sparse.reshape(depth.shape)

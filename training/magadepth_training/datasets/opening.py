@@ -12,7 +12,7 @@ from magadepth_training.datasets.manifest import ManifestSource
 from magadepth_training.datasets.sample import Source
 
 
-def open_source(path: str | Path, split: str = 'test', task: str = 'raw') -> Source:
+def open_source(path: str | Path, split: str = 'test') -> Source:
     """
     Open a data set.
 
@@ -23,8 +23,6 @@ def open_source(path: str | Path, split: str = 'test', task: str = 'raw') -> Sou
         DIML indoor folder, or a ROS bag (see :mod:`magadepth_ros.recordings.bags`).
     split:
         ``train``, ``test`` or ``all``, for the data sets that have one.
-    task:
-        for NYU-Depth V2: ``raw`` depth as input, or ``sparse500`` points of the target.
 
     Raises
     ------
@@ -41,7 +39,7 @@ def open_source(path: str | Path, split: str = 'test', task: str = 'raw') -> Sou
     if path.suffix == '.mat' or (path / 'nyu_depth_v2_labeled.mat').is_file():
         from magadepth_training.datasets.nyu import NyuSource
 
-        return NyuSource(path, split, task)
+        return NyuSource(path, split)
     if is_bag_path(path):
         from magadepth_training.datasets.bag import BagSource
 

@@ -16,7 +16,8 @@ class Sample:
 
     ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres as a sensor gave it, 0 = missing;
     ``target`` the same of the true depth, 0 = unknown, or None; ``score`` (H, W) uint8 with
-    0 = ignore, 1 = missing in the input, 2 = measured in it, or None.
+    0 = ignore, 1 = missing in the input, 2 = measured in it, or None; ``hiding`` says what made
+    the holes, '' = unknown.
     """
 
     rgb: np.ndarray
@@ -26,6 +27,7 @@ class Sample:
     name: str = ''
     sensor: str = ''
     scene: str = ''
+    hiding: str = ''
 
 
 class Source(Protocol):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run methods over a data set, frame by frame, and gather one row of figures for each."""
+"""Run methods over a data set, frame by frame, and gather the figures of each."""
 
 from __future__ import annotations
 
@@ -10,41 +10,65 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 
 from magadepth_ros.pictures import to_millimetres
 from magadepth_training.datasets.sample import Sample, Source
-from magadepth_training.evaluation.calibration import Calibration
-from magadepth_training.evaluation.flicker import Flicker
+from magadepth_training.evaluation.calibration import ause
 from magadepth_training.evaluation.methods import Method
-from magadepth_training.evaluation.metrics import DepthErrors
-from magadepth_training.evaluation.regions import REGIONS, distance_to_known, regions
+from magadepth_training.evaluation.metrics import depth_errors, summarise
+from magadepth_training.evaluation.regions import REGIONS, distance_to_known, phantoms, regions
+from magadepth_training.evaluation.temporal import Steadiness
+
+GROUPS = ('sensor', 'scene', 'hiding')
+"""Fields of a sample by which frames are scored apart as well."""
+
+Figures = dict[str, dict[str, float]]
+"""Figures of one frame, by region and name."""
 
 Watcher = Callable[[int, Sample, dict[str, np.ndarray]], None]
 """Called per frame with its index, the sample, and the predictions by method."""
 
 
-class _Errors:
-    """Errors by region of one group of frames."""
+def frame_figures(
+    sample: Sample, prediction: np.ndarray, confidence: np.ndarray | None
+) -> Figures:
+    """
+    Score one frame.
 
-    def __init__(self) -> None:
-        self.by_region = {name: DepthErrors() for name in REGIONS}
+    Parameters
+    ----------
+    sample:
+        with a target.
+    prediction:
+        (H, W) metres, 0 = not filled.
+    confidence:
+        (H, W), higher = more trusted, or None.
 
-    def update(
-        self, prediction: np.ndarray, target: np.ndarray, masks: dict[str, np.ndarray]
-    ) -> None:
-        p, t = torch.from_numpy(prediction), torch.from_numpy(target)
-        for name, metric in self.by_region.items():
-            if masks[name].any():
-                metric.update(p, t, torch.from_numpy(masks[name]))
+    Returns
+    -------
+    dict
+        for each region the errors of `depth_errors`; for *fill* also ``phantom`` [%], and
+        ``ause`` of the confidence and ``ause_distance`` of the distance to the nearest measured
+        pixel [m]; for *keep* the share of the pixels that are ``unchanged`` to the millimetre [%].
+        A region with too few pixels is empty.
 
-    def compute(self) -> dict[str, dict[str, float]]:
-        scored = {n: m.compute() for n, m in self.by_region.items() if int(m.frames)}
-        return {name: values for name, values in scored.items() if values}
-
-    @property
-    def frames(self) -> int:
-        return int(self.by_region['fill'].frames)
+    """
+    target = sample.target
+    assert target is not None
+    masks = regions(sample.depth, target, sample.score)
+    figures = {name: depth_errors(prediction[mask], target[mask]) for name, mask in masks.items()}
+    fill, keep = masks['fill'], masks['keep']
+    if figures['keep']:
+        same = prediction[keep] == as_stored(sample.depth[keep])
+        figures['keep']['unchanged'] = 100 * float(same.mean())
+    if figures['fill']:
+        phantom = phantoms(prediction, target, sample.depth, fill)
+        error, distance = (prediction - target)[fill], distance_to_known(sample.depth)[fill]
+        figures['fill']['phantom'] = 100 * float(phantom.sum() / fill.sum())
+        figures['fill']['ause_distance'] = ause(error, -distance)
+        if confidence is not None:
+            figures['fill']['ause'] = ause(error, confidence[fill])
+    return figures
 
 
 @dataclass
@@ -52,15 +76,11 @@ class Row:
     """The figures of one method; :meth:`as_dict` is what the JSON holds."""
 
     method: Method
-    frames: int = 0
     milliseconds: list[float] = field(default_factory=list)
     unfilled: list[float] = field(default_factory=list)
-    overall: _Errors = field(default_factory=_Errors)
-    by_sensor: dict[str, _Errors] = field(default_factory=dict)
-    by_scene: dict[str, _Errors] = field(default_factory=dict)
-    absolute: Calibration = field(default_factory=Calibration)
-    relative: Calibration = field(default_factory=Calibration)
-    flicker: Flicker = field(default_factory=Flicker)
+    labels: list[dict[str, str]] = field(default_factory=list)
+    figures: list[Figures] = field(default_factory=list)
+    steadiness: Steadiness = field(default_factory=Steadiness)
 
     def add(
         self,
@@ -75,46 +95,40 @@ class Row:
 
         ``following`` says that no frame was skipped since the last one (else no flicker).
         """
-        self.frames += 1
         if self.method.timed:
             self.milliseconds.append(ms)
         self.unfilled.append(float((prediction <= 0).mean()))
-        if sample.target is None or not (sample.target > 0).any():
-            return
-        masks = regions(sample.depth, sample.target, sample.score)
-        groups = [self.overall]
-        groups += [self.by_sensor.setdefault(sample.sensor, _Errors())] if sample.sensor else []
-        groups += [self.by_scene.setdefault(sample.scene, _Errors())] if sample.scene else []
-        for group in groups:
-            group.update(prediction, sample.target, masks)
-        fill = masks['fill']
-        error, target = (prediction - sample.target)[fill], sample.target[fill]
-        distance = distance_to_known(sample.depth)[fill]
-        trust = None if confidence is None else confidence[fill]
-        self.absolute.update(error, distance, trust)
-        self.relative.update(error / target, distance, trust)
-        if following:
-            self.flicker.update((sample.scene, sample.sensor), prediction, sample.target, fill)
+        figures: Figures = {}
+        if sample.target is not None and (sample.target > 0).any():
+            figures = frame_figures(sample, prediction, confidence)
+            if following:
+                figures['fill'] |= self.steadiness.update(sample, prediction)
+        self.labels.append({kind: getattr(sample, kind) for kind in GROUPS})
+        self.figures.append(figures)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers; a figure that could not be measured is left out."""
+        by_region = {name: self._summary(name) for name in REGIONS}
         row: dict[str, Any] = {
             'name': self.method.name,
             'kind': self.method.kind,
             'runtime': self.method.runtime,
-            'frames': self.frames,
-            'frames_scored': self.overall.frames,
+            'frames': len(self.figures),
+            'frames_scored': by_region['fill'].get('frames', 0),
             'unfilled': float(np.mean(self.unfilled)) if self.unfilled else None,
         }
         if self.milliseconds:
             row['ms'] = float(np.median(self.milliseconds))
-        row |= self.overall.compute()
-        relative = self.relative.compute()
-        row |= {k.replace('ause', 'ause_rel'): v for k, v in relative.items() if 'ause' in k}
-        row |= self.absolute.compute() | self.flicker.compute()
-        row['sensors'] = {name: errors.compute() for name, errors in self.by_sensor.items()}
-        row['scenes'] = {name: errors.compute() for name, errors in self.by_scene.items()}
+        row |= {name: summary for name, summary in by_region.items() if summary}
+        for kind in GROUPS:
+            names = dict.fromkeys(label[kind] for label in self.labels if label[kind])
+            row[f'{kind}s'] = {name: {'fill': self._summary('fill', kind, name)} for name in names}
         return row
+
+    def _summary(self, region: str, kind: str = 'scene', name: str = '') -> dict[str, Any]:
+        chosen = [i for i, label in enumerate(self.labels) if name in ('', label[kind])]
+        frames = [self.figures[i].get(region, {}) for i in chosen]
+        return summarise(frames, [self.labels[i]['scene'] for i in chosen])
 
 
 def as_stored(depth: np.ndarray) -> np.ndarray:

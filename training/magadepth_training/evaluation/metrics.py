@@ -1,107 +1,105 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The depth errors of the literature as torchmetrics: per frame first, then the mean of frames."""
+"""The depth errors of the literature for one frame, and their mean over frames."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
-from torchmetrics import Metric
+import numpy as np
 
 NAMES = (
-    'rmse',
-    'mae',
-    'rel',
-    'd105',
-    'd110',
-    'd125',
-    'd125_2',
-    'd125_3',
-    'unfilled',
+    *('rmse', 'mae', 'rel', 'd105', 'd110', 'd125', 'd125_2', 'd125_3'),
+    *('unfilled', 'within_1cm', 'within_2cm'),
 )
-"""RMSE and MAE [m], REL [-], delta 1.05, 1.10, 1.25, 1.25^2 and 1.25^3 [%], share unfilled [-]."""
+"""RMSE and MAE [m], REL [-], delta 1.05, 1.10, 1.25, 1.25^2 and 1.25^3 [%], share unfilled [-],
+and share that is at most 1 and 2 cm from the truth [%]."""
 
 MIN_PIXELS = 50
 """A frame with fewer scored pixels than this is left out: its figures would be noise."""
 
-_THRESHOLDS = (1.05, 1.10, 1.25, 1.25**2, 1.25**3)
+DRAWS = 1000
+"""Bootstrap samples; the interval holds the middle 95 % of their means."""
+
+_THRESHOLDS = {'d105': 1.05, 'd110': 1.10, 'd125': 1.25, 'd125_2': 1.25**2, 'd125_3': 1.25**3}
 
 
-def depth_errors(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor | None:
+def depth_errors(prediction: np.ndarray, target: np.ndarray) -> dict[str, float]:
     """
-    Errors of one frame at the pixels of a mask, in the order of :data:`NAMES`.
+    Errors of one frame at its scored pixels, by :data:`NAMES`.
 
     Parameters
     ----------
     prediction:
-        any shape, metres; 0, negative or not finite = not filled, which counts as predicted 0.
+        (N,) metres; 0, negative or not finite = not filled, which counts as predicted 0.
     target:
-        same shape, metres; must be > 0 where the mask is set.
-    mask:
-        same shape, bool.
+        (N,) metres, > 0.
 
     Returns
     -------
-    Tensor or None
-        (9,) float64; None with fewer than :data:`MIN_PIXELS` pixels in the mask.
+    dict
+        empty with fewer than :data:`MIN_PIXELS` pixels.
 
     """
-    p, t = prediction[mask].double(), target[mask].double()
-    if t.numel() < MIN_PIXELS:
-        return None
+    if target.size < MIN_PIXELS:
+        return {}
+    filled = np.isfinite(prediction) & (prediction > 0)
     # float32 metres carry 1e-7 of noise, which would decide ratios that are exactly 1.05.
-    p, t = _on_grid(torch.where(p.isfinite() & (p > 0), p, torch.zeros_like(p))), _on_grid(t)
-    error = (p - t).abs()
-    ratio = torch.maximum(p / t, t / p.clamp(min=1e-9))
-    deltas = [(ratio < threshold).double().mean() * 100 for threshold in _THRESHOLDS]
-    head = [error.square().mean().sqrt(), error.mean(), (error / t).mean()]
-    return torch.stack([*head, *deltas, (p <= 0).double().mean()])
+    p = np.where(filled, prediction, 0).astype(np.float64).round(5)
+    t = target.astype(np.float64).round(5)
+    error = np.abs(p - t)
+    ratio = np.maximum(p / t, t / np.maximum(p, 1e-9))
+    return {
+        'rmse': float(np.sqrt(np.square(error).mean())),
+        'mae': float(error.mean()),
+        'rel': float((error / t).mean()),
+        **{name: 100 * float((ratio < limit).mean()) for name, limit in _THRESHOLDS.items()},
+        'unfilled': float(1 - filled.mean()),
+        'within_1cm': 100 * float((error.round(5) <= 0.01).mean()),
+        'within_2cm': 100 * float((error.round(5) <= 0.02).mean()),
+    }
 
 
-class DepthErrors(Metric):
+def summarise(frames: Sequence[dict[str, float]], scenes: Sequence[str]) -> dict[str, Any]:
     """
-    Mean over frames of :func:`depth_errors`; works under DDP, and is reset per epoch.
+    Mean over frames of each figure, and its 95 % interval by bootstrap over scenes.
 
-    ``update(prediction, target, mask)`` takes (B, 1, H, W), (B, H, W) or (H, W) metres and a
-    bool mask of the same shape; ``compute()`` gives ``{name: float}``, empty without any frame.
+    Frames of one scene resemble each other, so whole scenes are drawn (with a fixed seed): the
+    interval says how the mean would vary with the choice of scenes.
+
+    Parameters
+    ----------
+    frames:
+        figures of each frame by name; a frame that lacks one does not count for it.
+    scenes:
+        the scene of each frame.
+
+    Returns
+    -------
+    dict
+        name -> mean; ``frames`` and ``scenes`` -> how many had a figure; ``interval`` -> name ->
+        (low, high), for figures of at least two scenes. Empty where no frame has a figure.
+
     """
-
-    full_state_update = False
-    higher_is_better = None
-    is_differentiable = False
-    total: Tensor
-    frames: Tensor
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        zeros = torch.zeros(len(NAMES), dtype=torch.float64)
-        self.add_state('total', zeros, dist_reduce_fx='sum')
-        self.add_state('frames', torch.tensor(0), dist_reduce_fx='sum')
-
-    def update(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
-        """Add (B, H, W) or (H, W) metres; without a mask, known targets (> 0) are scored."""
-        if prediction.shape != target.shape:
-            raise ValueError(
-                f'expected prediction and target of one shape, got {tuple(prediction.shape)} '
-                f'and {tuple(target.shape)}'
-            )
-        known = target > 0
-        mask = known if mask is None else mask & known
-        if target.ndim == 2:
-            prediction, target, mask = prediction[None], target[None], mask[None]
-        for p, t, m in zip(prediction, target, mask, strict=True):
-            errors = depth_errors(p, t, m)
-            if errors is not None:
-                self.total += errors.to(self.total.device)
-                self.frames += 1
-
-    def compute(self) -> dict[str, float]:
-        """Return the mean over the frames by name; empty where no frame was scored."""
-        if not int(self.frames):
-            return {}
-        return dict(zip(NAMES, (self.total / self.frames).tolist(), strict=True))
-
-
-def _on_grid(metres: Tensor) -> Tensor:
-    return (metres * 1e5).round() / 1e5
+    names = list(dict.fromkeys(name for frame in frames for name in frame))
+    if not names:
+        return {}
+    values = np.array([[frame.get(name, np.nan) for name in names] for frame in frames])
+    known = ~np.isnan(values)
+    scene = np.unique(list(scenes), return_inverse=True)[1]
+    member = (np.arange(scene.max() + 1)[:, None] == scene).astype(float)
+    counts, sums = member @ known, member @ np.where(known, values, 0)
+    share = np.full(len(member), 1 / len(member))
+    draws = np.random.default_rng(0).multinomial(len(member), share, size=DRAWS)
+    # A draw may hold none of the scenes that have a figure.
+    means = draws @ sums / np.where(draws @ counts, draws @ counts, np.nan)
+    low, high = np.nanpercentile(means, (2.5, 97.5), axis=0)
+    several = (counts > 0).sum(axis=0) > 1
+    return {
+        **{name: float(s / c) for name, s, c in zip(names, sums.sum(0), counts.sum(0))},
+        'frames': int(known.any(axis=1).sum()),
+        'scenes': int(counts.any(axis=1).sum()),
+        'interval': {
+            name: (float(low[i]), float(high[i])) for i, name in enumerate(names) if several[i]
+        },
+    }

@@ -4,89 +4,131 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.tables import markdown_table
+from magadepth_training.evaluation.regions import REGIONS
 
-Lines = Sequence[dict[str, str]]
+Line = dict[str, str]
 
-_COLUMNS = (
-    # heading, column of the CSV, digits behind the point
-    ('RMSE', 'fill_rmse', 3),
-    ('MAE', 'fill_mae', 3),
-    ('REL', 'fill_rel', 4),
-    ('< 1.05', 'fill_d105', 1),
-    ('< 1.10', 'fill_d110', 1),
-    ('< 1.25', 'fill_d125', 1),
-    ('edge', 'edge_rmse', 3),
-    ('keep', 'keep_rmse', 3),
+_MAIN = (
+    # heading, figure, digits behind the point; its interval follows where it says so
+    ('RMSE', 'rmse', 3),
+    ('95 %', 'rmse', 3),
+    ('REL', 'rel', 4),
+    ('95 %', 'rel', 4),
+    ('within 5 %', 'd105', 1),
+    ('within 10 %', 'd110', 1),
+    ('phantom', 'phantom', 2),
     ('AUSE', 'ause', 3),
-    ('flicker', 'flicker', 3),
 )
+_MOTION = (
+    ('flicker', 'flicker', 4),
+    ('95 %', 'flicker', 4),
+    ('lag', 'lag', 2),
+)
+_MOST_GROUPS = 16
+
+_INTRODUCTION = """\
+What `magadepth evaluate` measured, as [Evaluation](evaluation.md) explains it. All figures are
+errors at pixels that were missing in the input: RMSE [m] and REL, both with their 95 % interval
+over scenes, the shares within 5 % and 10 % of the truth [%], phantom obstacles [%], AUSE [m]."""
 
 
-def read_lines(path: Path) -> list[dict[str, str]]:
-    """Read the CSV; DataError where it is something else."""
-    try:
-        with path.open(encoding='utf-8', newline='') as file:
-            lines = list(csv.DictReader(file))
-    except (OSError, ValueError) as error:
-        raise DataError(f'{path}: cannot be read: {error}') from None
-    if not lines or not {'name', 'group', *(column for _, column, _ in _COLUMNS)} <= set(lines[0]):
-        raise DataError(f'{path}: expected a file that `magadepth evaluate --csv` wrote')
+def read_lines(paths: Sequence[Path]) -> list[Line]:
+    """Read CSV files in their order; DataError where one is something else."""
+    lines: list[Line] = []
+    for path in paths:
+        try:
+            with path.open(encoding='utf-8', newline='') as file:
+                found = list(csv.DictReader(file))
+        except (OSError, ValueError) as error:
+            raise DataError(f'{path}: cannot be read: {error}') from None
+        if not found or not {'data', 'name', 'group', 'rmse'} <= set(found[0]):
+            raise DataError(f'{path}: expected a file that `magadepth evaluate --csv` wrote')
+        lines += found
     return lines
 
 
-def to_markdown(lines: Lines, source: str) -> str:
-    """Write the page: all frames, then RMSE and REL for each sensor and scene."""
-    whole = [line for line in lines if line['group'] == 'all']
-    head = ['method', *(heading for heading, _, _ in _COLUMNS)]
-    body = [
-        [_title(line), *(_cell(line[column], digits) for _, column, digits in _COLUMNS)]
-        for line in whole
-    ]
+def to_markdown(lines: Sequence[Line], sources: Sequence[str]) -> str:
+    """Write the page: for each data set the main table, then regions, sensors and so on."""
+    files = ' '.join(sources)
     parts = [
         '# Results',
-        f'Errors of `magadepth evaluate` on {whole[0]["frames"]} frames, as '
-        '[Evaluation](evaluation.md) explains them, at pixels that were missing in the input: '
-        'RMSE and MAE [m], REL, and the share within a ratio of 1.05, 1.10 and 1.25 of the truth '
-        '[%]. *edge* is the RMSE near depth edges [m], *keep* that at pixels that were measured '
-        '[m]; AUSE and flicker are in metres.',
-        f'Made of `{source}`, where every figure is, by `magadepth evaluate --from-csv {source} '
-        '--markdown docs/results.md`. Speed is on the [performance](performance.md) page.',
-        markdown_table([head, *body]),
+        _INTRODUCTION,
+        f'Made of the files in {", ".join(f"`{source}`" for source in sources)}, which have more, '
+        f'by `magadepth evaluate --from-csv {files} --markdown docs/results.md`. Speed is on the '
+        '[performance](performance.md) page.',
     ]
-    for kind in ('sensor', 'scene'):
-        groups = list(
-            dict.fromkeys(line['group'] for line in lines if line['group'].startswith(f'{kind}:'))
-        )
-        if len(groups) > 1:
-            parts += [f'## By {kind}', 'RMSE [m], and REL behind it.', _by(lines, groups)]
+    for data in dict.fromkeys(line['data'] for line in lines):
+        parts += _section(data, [line for line in lines if line['data'] == data])
     return '\n\n'.join(parts) + '\n'
 
 
-def _by(lines: Lines, groups: Sequence[str]) -> str:
+def _section(data: str, lines: Sequence[Line]) -> Iterator[str]:
+    whole = [line for line in lines if line['group'] == 'fill']
+    yield f'## {data}'
+    yield f'{whole[0]["frames"]} frames of {whole[0]["scenes"]} scenes.'
+    yield _columns(whole, _MAIN)
+    if any(line.get('ghosts') for line in whole):
+        yield '### From frame to frame'
+        yield 'Flicker [m], and the lag behind a moving edge [frames].'
+        yield _columns(whole, _MOTION)
+    yield '### By region'
+    yield 'REL; *kept* is the share of measured pixels that stay as they are [%].'
+    yield _by_region(lines)
+    for kind in ('sensor', 'scene', 'hiding'):
+        groups = dict.fromkeys(line['group'] for line in lines if line['group'].startswith(kind))
+        if 1 < len(groups) <= _MOST_GROUPS:
+            yield f'### By {kind}'
+            yield 'REL.'
+            yield _by_group(lines, list(groups))
+
+
+def _columns(lines: Sequence[Line], columns: Sequence[tuple[str, str, int]]) -> str:
+    head = ['method', *(heading for heading, _, _ in columns)]
+    body = [
+        [
+            _title(line),
+            *(_cell(line, figure, digits, h == '95 %') for h, figure, digits in columns),
+        ]
+        for line in lines
+    ]
+    return markdown_table([head, *body])
+
+
+def _by_region(lines: Sequence[Line]) -> str:
     found = {(line['name'], line['group']): line for line in lines}
-    rows = [['method', *(group.partition(':')[2] for group in groups)]]
-    for name in dict.fromkeys(line['name'] for line in lines):
-        row = [found.get((name, group), {}) for group in groups]
-        rows.append(
-            [
-                name,
-                *(
-                    f'{_cell(line.get("fill_rmse", ""), 3)} ({_cell(line.get("fill_rel", ""), 4)})'
-                    for line in row
-                ),
-            ]
-        )
-    return markdown_table(rows)
+    regions = [name for name in REGIONS if name not in ('fill', 'keep', 'all')]
+    head = ['method', *(name.replace('_', ' ') for name in regions), 'kept']
+    body = [
+        [
+            name,
+            *(_cell(found.get((name, region)), 'rel', 4) for region in regions),
+            _cell(found.get((name, 'keep')), 'unchanged', 2),
+        ]
+        for name in dict.fromkeys(line['name'] for line in lines)
+    ]
+    return markdown_table([head, *body])
 
 
-def _title(line: dict[str, str]) -> str:
+def _by_group(lines: Sequence[Line], groups: Sequence[str]) -> str:
+    found = {(line['name'], line['group']): line for line in lines}
+    names = list(dict.fromkeys(line['name'] for line in lines))
+    body = [
+        [group.partition(':')[2], *(_cell(found.get((name, group)), 'rel', 4) for name in names)]
+        for group in groups
+    ]
+    return markdown_table([['', *names], *body])
+
+
+def _title(line: Line) -> str:
     return f'{line["name"]}, {line["runtime"]}' if line['runtime'] else line['name']
 
 
-def _cell(text: str, digits: int) -> str:
-    return f'{float(text):.{digits}f}' if text else ''
+def _cell(line: Line | None, figure: str, digits: int, interval: bool = False) -> str:
+    names = (f'{figure}_low', f'{figure}_high') if interval else (figure,)
+    values = [(line or {}).get(name, '') for name in names]
+    return ' to '.join(f'{float(value):.{digits}f}' for value in values) if all(values) else ''

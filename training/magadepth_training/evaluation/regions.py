@@ -1,18 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which pixels are scored: holes to fill, measurements to keep, bands around depth edges."""
+"""Which pixels are scored: holes to fill, by size and place, and measurements to keep."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-REGIONS = ('fill', 'keep', 'all', 'edge')
-"""Missing in the input; measured in it; both; missing and near a depth edge of the target."""
+REGIONS = {
+    'fill': 'missing in the input',
+    'keep': 'measured in the input',
+    'all': 'both',
+    'edge': 'missing, within 4 px of a depth edge of the target',
+    'deep': 'missing, more than 2.5 % of the width from any measured pixel',
+    'thin': 'missing, on something near that is thinner than 2.5 % of the width',
+    'small_hole': 'missing, in a hole of less than 0.1 % of the picture',
+    'medium_hole': 'missing, in a hole of 0.1 to 1 % of it',
+    'large_hole': 'missing, in a hole of more than 1 % of it',
+}
+"""What each region holds."""
 
 EDGE_JUMP = 0.05
 """A depth edge is a step between neighbours of more than this share of the nearer depth."""
 EDGE_RADIUS_PX = 4
 """Half width of the band around a depth edge [px]; wider than most sensors' edge bleeding."""
+DEEP = 0.025
+"""Distance to the nearest measured pixel from which a hole is deep [picture widths]."""
+THIN = 0.025
+"""Width up to which a thing is thin [picture widths]."""
+HOLE_SHARES = (0.001, 0.01)
+"""Areas that part small, medium and large holes [share of the picture]."""
+NEARER = 0.05
+"""Share of the depth by which a phantom obstacle is too near."""
 
 
 def regions(
@@ -38,12 +56,60 @@ def regions(
     measured = np.isfinite(depth) & (depth > 0)
     fill = known & (~measured if score is None else score == 1)
     keep = known & (measured if score is None else score == 2)
+    labels, areas = _holes(~measured)
+    not_small, large = (areas[labels] > share * depth.size for share in HOLE_SHARES)
+    hole = fill & ~measured
     return {
         'fill': fill,
         'keep': keep,
         'all': fill | keep,
         'edge': fill & edge_band(target),
+        'deep': fill & (distance_to_known(depth) > DEEP * depth.shape[1]),
+        'thin': fill & thin_things(target),
+        'small_hole': hole & ~not_small,
+        'medium_hole': hole & not_small & ~large,
+        'large_hole': hole & large,
     }
+
+
+def phantoms(
+    prediction: np.ndarray, target: np.ndarray, depth: np.ndarray, fill: np.ndarray
+) -> np.ndarray:
+    """
+    Find filled pixels where a robot would see an obstacle that is not there.
+
+    They are more than 5 % nearer than the truth and than every measured pixel at the rim of
+    their hole: neither true, nor taken over from a surface beside the hole.
+
+    Parameters
+    ----------
+    prediction, target, depth:
+        (H, W) metres, 0 = not filled, unknown, missing.
+    fill:
+        (H, W) bool, the pixels that are scored.
+
+    Returns
+    -------
+    numpy.ndarray
+        (H, W) bool.
+
+    """
+    missing = ~(depth > 0)
+    labels, areas = _holes(missing)
+    # A minimum over 3x3 measured pixels is known one pixel into each hole: there lies its rim.
+    near = cv2.erode(np.where(missing, np.float32(np.inf), depth), np.ones((3, 3), np.uint8))
+    nearest = np.full(len(areas), np.inf, np.float32)
+    np.minimum.at(nearest, labels[missing], near[missing])
+    limit = np.minimum(nearest[labels], target) * np.float32(1 - NEARER)
+    return fill & missing & (prediction > 0) & (prediction < limit)
+
+
+def _holes(missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # Number of each pixel's hole (0 = measured), and the area of each hole [px].
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(
+        missing.astype(np.uint8), connectivity=8
+    )
+    return labels, stats[:, cv2.CC_STAT_AREA]
 
 
 def edge_band(target: np.ndarray) -> np.ndarray:
@@ -64,6 +130,19 @@ def edge_band(target: np.ndarray) -> np.ndarray:
     side = 2 * EDGE_RADIUS_PX + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     return cv2.dilate(edge.astype(np.uint8), kernel).astype(bool)
+
+
+def thin_things(target: np.ndarray) -> np.ndarray:
+    """
+    (H, W) bool: poles, cables, legs: more than 5 % nearer than what lies at both their sides.
+
+    They are what a morphological closing of the depth takes away, unknown pixels first filled by
+    the nearest known one.
+    """
+    whole = nearest_known(target).astype(np.float32)
+    side = 2 * max(1, round(THIN * target.shape[1] / 2)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return cv2.morphologyEx(whole, cv2.MORPH_CLOSE, kernel) > (1 + EDGE_JUMP) * whole
 
 
 def nearest_known(depth: np.ndarray) -> np.ndarray:

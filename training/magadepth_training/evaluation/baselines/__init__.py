@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -34,11 +36,19 @@ BASELINES: dict[str, Baseline] = {
 
 
 def select_baselines(names: list[str]) -> dict[str, Baseline]:
-    """Choose baselines by name; ``all`` and ``none`` stand alone. DataError names the known."""
+    """
+    Choose baselines by name; ``all`` and ``none`` stand alone. DataError names the known.
+
+    ``all`` leaves ``levin`` out where SciPy is not installed, and says so on stderr.
+    """
     if names in ([], ['none']):
         return {}
     if names == ['all']:
-        return dict(BASELINES)
+        chosen = dict(BASELINES)
+        if find_spec('scipy') is None:
+            del chosen['levin']
+            print('magadepth: levin is left out: pip install scipy', file=sys.stderr)
+        return chosen
     unknown = [name for name in names if name not in BASELINES]
     if unknown:
         raise DataError(

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy import sparse
-from scipy.sparse.linalg import splu
 
 _NEIGHBOURS = [(di, dj) for di in (-1, 0, 1) for dj in (-1, 0, 1) if (di, dj) != (0, 0)]
 
@@ -36,6 +34,10 @@ def levin(rgb: np.ndarray, depth: np.ndarray, alpha: float = 1.0) -> np.ndarray:
         (H, W) float32 metres; zeros where nothing was measured.
 
     """
+    # Of all methods this one needs SciPy, and the runtime brings none.
+    from scipy import sparse
+    from scipy.sparse.linalg import splu
+
     height, width = depth.shape
     measured = depth > 0
     if not measured.any():

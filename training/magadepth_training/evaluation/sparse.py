@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A data set seen at a few random points, as a LiDAR or a tracker of features sees it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from magadepth_training.datasets.sample import Sample, Source
+
+
+class SparseSource:
+    """
+    The frames of another source with ``points`` random pixels of their truth as input.
+
+    The points of a frame are the same in every run. Where there is no target, the depth itself is
+    the truth; all other known pixels are scored.
+    """
+
+    target_made_by = ''
+    consecutive = False
+
+    def __init__(self, source: Source, points: int) -> None:
+        self.name = f'{source.name}, {points} points'
+        self._source, self._points = source, points
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self._source[index]
+        truth = sample.depth if sample.target is None else sample.target
+        known = np.flatnonzero(truth > 0)
+        chosen = np.random.default_rng(index).permutation(known)[: self._points]
+        depth = np.zeros_like(truth)
+        depth.flat[chosen] = truth.flat[chosen]
+        return replace(sample, depth=depth, target=truth, score=None)
