@@ -8,16 +8,13 @@ import numpy as np
 
 from magadepth_ros.completion.camera_model import CameraModel
 
-POINT_STEP = 16
+FIELDS = ('x', 'y', 'z', 'rgb', 'confidence')
 """
-Bytes of a point: x, y, z as float32 at 0, 4, 8 and rgb packed at 12.
+The fields of a point, float32 each, without gaps; a cloud has the first three, four or all.
 
-Sixteen bytes have no gap to fill and are half of PCL's own 32-byte layout; a subscriber finds the
+Sixteen bytes for x, y, z and rgb are half of PCL's own 32-byte layout; a subscriber finds the
 fields by their offsets, so both are read alike.
 """
-
-FIELDS = (('x', 0), ('y', 4), ('z', 8), ('rgb', 12))
-"""Name and offset [byte] of each field; all are FLOAT32 with one element."""
 
 
 Rays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
@@ -38,6 +35,7 @@ class CloudProjector:
         intrinsics: tuple[float, float, float, float] | CameraModel,
         stride: int = 1,
         out: np.ndarray | None = None,
+        confidence: np.ndarray | None = None,
     ) -> np.ndarray:
         """
         Project along the optical axis convention of REP-103: x right, y down, z forward.
@@ -55,12 +53,15 @@ class CloudProjector:
             every how many pixels, in both directions.
         out:
             where the cloud goes, of its shape; its own memory by default.
+        confidence:
+            (H, W) float32, 0..1, for a fifth field; None for none.
 
         Returns
         -------
         np.ndarray
-            (ceil(H/stride), ceil(W/stride), 4) float32: x, y, z [m], NaN where unknown, and the
-            colour as bits 0x00RRGGBB. Without ``out`` overwritten by the next call.
+            (ceil(H/stride), ceil(W/stride), 4 or 5) float32: x, y, z [m], NaN where unknown, the
+            colour as bits 0x00RRGGBB, and the confidence, if it is given. Without ``out``
+            overwritten by the next call.
 
         """
         if isinstance(intrinsics, CameraModel):
@@ -71,8 +72,9 @@ class CloudProjector:
         depth = depth[::stride, ::stride]
         rays_x, rays_y, blind = self._rays_of(intrinsics, depth.shape, stride)
         if out is None:
-            if self._buffer.shape[:2] != depth.shape:
-                self._buffer = np.empty((*depth.shape, 4), np.float32)
+            shape = (*depth.shape, 4 if confidence is None else 5)
+            if self._buffer.shape != shape:
+                self._buffer = np.empty(shape, np.float32)
             out = self._buffer
         cloud = out
         np.multiply(depth, rays_x, out=cloud[..., 0])
@@ -80,6 +82,8 @@ class CloudProjector:
         cloud[..., 2] = depth
         if blind is not None:
             cloud[..., 2][blind] = np.nan
+        if confidence is not None:
+            cloud[..., 4] = confidence[::stride, ::stride]
         colour = cloud[..., 3].view(np.uint32)
         if rgb is None:
             colour.fill(0)
@@ -113,3 +117,28 @@ class CloudProjector:
                 None,
             )
         return self._rays[key]
+
+
+def points_above(cloud: np.ndarray, confidence: np.ndarray, least: float) -> np.ndarray:
+    """
+    Return the points of an organised cloud that can be trusted.
+
+    Parameters
+    ----------
+    cloud:
+        (H, W, 4 or 5) float32 of `CloudProjector`.
+    confidence:
+        (H, W) float32, 0..1, 0 where the depth is unknown.
+    least:
+        confidence that a point needs, 0..1.
+
+    Returns
+    -------
+    np.ndarray
+        (1, N, 3) float32: x, y, z [m], none unknown.
+
+    """
+    known = np.isfinite(cloud[..., 2])
+    if least > 0.0:
+        known &= confidence >= least
+    return cloud[known, :3][None]

@@ -18,7 +18,7 @@ from magadepth_ros.launching.values import configuration, distro, given, sibling
 from magadepth_ros.resources import PACKAGE, find_config, share_dir
 
 # Topics of completion_node that config/magadepth.rviz shows.
-OUTPUTS = ('completed', 'camera_info', 'points', 'confidence', 'colorized')
+OUTPUTS = ('completed', 'camera_info', 'points', 'points_marking', 'confidence', 'colorized')
 
 
 def completion_node(

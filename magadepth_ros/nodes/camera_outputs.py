@@ -14,7 +14,7 @@ from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.colorize import colorize
 from magadepth_ros.completion.completer import Completion
 from magadepth_ros.completion.frame import RgbdFrame
-from magadepth_ros.completion.project import CloudProjector
+from magadepth_ros.completion.project import CloudProjector, points_above
 from magadepth_ros.messages.camera_info import camera_info
 from magadepth_ros.messages.clouds import cloud_memory, fill_cloud
 from magadepth_ros.messages.compressed import depth_to_compressed
@@ -30,7 +30,8 @@ class CameraOutputs:
     What goes out for one camera, all with the header of the RGB.
 
     ``depth/completed`` (and ``/compressedDepth`` below it), ``depth/camera_info``,
-    ``depth/confidence``, ``depth/colorized``, ``depth/points``. Used from the worker thread.
+    ``depth/confidence``, ``depth/colorized``, ``depth/points``, ``depth/points_marking``. Used
+    from the worker thread.
     """
 
     def __init__(self, node: Node, prefix: str, reporter: Reporter) -> None:
@@ -46,9 +47,10 @@ class CameraOutputs:
         self._confidence = self._add(Image, f'{base}/confidence')
         self._colorized = self._add(Image, f'{base}/colorized')
         self._points = self._add(PointCloud2, f'{base}/points')
+        self._marking = self._add(PointCloud2, f'{base}/points_marking')
         # Messages are filled again and again, so that their memory is touched once.
         self._depth_msg, self._confidence_msg, self._colorized_msg = Image(), Image(), Image()
-        self._points_msg = PointCloud2()
+        self._points_msg, self._marking_msg = PointCloud2(), PointCloud2()
         self._projector = CloudProjector()
         self._next_cloud = self._next_colorized = 0.0
 
@@ -103,27 +105,38 @@ class CameraOutputs:
         """Publish what needs the camera of the frame; return the milliseconds of the cloud."""
         if self._info.get_subscription_count():
             self._info.publish(camera_info(frame.header, frame.info, *frame.size))
-        now = monotonic()
-        if not self._points.get_subscription_count() or now < self._next_cloud:
+        now, clouds = monotonic(), (self._points, self._marking)
+        if now < self._next_cloud or not any(c.get_subscription_count() for c in clouds):
             return 0.0
         self._next_cloud = _next(self._next_cloud, now, parameters.cloud_rate)
         start = perf_counter()
         stride = parameters.cloud_stride
+        confidence = completion.confidence
         rows, columns = (-(-pixels // stride) for pixels in completion.depth.shape)
+        fields = 5 if parameters.cloud_confidence else 4
         cloud = self._projector.project(
             completion.depth,
             frame.rgb,
             camera,
             stride,
-            out=cloud_memory(self._points_msg, rows, columns),
+            out=cloud_memory(self._points_msg, rows, columns, fields),
+            confidence=confidence if parameters.cloud_confidence else None,
         )
-        fill_cloud(self._points_msg, frame.header, cloud)
-        self._points.publish(self._points_msg)
+        if self._marking.get_subscription_count():
+            sure = points_above(
+                cloud, confidence[::stride, ::stride], parameters.marking_confidence
+            )
+            fill_cloud(self._marking_msg, frame.header, sure)
+            self._marking.publish(self._marking_msg)
+        if self._points.get_subscription_count():
+            fill_cloud(self._points_msg, frame.header, cloud)
+            self._points.publish(self._points_msg)
         return (perf_counter() - start) * 1e3
 
     def wants_camera(self) -> bool:
         """Whether anybody subscribes to what needs the intrinsics."""
-        return bool(self._info.get_subscription_count() or self._points.get_subscription_count())
+        wanted = (self._info, self._points, self._marking)
+        return any(publisher.get_subscription_count() for publisher in wanted)
 
     def destroy(self) -> None:
         """Take the topics away."""

@@ -86,6 +86,10 @@ class NodeParameters:
     )
     cloud_stride: int = _p(1, 'Every how many pixels the cloud has a point.', limits=(1, 16))
     cloud_rate: float = _p(0.0, 'Most clouds a second [Hz]; 0 = each frame.', limits=(0.0, 1e3))
+    cloud_confidence: bool = _p(False, 'depth/points has a field confidence too.')
+    marking_confidence: float = _p(
+        0.5, 'Least confidence of the points in depth/points_marking.', limits=(0.0, 1.0)
+    )
     colorized_rate: float = _p(
         0.0, 'Most coloured pictures a second [Hz]; 0 = each frame.', limits=(0.0, 1e3)
     )

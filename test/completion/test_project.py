@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magadepth_ros.completion.camera_model import CameraModel
-from magadepth_ros.completion.project import FIELDS, POINT_STEP, CloudProjector
+from magadepth_ros.completion.project import CloudProjector, points_above
 
 K = (500.0, 510.0, 31.2, 23.7)
 
@@ -40,7 +40,7 @@ def test_colour_is_never_nan_and_fields_lie_where_they_say():
     rgb = np.full((4, 4, 3), 255, np.uint8)
     cloud = CloudProjector().project(np.full((4, 4), 2.0, np.float32), rgb, K)
     assert np.isfinite(cloud).all()
-    assert cloud.strides[1] == POINT_STEP and [offset for _, offset in FIELDS] == [0, 4, 8, 12]
+    assert cloud.strides[1] == 16
     assert not CloudProjector().project(np.ones((4, 4), np.float32), None, K)[..., 3].any()
 
 
@@ -72,3 +72,15 @@ def test_points_of_a_distorted_image_project_back_to_their_pixels(stride):
     assert np.abs(pinhole - cloud)[..., :2].max() > 0.01
     straight = CameraModel(80, 60, 65.0, 65.5, 39.85, 29.2)
     assert np.array_equal(CloudProjector().project(depth, None, straight, stride), pinhole)
+
+
+@pytest.mark.parametrize(('least', 'expected'), [(0.0, [1, 3, 4]), (0.5, [1, 4]), (1.0, [1])])
+def test_points_that_can_be_trusted_are_measured_or_confident(least, expected):
+    depth = np.array([[1.0, np.nan], [3.0, 4.0]], np.float32)
+    confidence = np.array([[1.0, 0.0], [0.25, 0.5]], np.float32)
+    cloud = CloudProjector().project(depth, None, (9.0, 9.0, 0.5, 0.5))
+    points = points_above(cloud, confidence, least)
+    assert points.shape == (1, len(expected), 3)
+    np.testing.assert_array_equal(points[0, :, 2], expected)
+    rows = {tuple(point) for point in cloud[..., :3].reshape(-1, 3).tolist()}
+    assert {tuple(point) for point in points[0].tolist()} <= rows

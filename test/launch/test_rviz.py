@@ -61,7 +61,7 @@ def displays() -> list[dict]:
 def test_shows_what_people_want_to_see():
     names = {display['Name'] for display in displays()}
     assert {'RGB', 'Raw depth', 'Completed depth', 'Confidence'} <= names
-    assert {'Completed cloud', 'Raw cloud'} <= names
+    assert {'Completed cloud', 'Raw cloud', 'Marking cloud'} <= names
 
 
 @pytest.mark.parametrize('display', displays(), ids=lambda display: display['Name'])

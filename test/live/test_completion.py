@@ -71,6 +71,36 @@ def test_everything_goes_out_with_one_header(live, monkeypatch):
     assert 0 < got['/completion_node/debug/processing_time_ms'][-1].data < 10_000
 
 
+def test_what_marks_is_measured_or_confident_and_the_rest_only_clears(live):
+    _, graph, camera = live
+    camera.settle()
+    clouds = [
+        graph.listen(PointCloud2, f'/depth/{name}', 1) for name in ('points', 'points_marking')
+    ]
+    measured = int(np.count_nonzero(camera.metres))
+    assert 0 < measured < camera.metres.size
+    try:
+        assert graph.set_parameter('cloud_confidence', True).successful
+        for least, expected in ((1.0, measured), (0.0, camera.metres.size)):
+            assert graph.set_parameter('marking_confidence', least).successful
+            for messages in clouds:
+                messages.clear()
+
+            def both() -> list:
+                pair = newest_common(clouds)
+                return pair if pair and pair[1].width == expected else []
+
+            cloud, marking = camera.shoot_until(both, f'{expected} points of confidence {least}')
+            points = np.frombuffer(cloud.data, '<f4').reshape(-1, 5)
+            assert [f.name for f in cloud.fields] == ['x', 'y', 'z', 'rgb', 'confidence']
+            wanted = points[points[:, 4] >= least, :3]
+            marks = np.frombuffer(marking.data, '<f4').reshape(-1, 3)
+            np.testing.assert_array_equal(marks, wanted)
+            assert marking.header == cloud.header and marking.is_dense
+    finally:
+        graph.set_parameter('cloud_confidence', False)
+
+
 def malformed(number: int, stamp_ns: int, camera: ManualCamera) -> tuple[Image, Image]:
     """Two messages with one stamp, of which at least one is broken in one of twelve ways."""
     header = header_at(stamp_ns)

@@ -57,10 +57,33 @@ def test_a_cloud_that_is_not_square_says_how_it_lies():
     assert msg.is_bigendian == (sys.byteorder == 'big')
 
 
+def test_a_cloud_may_have_a_confidence():
+    msg = PointCloud2()
+    depth = np.array([[1.0, np.nan], [3.0, 4.0]], np.float32)
+    confidence = np.array([[1.0, 0.0], [0.25, 0.5]], np.float32)
+    memory = cloud_memory(msg, 2, 2, 5)
+    project = CloudProjector().project
+    cloud = project(depth, None, (9.0, 9.0, 0.5, 0.5), out=memory, confidence=confidence)
+    fill_cloud(msg, Header(), cloud)
+    assert [(f.name, f.offset) for f in msg.fields][-1] == ('confidence', 16)
+    points = np.frombuffer(msg.data, '<f4').reshape(2, 2, msg.point_step // 4)
+    np.testing.assert_array_equal(points[..., 4], confidence)
+
+
+def test_points_without_order_are_dense():
+    msg = PointCloud2()
+    fill_cloud(msg, Header(), np.ones((1, 7, 3), np.float32))
+    assert [f.name for f in msg.fields] == ['x', 'y', 'z']
+    assert (msg.height, msg.width, msg.point_step, len(msg.data)) == (1, 7, 12, 84)
+    assert msg.is_dense
+    fill_cloud(msg, Header(), np.ones((1, 0, 3), np.float32))
+    assert (msg.width, len(msg.data)) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ('shape', 'dtype'),
-    [((4, 3), 'f4'), ((4, 4), 'f4'), ((2, 2, 3), 'f4'), ((2, 2, 2), 'f8'), ((2, 2, 4), 'f8')],
+    [((4, 3), 'f4'), ((4, 4), 'f4'), ((2, 2, 2), 'f4'), ((2, 2, 6), 'f4'), ((2, 2, 4), 'f8')],
 )
 def test_another_form_is_refused(shape, dtype):
-    with pytest.raises(EncodingError, match=r'\(H, W, 4\) float32'):
+    with pytest.raises(EncodingError, match=r'\(H, W, 3 to 5\) float32'):
         fill_cloud(PointCloud2(), Header(), np.zeros(shape, dtype))
