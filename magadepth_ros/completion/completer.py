@@ -43,6 +43,8 @@ class Completion:
     measured_share:
         share of the pixels that came with a usable measurement, 0..1; at 0 the prediction has
         nothing metric to hold on to.
+    unknown_share:
+        share of the pixels whose depth is unknown, 0..1.
     timings:
         milliseconds per stage: fit, infer, restore, confidence, merge.
 
@@ -52,6 +54,7 @@ class Completion:
     confidence: np.ndarray
     filled: np.ndarray
     measured_share: float
+    unknown_share: float
     timings: dict[str, float] = field(default_factory=dict)
 
 
@@ -198,14 +201,14 @@ class Completer:
         start = perf_counter()
         rgb, depth = frame.rgb, frame.depth
         low, high = self.depth_range
+        take = self._buffers.take
         # 0 is a sensor's sign for missing even where the range starts at 0; NaN fails every
         # comparison, so it is outside too.
-        take = self._buffers.take
-        mask = cv2.inRange(depth, max(low, 1e-6), high, dst=take(depth.shape, np.uint8))
+        valid = np.greater_equal(depth, max(low, 1e-6), out=take(depth.shape, np.bool_))
+        valid &= np.less_equal(depth, high, out=take(depth.shape, np.bool_))
         measured = take(depth.shape)
         measured.fill(0.0)
-        cv2.copyTo(depth, mask, measured)
-        valid = np.greater(mask, 0, out=take(depth.shape, np.bool_))
+        cv2.copyTo(depth, valid.view(np.uint8), measured)
         suspects, shown = None, measured
         if self.settings.replace_outliers:
             suspects = find_suspects(measured, valid, self.settings.outlier_tolerance)
@@ -229,7 +232,9 @@ class Completer:
         followed = predicted
         if settings.keep_measured:
             followed = follow_measured(predicted, frame.small_depth)
-        restored = restore_depth(followed, frame.small_rgb, frame.rgb, self._buffers)
+        restored = restore_depth(
+            followed, frame.small_rgb, frame.rgb, self._to_restore(frame), self._buffers
+        )
         restored_at = perf_counter()
         if prediction.log_variance is not None:
             small = confidence_from_log_variance(
@@ -242,18 +247,21 @@ class Completer:
         )
         confident_at = perf_counter()
         valid = frame.valid
-        if not valid.any():
+        measured = np.count_nonzero(valid)
+        known = self._all_known(followed, small)
+        if not measured:
             # A picture alone has no metres: a guess would be an obstacle that is not there.
             restored.fill(np.nan)
+            known = False
         if frame.suspects is not None:
             tolerance = settings.outlier_tolerance
             valid = valid & ~refute(frame.suspects, frame.measured, restored, tolerance)
-        depth, confidence, filled = merge(
+        depth, confidence, filled, unknown = merge(
             frame.measured,
             valid,
             restored,
             confidence,
-            self.depth_range,
+            None if known else self.depth_range,
             settings.keep_measured,
             settings.confidence_threshold,
             self._buffers,
@@ -263,7 +271,8 @@ class Completer:
             depth,
             confidence,
             filled,
-            np.count_nonzero(frame.valid) / frame.valid.size,
+            measured / valid.size,
+            unknown / valid.size,
             {
                 'fit': frame.fit_ms,
                 'infer': infer_ms,
@@ -271,6 +280,25 @@ class Completer:
                 'confidence': (confident_at - restored_at) * 1e3,
                 'merge': (merged_at - confident_at) * 1e3,
             },
+        )
+
+    def _to_restore(self, frame: _Fitted) -> np.ndarray | None:
+        # Where a prediction may leave; None for everywhere. What is kept needs no sharp edges.
+        if not self.settings.keep_measured:
+            return None
+        missing = np.logical_not(frame.valid, out=self._buffers.take(frame.valid.shape, np.bool_))
+        if frame.suspects is not None:
+            missing |= frame.suspects
+        return missing
+
+    def _all_known(self, predicted: np.ndarray, confidence: np.ndarray) -> bool:
+        # Whether all of a small prediction may leave: then all that is made of it may, as nothing
+        # of it goes beyond its range but by rounding.
+        low, high = self.depth_range
+        return bool(
+            predicted.min() > max(low, 1e-6) * (1 + 1e-5)
+            and predicted.max() < high * (1 - 1e-5)
+            and confidence.min() > self.settings.confidence_threshold * (1 + 1e-5)
         )
 
 

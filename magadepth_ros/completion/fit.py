@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import log2
 
 import cv2
 import numpy as np
@@ -66,8 +67,12 @@ def geometry(sensor_height: int, sensor_width: int, height: int, width: int) -> 
     if abs(np.log(ratio)) <= STRETCH_LIMIT:
         inner_height, inner_width = height, width
     else:
-        inner_height = min(height, max(1, round(sensor_height * scale)))
-        inner_width = min(width, max(1, round(sensor_width * scale)))
+        # Even between bars: what is halved later on then has whole pixels.
+        inner_height, inner_width = height, width
+        if ratio > 1:
+            inner_height = min(height, max(1, 2 * round(sensor_height * scale / 2)))
+        else:
+            inner_width = min(width, max(1, 2 * round(sensor_width * scale / 2)))
     return Geometry(
         sensor_height,
         sensor_width,
@@ -82,7 +87,7 @@ def geometry(sensor_height: int, sensor_width: int, height: int, width: int) -> 
 
 def fit_rgb(rgb: np.ndarray, geo: Geometry, out: np.ndarray) -> np.ndarray:
     """
-    Shrink an RGB image by area averaging into one slot of an engine's input.
+    Shrink an RGB image by averages into one slot of an engine's input.
 
     Parameters
     ----------
@@ -99,16 +104,7 @@ def fit_rgb(rgb: np.ndarray, geo: Geometry, out: np.ndarray) -> np.ndarray:
         (inner_height, inner_width, 3) uint8, the small picture itself.
 
     """
-    size = (geo.inner_width, geo.inner_height)
-    small = rgb
-    # Exact halves first: averaging areas that share pixels costs much more than whole ones.
-    while small.shape[0] >= 2 * geo.inner_height and small.shape[1] >= 2 * geo.inner_width:
-        half = (small.shape[1] // 2, small.shape[0] // 2)
-        small = cv2.resize(small, half, interpolation=cv2.INTER_AREA)
-    if small.shape[:2] != (geo.inner_height, geo.inner_width):
-        shrinks = geo.inner_width <= geo.sensor_width
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        small = cv2.resize(small, size, interpolation=method)
+    small = shrink(rgb, (geo.inner_height, geo.inner_width))
     shown = small
     if geo.padded:
         bottom = geo.height - geo.top - geo.inner_height
@@ -150,69 +146,76 @@ def fit_depth(
     inner = out[geo.inner]
     if geo.padded:
         out.fill(0.0)
-    halvings = 0
-    while depth.shape[0] > 2 * geo.inner_height and depth.shape[1] > 2 * geo.inner_width:
+    halvings = halvings_to(depth.shape, inner.shape)
+    grid = (inner.shape[0] << halvings, inner.shape[1] << halvings)
+    # Exact: the pixel whose centre is nearest, so that nothing shifts.
+    depth = resized(depth, grid, cv2.INTER_NEAREST_EXACT)
+    for _ in range(halvings):
         depth = halve_depth(depth, buffers)
-        halvings += 1
-    grows = depth.shape[0] <= geo.inner_height and depth.shape[1] <= geo.inner_width
-    wanted = inner.shape if grows else (2 * inner.shape[0], 2 * inner.shape[1])
-    if depth.shape != wanted:
-        nearest = buffers.take(wanted)
-        index = _nearest(geo, halvings, depth.shape, wanted)
-        np.take(depth.ravel(), index, out=nearest, mode='clip')
-        depth = nearest
-    inner[...] = depth if grows else halve_depth(depth, buffers)
+    inner[...] = depth
     return inner
+
+
+def halvings_to(large: tuple[int, ...], small: tuple[int, ...]) -> int:
+    """How often an image is halved from one size (rows, columns) to another; 0 where it grows."""
+    shrinks = max(large[0] / small[0], large[1] / small[1])
+    return max(1, round(log2(shrinks) - 0.2)) if shrinks > 1 else 0
+
+
+def shrink(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Bring (H, W) or (H, W, C) to a smaller ``shape`` (rows, columns) by averages."""
+    halvings = halvings_to(image.shape, shape)
+    # Halving averages whole pixels, which is cheap; areas that share pixels cost much more.
+    for _ in range(halvings - 1):
+        image = resized(image, (image.shape[0] // 2, image.shape[1] // 2), cv2.INTER_AREA)
+    if halvings:
+        image = resized(image, (2 * shape[0], 2 * shape[1]), cv2.INTER_LINEAR)
+    return resized(image, shape, cv2.INTER_AREA if halvings else cv2.INTER_LINEAR)
+
+
+def resized(
+    image: np.ndarray, shape: tuple[int, int], method: int, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Bring (H, W) or (H, W, C) to ``shape`` (rows, columns); itself where it has it."""
+    if image.shape[:2] == shape:
+        return image
+    return cv2.resize(image, (shape[1], shape[0]), dst=out, interpolation=method)
 
 
 def halve_depth(depth: np.ndarray, buffers: Buffers | None = None) -> np.ndarray:
     """
     Halve a depth image's size by the median of the valid pixels of each 2x2 cell.
 
-    (H, W) float32 metres, 0 = missing -> (ceil(H/2), ceil(W/2)), the same.
+    (2h, 2w) float32 metres, contiguous, 0 = missing -> (h, w), the same.
     """
     buffers = buffers or Buffers()
-    if depth.shape[0] % 2 or depth.shape[1] % 2:
-        depth = np.pad(depth, ((0, depth.shape[0] % 2), (0, depth.shape[1] % 2)))
-    shape = (depth.shape[0] // 2, depth.shape[1] // 2)
-    first, second, third, fourth, spare, swap = (buffers.take(shape) for _ in range(6))
-    a, b, c, d = depth[0::2, 0::2], depth[0::2, 1::2], depth[1::2, 0::2], depth[1::2, 1::2]
+    rows, columns = depth.shape[0], depth.shape[1] // 2
+    left, right, far, near = (buffers.take((rows, columns)) for _ in range(4))
+    cv2.split(depth.reshape(rows, columns, 2), [left, right])
+    cv2.max(left, right, dst=far)
+    cv2.min(left, right, dst=near)
     # Sorted from far to near, the missing ones (0) gather at the end by themselves.
-    np.maximum(a, b, out=first)
-    np.minimum(a, b, out=second)
-    np.maximum(c, d, out=third)
-    np.minimum(c, d, out=fourth)
-    np.minimum(first, third, out=spare)
-    np.maximum(first, third, out=first)
-    np.maximum(second, fourth, out=swap)
-    np.minimum(second, fourth, out=fourth)
-    np.maximum(spare, swap, out=second)
-    np.minimum(spare, swap, out=third)
+    shape = (rows // 2, columns)
+    first, second, third, fourth, spare = (buffers.take(shape) for _ in range(5))
+    cv2.min(far[0::2], far[1::2], dst=third)
+    cv2.max(near[0::2], near[1::2], dst=spare)
+    cv2.max(far[0::2], far[1::2], dst=first)
+    cv2.max(third, spare, dst=second)
+    cv2.min(third, spare, dst=third)
+    cv2.min(near[0::2], near[1::2], dst=fourth)
     # The two middle ones of the valid ones; a single middle one stands for both.
-    near, far = spare, swap
+    near, far = spare, first
     np.copyto(near, first)
-    np.copyto(near, second, where=second > 0)
-    np.copyto(near, third, where=fourth > 0)
-    np.copyto(far, first)
-    np.copyto(far, second, where=third > 0)
-    np.subtract(far, near, out=far)
+    _copy_where(second, second, near)
+    _copy_where(second, third, far)
+    _copy_where(third, fourth, near)
+    cv2.subtract(far, near, dst=far)
     np.multiply(near, np.float32(SAME_SURFACE), out=third)
-    far *= np.float32(0.5)
-    np.add(near, far, out=near, where=far <= 0.5 * third)
+    same = np.less_equal(far, third, out=buffers.take(shape, np.bool_)).view(np.uint8)
+    cv2.scaleAdd(far, 0.5, near, dst=far)
+    cv2.copyTo(far, same, near)
     return near
 
 
-@lru_cache(maxsize=32)
-def _nearest(
-    geo: Geometry, halvings: int, shape: tuple[int, int], wanted: tuple[int, int]
-) -> np.ndarray:
-    # Flat indices, into an image halved so often, of the pixels nearest to ``wanted`` centres.
-    def along(count: int, sensor: int, available: int) -> np.ndarray:
-        centres = (np.arange(count) + 0.5) * (sensor / count / 2**halvings)
-        # Of two equally near pixels the one towards the middle, so that nothing shifts.
-        towards = np.where(np.arange(count) < count / 2, 1e-6, -1e-6)
-        return np.minimum(np.floor(centres + towards).astype(np.intp), available - 1)
-
-    rows = along(wanted[0], geo.sensor_height, shape[0])
-    columns = along(wanted[1], geo.sensor_width, shape[1])
-    return rows[:, None] * shape[1] + columns
+def _copy_where(source: np.ndarray, positive: np.ndarray, target: np.ndarray) -> None:
+    cv2.copyTo(source, np.greater(positive, 0).view(np.uint8), target)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
+
 import cv2
 import numpy as np
 
@@ -14,11 +16,11 @@ def merge(
     valid: np.ndarray,
     predicted: np.ndarray,
     confidence: np.ndarray,
-    depth_range: tuple[float, float],
+    depth_range: tuple[float, float] | None,
     keep_measured: bool = True,
     confidence_threshold: float = 0.0,
     buffers: Buffers | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """
     Put measurements over a prediction and drop what must not leave.
 
@@ -33,7 +35,8 @@ def merge(
     confidence:
         (H, W) float32 of the prediction, 0..1; overwritten by the result.
     depth_range:
-        (min, max) [m]; a prediction outside becomes NaN.
+        (min, max) [m]; a prediction outside becomes NaN. None: all of the prediction is known to
+        be within it and above the confidence threshold.
     keep_measured:
         whether measurements replace the prediction where they are.
     confidence_threshold:
@@ -45,24 +48,37 @@ def merge(
     -------
     tuple
         depth (H, W) float32 metres with NaN = unknown; confidence (H, W) float32, 1 where
-        measured and kept, 0 where unknown; filled (H, W) bool, not valid before and known now.
+        measured and kept, 0 where unknown; filled (H, W) bool, not valid before and known now;
+        how many pixels are unknown.
 
     """
     buffers = buffers or Buffers()
     shape = predicted.shape
-    mask = cv2.inRange(
-        predicted, max(depth_range[0], 1e-6), depth_range[1], dst=buffers.take(shape, np.uint8)
-    )
-    known = np.greater(mask, 0, out=buffers.take(shape, np.bool_))
-    if confidence_threshold > 0.0:
-        known &= confidence >= confidence_threshold
-    filled = np.greater(known, valid, out=buffers.take(shape, np.bool_))
+    flags = partial(buffers.take, shape, np.bool_)
+    known = None
+    if depth_range is None:
+        filled = np.logical_not(valid, out=flags())
+    else:
+        known = np.greater_equal(predicted, max(depth_range[0], 1e-6), out=flags())
+        known &= np.less_equal(predicted, depth_range[1], out=flags())
+        if confidence_threshold > 0.0:
+            known &= confidence >= confidence_threshold
+        filled = np.greater(known, valid, out=flags())
+    if keep_measured:
+        # OpenCV copies under a mask four times as fast as NumPy.
+        mask = valid.view(np.uint8)
+        cv2.copyTo(measured, mask, predicted)
+        cv2.copyTo(_ones(shape), mask, confidence)
+    if known is None:
+        return predicted, confidence, filled, 0
     if keep_measured:
         known |= valid
-        np.copyto(predicted, measured, where=valid)
-        np.copyto(confidence, np.float32(1.0), where=valid)
-    if not known.all():
-        np.logical_not(known, out=known)
-        np.copyto(predicted, np.float32(np.nan), where=known)
-        np.copyto(confidence, np.float32(0.0), where=known)
-    return predicted, confidence, filled
+    unknown = np.logical_not(known, out=known)
+    np.copyto(predicted, np.float32(np.nan), where=unknown)
+    np.copyto(confidence, np.float32(0.0), where=unknown)
+    return predicted, confidence, filled, int(np.count_nonzero(unknown))
+
+
+@lru_cache(maxsize=8)
+def _ones(shape: tuple[int, int]) -> np.ndarray:
+    return np.ones(shape, np.float32)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from magadepth_ros.completion.buffers import Buffers
 from magadepth_ros.completion.camera_model import CameraModel
 
 FIELDS = ('x', 'y', 'z', 'rgb', 'confidence')
@@ -27,6 +28,7 @@ class CloudProjector:
     def __init__(self) -> None:
         self._rays: dict[tuple, Rays] = {}
         self._buffer = np.empty((0, 0, 4), np.float32)
+        self._buffers = Buffers()
 
     def project(
         self,
@@ -69,29 +71,34 @@ class CloudProjector:
             # Without distortion the rays of a row have one y, those of a column one x.
             straight = (camera.fx, camera.fy, camera.cx, camera.cy)
             intrinsics = camera if camera.distorted else straight
-        depth = depth[::stride, ::stride]
-        rays_x, rays_y, blind = self._rays_of(intrinsics, depth.shape, stride)
+        depth = np.ascontiguousarray(depth[::stride, ::stride])
+        shape = depth.shape
+        rays_x, rays_y, blind = self._rays_of(intrinsics, shape, stride)
         if out is None:
-            shape = (*depth.shape, 4 if confidence is None else 5)
-            if self._buffer.shape != shape:
-                self._buffer = np.empty(shape, np.float32)
+            size = (*shape, 4 if confidence is None else 5)
+            if self._buffer.shape != size:
+                self._buffer = np.empty(size, np.float32)
             out = self._buffer
-        cloud = out
-        np.multiply(depth, rays_x, out=cloud[..., 0])
-        np.multiply(depth, rays_y, out=cloud[..., 1])
-        cloud[..., 2] = depth
-        if blind is not None:
-            cloud[..., 2][blind] = np.nan
-        if confidence is not None:
-            cloud[..., 4] = confidence[::stride, ::stride]
-        colour = cloud[..., 3].view(np.uint32)
+        take = self._buffers.take
+        x = np.multiply(depth, rays_x, out=take(shape))
+        y = np.multiply(depth, rays_y, out=take(shape))
+        colour = take(shape, np.uint32)
         if rgb is None:
             colour.fill(0)
         else:
-            bgra = cv2.cvtColor(np.ascontiguousarray(rgb[::stride, ::stride]), cv2.COLOR_RGB2BGRA)
+            rows = rgb[::stride]
+            bgra = take((*rows.shape[:2], 4), np.uint8)
+            cv2.cvtColor(rows, cv2.COLOR_RGB2BGRA, dst=bgra)
             # The alpha byte must be 0: with 255 half of all colours would read as NaN.
-            np.bitwise_and(bgra.view('<u4')[..., 0], np.uint32(0x00FFFFFF), out=colour)
-        return cloud
+            np.bitwise_and(bgra.view('<u4')[:, ::stride, 0], np.uint32(0x00FFFFFF), out=colour)
+        # One pass that writes whole points: passes over every fourth number cost as much each.
+        fields = [x, y, depth, colour.view(np.float32)]
+        if confidence is not None:
+            fields.append(np.ascontiguousarray(confidence[::stride, ::stride]))
+        cv2.merge(fields, dst=out)
+        if blind is not None:
+            out[..., 2][blind] = np.nan
+        return out
 
     def _rays_of(
         self,

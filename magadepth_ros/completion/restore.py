@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 from magadepth_ros.completion.buffers import Buffers
+from magadepth_ros.completion.fit import shrink
+
+EXACT = 5e-4
+"""A prediction that is nowhere farther from the measurements than this [m] meets them."""
 
 TRUSTED = 0.10
 """A measurement this far from the prediction, relative to it, is on another surface."""
 
-EDGE = 0.06
+EDGE = 0.10
 """Relative depth range within `WINDOW` small pixels from which on there are two surfaces."""
 
 WINDOW = 5
@@ -21,13 +27,17 @@ COLOUR_WEIGHT = np.float32(0.12)
 """How far, in shares of the step, colour may move the border between two surfaces."""
 
 COLOUR_SCALE = 16.0
-"""Grey levels that tell two surfaces apart."""
+"""Levels of brightness that tell two surfaces apart."""
 
-SLOPE = np.float32(4.0)
+GREEN = 1
+"""The channel that stands for the brightness: reading one costs a third of mixing three."""
+
+SLOPE = np.float32(2.0)
 """Steepness of a restored edge; 1 would be a linear ramp."""
 
 _PULL = np.float32(0.05)
 _LEVELS = 6
+_ROW = 256
 
 
 def restore_smooth(
@@ -41,6 +51,7 @@ def restore_depth(
     predicted: np.ndarray,
     small_rgb: np.ndarray,
     rgb: np.ndarray,
+    wanted: np.ndarray | None = None,
     buffers: Buffers | None = None,
 ) -> np.ndarray:
     """
@@ -59,13 +70,15 @@ def restore_depth(
         (h, w, 3) uint8 RGB at the same pixels.
     rgb:
         (H, W, 3) uint8 RGB.
+    wanted:
+        (H, W) bool, where sharp edges are needed; None = everywhere.
     buffers:
         where the result and temporary images come from.
 
     Returns
     -------
     np.ndarray
-        (H, W) float32 metres, complete.
+        (H, W) float32 metres, complete, within the range of ``predicted``.
 
     """
     buffers = buffers or Buffers()
@@ -74,43 +87,25 @@ def restore_depth(
     kernel = np.ones((WINDOW, WINDOW), np.uint8)
     low, high = cv2.erode(predicted, kernel), cv2.dilate(predicted, kernel)
     step = high - low
-    edges = cv2.compare(step, cv2.multiply(low, EDGE), cv2.CMP_GT)
-    mask = cv2.resize(
-        edges,
-        (shape[1], shape[0]),
-        dst=buffers.take(shape, np.uint8),
-        interpolation=cv2.INTER_NEAREST,
-    )
     # A twentieth of the pixels in most pictures: only there is anything computed at full size.
-    where = np.flatnonzero(np.not_equal(mask, 0, out=buffers.take(shape, np.bool_)))
+    cells = step > low * np.float32(EDGE)
+    if wanted is not None:
+        # As 0 and 255, of which no average is rounded to 0.
+        cells &= shrink(np.negative(wanted.view(np.uint8)), cells.shape) > 0
+    where = _pixels_of(cells, shape)
+    if wanted is not None:
+        where = where[wanted.ravel().take(where)]
     if not len(where):
         return restored
-    # Membership of each small pixel in the far and in the near surface, with little for mixtures.
-    # Kept off 0 and 1, because a power of next to nothing is a denormal: ten times slower.
-    share = (predicted - low) / np.maximum(step, np.float32(1e-6))
-    np.clip(share, 0.01, 0.99, out=share)
-    in_far, in_near = share * share, (1 - share) * (1 - share)
-    in_far *= in_far
-    in_near *= in_near
-    grey = cv2.cvtColor(small_rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    far, far_grey = _mean(in_far, predicted, grey)
-    near, near_grey = _mean(in_near, predicted, grey)
-    contrast = (far_grey - near_grey) * (COLOUR_WEIGHT / np.float32(COLOUR_SCALE**2))
-
-    enlarged = buffers.take(shape)
-
-    def at_edges(field: np.ndarray) -> np.ndarray:
-        return restore_smooth(field, shape, enlarged).ravel().take(where)
-
-    near, step = at_edges(near), at_edges(far - near)
-    # -0.5..0.5 by depth, then moved towards the surface with the pixel's own grey.
+    sides = _sides(predicted, low, step, small_rgb)
+    near, step, middle, contrast = _sampled(sides, where, shape)
+    # -0.5..0.5 by depth, then moved towards the surface of the pixel's own brightness.
     side = restored.ravel().take(where)
     side -= near
     side /= np.maximum(step, np.float32(1e-6))
     side -= np.float32(0.5)
-    shade = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY, dst=buffers.take(shape, np.uint8))
-    colour = shade.ravel().take(where) - at_edges((far_grey + near_grey) * np.float32(0.5))
-    colour *= at_edges(contrast)
+    colour = rgb.ravel().take(where * np.int32(3) + np.int32(GREEN)) - middle
+    colour *= contrast
     np.clip(colour, -COLOUR_WEIGHT, COLOUR_WEIGHT, out=colour)
     side += colour
     side *= SLOPE
@@ -118,8 +113,75 @@ def restore_depth(
     np.clip(side, 0.0, 1.0, out=side)
     side *= step
     side += near
-    restored.ravel()[where] = side
+    restored.ravel()[where.astype(np.intp)] = side
     return restored
+
+
+def _sides(
+    predicted: np.ndarray, low: np.ndarray, step: np.ndarray, small_rgb: np.ndarray
+) -> np.ndarray:
+    # What is on the two sides of an edge, (h/2, w/2, 4): depth of the near one, step to the far
+    # one [m], middle of their brightness, share of the step that a level of it stands for.
+    far = predicted - low
+    far /= np.maximum(step, np.float32(1e-6))
+    # Off 0 and 1, because a power of next to nothing is a denormal: ten times slower.
+    np.clip(far, 0.02, 0.98, out=far)
+    near = np.float32(1.0) - far
+    green = small_rgb[..., GREEN].astype(np.float32)
+    far_depth, far_green = _means(far, predicted, green)
+    near_depth, near_green = _means(near, predicted, green)
+    contrast = (far_green - near_green) * (COLOUR_WEIGHT / np.float32(COLOUR_SCALE**2))
+    middle = (far_green + near_green) * np.float32(0.5)
+    return cv2.merge([near_depth, far_depth - near_depth, middle, contrast])
+
+
+def _means(share: np.ndarray, *fields: np.ndarray) -> list[np.ndarray]:
+    # Means of fields over a window, at half the size; the power makes mixtures count for little.
+    # Overwrites ``share``.
+    for _ in range(3):
+        np.square(share, out=share)
+    half = (max(1, share.shape[0] // 2), max(1, share.shape[1] // 2))
+    window = (WINDOW // 2 + 1, WINDOW // 2 + 1)
+    total, *sums = (
+        cv2.blur(shrink(field, half), window)
+        for field in (share, *(share * field for field in fields))
+    )
+    return [field / total for field in sums]
+
+
+def _pixels_of(cells: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    # Flat indices in an image of ``shape`` of all pixels under the marked (h, w) cells.
+    starts, offsets = _blocks(cells.shape, shape)
+    return (starts.take(np.flatnonzero(cells))[:, None] + offsets).ravel()
+
+
+@lru_cache(maxsize=16)
+def _blocks(small: tuple[int, int], large: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    # Where the block of each cell begins, and its pixels from there. Blocks of sizes that are no
+    # multiples overlap by a pixel, which is computed twice with one result.
+    rows, columns = (np.arange(count) * size // count for count, size in zip(small, large))
+    height, width = (-(-size // count) for count, size in zip(small, large))
+    starts = rows[:, None] * large[1] + columns
+    offsets = np.arange(height)[:, None] * large[1] + np.arange(width)
+    return starts.ravel().astype(np.int32), offsets.ravel().astype(np.int32)
+
+
+def _sampled(fields: np.ndarray, where: np.ndarray, shape: tuple[int, int]) -> list[np.ndarray]:
+    # Interpolate (h, w, C) fields at the pixels of ``shape`` with these flat indices, C of (n,).
+    count = len(where)
+    places = np.zeros(-(-count // _ROW) * _ROW, np.int32)
+    places[:count] = where
+    # OpenCV takes no image of more than 32767 pixels a side.
+    rows, columns = np.divmod(places.reshape(-1, _ROW), np.int32(shape[1]))
+    x, y = (
+        cv2.multiply(place, small / large, dtype=cv2.CV_32F) + np.float32(small / large / 2 - 0.5)
+        for place, small, large in (
+            (columns, fields.shape[1], shape[1]),
+            (rows, fields.shape[0], shape[0]),
+        )
+    )
+    found = cv2.remap(fields, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return [field.ravel()[:count] for field in cv2.split(found)]
 
 
 def follow_measured(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
@@ -143,10 +205,12 @@ def follow_measured(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
 
     """
     error = measured - predicted
-    weight = ((measured > 0) & (np.abs(error) < TRUSTED * predicted)).astype(np.float32)
-    error *= weight
-    if not error.any():
+    known = measured > 0
+    if not known.any() or cv2.norm(error, cv2.NORM_INF, known.view(np.uint8)) < EXACT:
         return predicted
+    known &= np.abs(error) < TRUSTED * predicted
+    weight = known.astype(np.float32)
+    error *= weight
     levels = [(error, weight)]
     for _ in range(_LEVELS):
         rows, columns = levels[-1][0].shape
@@ -157,9 +221,3 @@ def follow_measured(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
     for error, weight in reversed(levels[:-1]):
         shift = (error + _PULL * restore_smooth(shift, error.shape)) / (weight + _PULL)
     return predicted + shift
-
-
-def _mean(weight: np.ndarray, *fields: np.ndarray) -> list[np.ndarray]:
-    window = (WINDOW, WINDOW)
-    total = cv2.blur(weight, window) + np.float32(1e-6)
-    return [cv2.blur(weight * field, window) / total for field in fields]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
-import cv2
 import numpy as np
 
 from magadepth_ros.completion.completer import Completion
@@ -174,7 +173,6 @@ class Worker:
         end = perf_counter()
         processing_ms, published_ms = (end - job.began) * 1e3, (end - start) * 1e3
         timings = completion.timings
-        known = cv2.countNonZero(cv2.inRange(completion.depth, 0.0, 1e6))
         camera.statistics.stages(
             {
                 **timings,
@@ -190,7 +188,7 @@ class Worker:
         camera.statistics.frame(
             latency_ms,
             processing_ms,
-            1.0 - known / completion.depth.size,
+            completion.unknown_share,
             completion.measured_share,
         )
         camera.monitor.pixels(frame.rgb, completion.measured_share)
@@ -200,10 +198,12 @@ class Worker:
 def measured_only(depth: np.ndarray, depth_range: tuple[float, float]) -> Completion:
     """Make what is published without an engine: the plausible measurements, nothing filled."""
     low, high = depth_range
-    valid = cv2.inRange(depth, max(low, 1e-6), high) > 0
+    valid = (depth >= max(low, 1e-6)) & (depth <= high)
+    measured_share = float(np.count_nonzero(valid)) / depth.size
     return Completion(
         depth=np.where(valid, depth, np.float32(np.nan)),
         confidence=valid.astype(np.float32),
         filled=np.zeros(depth.shape, bool),
-        measured_share=float(np.count_nonzero(valid)) / depth.size,
+        measured_share=measured_share,
+        unknown_share=1.0 - measured_share,
     )

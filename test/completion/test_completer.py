@@ -63,6 +63,7 @@ def test_every_missing_pixel_is_filled_and_every_measured_kept(size, log_varianc
     assert (result.confidence[measured] == 1.0).all()
     assert (result.confidence[~measured] > 0).all() and (result.confidence <= 1).all()
     assert result.measured_share == pytest.approx(measured.mean())
+    assert result.unknown_share == 0.0
     assert set(result.timings) == {'fit', 'infer', 'restore', 'confidence', 'merge'}
 
 
@@ -332,6 +333,7 @@ def test_any_input_gives_plausible_depth_or_nan(h, w, seed, keep, outliers, thre
     assert ((result.depth[known] >= 0.2) & (result.depth[known] <= 8.0)).all()
     assert (result.confidence[~known] == 0).all()
     assert (result.filled <= known).all()
+    assert result.unknown_share == (~known).mean()
 
 
 def test_read_only_and_strided_input_is_taken():

@@ -69,6 +69,23 @@ def test_a_dark_line_beside_an_edge_stays_on_its_own_surface():
     assert restored[:, :62] == pytest.approx(1.0, abs=0.01)
 
 
+@pytest.mark.parametrize('size', [(96, 128), (101, 135), (192, 256)])
+def test_only_wanted_pixels_are_sharpened_and_those_as_without_the_wish(size):
+    truth, rgb = np.full(size, 3.0, np.float32), np.zeros((*size, 3), np.uint8)
+    truth[:, : size[1] // 2], rgb[:, : size[1] // 2] = 1.0, 200
+    small, small_rgb = small_of(rgb, truth, 48, 64)
+    smeared = cv2.GaussianBlur(small, (0, 0), 1.0)
+    wanted = np.zeros(size, bool)
+    wanted[10:40] = True
+
+    everywhere = restore_depth(smeared, small_rgb, rgb)
+    there = restore_depth(smeared, small_rgb, rgb, wanted)
+
+    assert np.array_equal(there[wanted], everywhere[wanted])
+    assert np.array_equal(there[~wanted], restore_smooth(smeared, size)[~wanted])
+    assert (there != restore_smooth(smeared, size)).any()
+
+
 @pytest.mark.parametrize('seed', [0, 1])
 def test_better_than_bilinear_on_simulated_scenes(seed):
     rgb, _, truth = simulated_frames_with_truth(320, 240, 1, seed)[0]
