@@ -119,8 +119,8 @@ setup(
     },
     entry_points={
         'console_scripts': [
-            'completion_node = magadepth_ros.nodes.completion_node:main',
-            'simulated_camera = magadepth_ros.nodes.simulated_camera:main',
+            'completion_node = magadepth_ros.start:completion_node',
+            'simulated_camera = magadepth_ros.start:simulated_camera',
             'export_trt = magadepth_ros.commands.export_trt:main',
             'magadepth = magadepth_ros.commands.main:main',
         ],

@@ -13,7 +13,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BASE = (
-    *('errors', 'files', 'machine', 'pairing', 'tables', 'topics', 'pictures', 'manifest'),
+    *(
+        'errors',
+        'files',
+        'machine',
+        'pairing',
+        'start',
+        'tables',
+        'topics',
+        'pictures',
+        'manifest',
+    ),
     'resources',
 )
 

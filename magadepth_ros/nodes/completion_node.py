@@ -26,6 +26,7 @@ from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
 from magadepth_ros.errors import DataError, MagadepthError, describe
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.diagnostics import diagnostics
+from magadepth_ros.nodes.logger import ThreadLogger
 from magadepth_ros.nodes.opening import build_engine, sayer, wish_of
 from magadepth_ros.nodes.parameters import declare
 from magadepth_ros.nodes.process import run
@@ -55,7 +56,8 @@ class CompletionNode(LifecycleNode):
         super().__init__('completion_node', **options)
         self.finished = False
         self.exit_code = 0
-        self._reporter = Reporter(self.get_logger())
+        self._logger_for_threads = ThreadLogger(self)
+        self._reporter = Reporter(self._logger_for_threads)
         self._settings = declare(self)
         self._completer = LiveCompleter(sayer(self._reporter), opener)
         self._keeper = self._completer.keeper
@@ -129,6 +131,7 @@ class CompletionNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         """Destroy the state machine too: rclpy leaves it, and the context with it."""
+        self._logger_for_threads.end()
         super().destroy_node()
         self._state_machine.destroy_when_not_in_use()
 

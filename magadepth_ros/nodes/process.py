@@ -6,47 +6,52 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import NoReturn
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
-from magadepth_ros.engines.keeper import THREAD
 from magadepth_ros.errors import MagadepthError, describe
 from magadepth_ros.nodes.dds import use_shipped_profile
 
-_STUCK = (THREAD, 'worker')
+ANSWERED_WITHIN = 1.0
+"""Seconds that a message needs to reach a process that is busy."""
 
 
-def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:
+def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> NoReturn:
     """
-    Make a node and spin it until SIGINT, SIGTERM or its own end.
+    Make a node, spin it until SIGINT, SIGTERM or its own end, and end the process.
 
     A node ends itself by an attribute ``finished`` that is true, with its ``exit_code``, and
     releases what it holds in a method ``release``; all are optional.
 
-    Returns
-    -------
-    int
-        exit code: 0 after a signal, the node's own after its end, 2 when it could not be made.
-
+    The exit code is 0 after a signal, the node's own after its end, 2 when it could not be made.
     """
-    use_shipped_profile()
-    rclpy.init(args=None if args is None else list(args))
     node: Node | None = None
     executor: SingleThreadedExecutor | None = None
     code = 0
     try:
-        node = make_node()
-        if rclpy.ok():
-            executor = SingleThreadedExecutor()
-            executor.add_node(node)
-        while executor and rclpy.ok() and not getattr(node, 'finished', False):
-            _spin_once(executor, node)
-        code = getattr(node, 'exit_code', 0)
+        with _noting_sigterm() as sigterm:
+            use_shipped_profile()
+            rclpy.init(args=None if args is None else list(args))
+        if not sigterm:
+            node = make_node()
+            if rclpy.ok():
+                executor = SingleThreadedExecutor()
+                executor.add_node(node)
+            while executor and rclpy.ok() and not getattr(node, 'finished', False):
+                _spin_once(executor, node)
+            code = getattr(node, 'exit_code', 0)
+            # Whoever asked a node over ROS to end has the answer in a moment, if it stays so long.
+            until = time.monotonic() + ANSWERED_WITHIN
+            while executor and rclpy.ok() and time.monotonic() < until:
+                _spin_once(executor, node, 0.1)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except MagadepthError as error:
@@ -56,31 +61,58 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
         # A signal while the node is made ends the context under it: whatever that raises, it is
         # the end that was asked for.
         if rclpy.ok():
-            raise
-    finally:
-        # Ctrl-C under `ros2 launch` comes twice: from the terminal and from launch.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if node is not None and hasattr(node, 'release'):
-            node.release()
-        # A process that exits while rclpy's executor still waits aborts (exit code 134).
-        if executor is not None:
-            executor.shutdown(timeout_sec=1.0)
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    if any(thread.name.startswith(_STUCK) for thread in threading.enumerate()):
-        # A runtime that builds an engine, or hangs, cannot be interrupted: leave without it, but
-        # not without DDS giving back its shared memory, 68 MB.
-        executor = None
-        rclpy.get_default_context().destroy()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
+            traceback.print_exc()
+            code = 1
+    _leave(node, executor, code)
 
 
-def _spin_once(executor: SingleThreadedExecutor, node: Node) -> None:
+@contextmanager
+def _noting_sigterm() -> Iterator[list[int]]:
+    """Fill the list given with a SIGTERM that comes before rclpy listens to it, or to its own."""
+    noted: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: noted.append(number))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield noted
+
+
+def _leave(node: Node | None, executor: SingleThreadedExecutor | None, code: int) -> NoReturn:
+    """
+    Take everything down in one order, from the threads to the middleware, and end the process.
+
+    First the node ends its threads and waits for them. One that a runtime still holds, as a build
+    of an engine cannot be interrupted, touches nothing of ROS; so ROS is taken down around it, and
+    the process ends without Python's own taking down, which that thread would not survive.
+    """
+    _ignore_signals()
+    context = rclpy.get_default_context()
+    steps: list[Callable[[], object]] = [getattr(node, 'release', lambda: None)]
+    if executor is not None:
+        # One that still waits while the context goes ends the process with an abort.
+        steps.append(partial(executor.shutdown, timeout_sec=1.0))
+    if node is not None:
+        steps.append(node.destroy_node)
+    # rclpy brings back the handlers of before. DDS gives back its 68 MB of shared memory with the
+    # last reference to the context.
+    steps += [rclpy.try_shutdown, _ignore_signals, context.destroy]
+    for step in steps:
+        try:
+            step()
+        except Exception as error:
+            print(f'while ending: {describe(error)}', file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _ignore_signals() -> None:
+    # Ctrl-C under `ros2 launch` comes twice: from the terminal and from launch.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _spin_once(executor: SingleThreadedExecutor, node: Node, seconds: float = 1.0) -> None:
     try:
-        executor.spin_once(timeout_sec=1.0)
+        executor.spin_once(timeout_sec=seconds)
     except ExternalShutdownException:
         raise
     # A callback that fails costs its message, not the robot its depth.
