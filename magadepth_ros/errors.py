@@ -32,6 +32,14 @@ class EncodingError(MagadepthError):
     """A message's encoding, size or data cannot be read as the image it claims to be."""
 
 
+class UnknownEncodingError(EncodingError):
+    """An image's encoding is none of those that its stream can have."""
+
+
+class SwappedError(EncodingError):
+    """The colour stream carries depth and the depth stream carries colour."""
+
+
 class ModelError(MagadepthError):
     """A model file is missing, broken or lacks the metadata that says how to use it."""
 

@@ -106,6 +106,9 @@ class Pairer:
     Not thread safe: feed it from one thread.
     """
 
+    name = 'own'
+    """Who matches, for people."""
+
     def __init__(
         self,
         on_pair: Callable[[MessagePair], int | None],

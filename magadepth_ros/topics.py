@@ -33,6 +33,7 @@ OUTPUTS = (
     'depth/confidence',
     'depth/colorized',
     'depth/points',
+    'depth/points_marking',
 )
 """What completion_node publishes for each camera."""
 

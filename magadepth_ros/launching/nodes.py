@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from launch import LaunchContext, LaunchDescriptionEntity
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch import LaunchContext
 from launch_ros.actions import Node
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.launching.arguments import EVERYWHERE, PARAMETERS, REALSENSE
-from magadepth_ros.launching.sources import users
-from magadepth_ros.launching.values import configuration, given, sibling, topic, warn
+from magadepth_ros.launching.values import configuration, distro, given, topic, warn
 from magadepth_ros.resources import PACKAGE, find_config, share_dir
-
-# Topics of completion_node that config/magadepth.rviz shows.
-OUTPUTS = ('completed', 'camera_info', 'points', 'points_marking', 'confidence', 'colorized')
+from magadepth_ros.topics import OUTPUTS, CameraTopics, info_beside
 
 
 def completion_node(
@@ -71,25 +69,26 @@ def completion_node(
 
 def inputs(rgb: str, rgb_info: str, depth: str, prefix: str = '') -> list[tuple[str, str]]:
     """Return the remappings of one camera's inputs; ``prefix`` is its name and a slash, or ''."""
-    return [
-        (f'{prefix}rgb/image', rgb),
-        (f'{prefix}rgb/camera_info', rgb_info),
-        (f'{prefix}depth/image', depth),
-        (f'{prefix}depth/image/camera_info', sibling(depth)),
-    ]
+    topics = CameraTopics(rgb, rgb_info, depth, info_beside(depth))
+    return list(topics.as_inputs(prefix).items())
 
 
 def rviz(
     context: LaunchContext, rgb: str, rgb_info: str, depth: str, frame: str, prefix: str = ''
-) -> list[LaunchDescriptionEntity]:
+) -> list[Node]:
     """Return RViz on these topics where it is wanted and installed; ``prefix`` as in `inputs`."""
     if configuration(context, 'use_rviz') != 'true':
         return []
+    try:
+        get_package_prefix('rviz2')
+    except PackageNotFoundError:
+        warn(f'RViz is not installed: sudo apt install ros-{distro()}-rviz2')
+        return []
     if not frame:
         warn('RViz needs the frame_id of the colour images: frame:=...')
-    base = f'{topic("/{namespace}", context)}/{prefix}depth'
-    outputs = [(f'/depth/{name}', f'{base}/{name}') for name in OUTPUTS]
-    show = [
+    base = f'{topic("/{namespace}", context)}/{prefix}'
+    outputs = [(f'/{name}', f'{base}{name}') for name in OUTPUTS]
+    return [
         Node(
             package='rviz2',
             executable='rviz2',
@@ -103,13 +102,12 @@ def rviz(
                 (REALSENSE.rgb, rgb),
                 (REALSENSE.rgb_info, rgb_info),
                 (REALSENSE.depth, depth),
-                (REALSENSE.depth_info, sibling(depth)),
-                *(outputs if base != '/depth' else []),
+                (REALSENSE.depth_info, info_beside(depth)),
+                *(outputs if base != '/' else []),
             ],
             output='log',
         )
     ]
-    return users('rviz2', show)
 
 
 def _transport(context: LaunchContext) -> str:

@@ -55,11 +55,6 @@ def topic(text: str, context: LaunchContext) -> str:
     return re.sub(r'/+', '/', fill(text, context)).rstrip('/')
 
 
-def sibling(image_topic: str) -> str:
-    """Return the camera_info topic that belongs to an image topic by image_transport's rule."""
-    return image_topic.rpartition('/')[0] + '/camera_info'
-
-
 def distro() -> str:
     """Return the name of the ROS distribution, or a place to fill in."""
     return os.environ.get('ROS_DISTRO') or '<distro>'

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from magadepth_ros.errors import EncodingError
+from magadepth_ros.errors import EncodingError, UnknownEncodingError
 from magadepth_ros.messages import rvl
 from magadepth_ros.messages.images import MAX_SIDE, fill_data, flat, to_metres, to_rgb
 from magadepth_ros.pictures import to_millimetres
@@ -76,7 +76,7 @@ def compressed_to_depth(msg: CompressedImage) -> np.ndarray:
     """
     data = flat(msg.data)
     if data[:3].tobytes() == _JPEG or 'jpeg' in msg.format or 'jpg' in msg.format:
-        raise EncodingError(
+        raise UnknownEncodingError(
             f'depth as {msg.format!r}: JPEG keeps 8 of 16 bits and smears edges, so it is no '
             'depth any more; use the compressedDepth topic of the camera'
         )
@@ -84,7 +84,7 @@ def compressed_to_depth(msg: CompressedImage) -> np.ndarray:
         return to_metres(_decode(data, cv2.IMREAD_UNCHANGED, msg.format, depth=True))
     encoding = msg.format.split(';')[0].strip()
     if encoding not in ('16UC1', 'mono16', '32FC1'):
-        raise EncodingError(
+        raise UnknownEncodingError(
             f'compressed depth: expected format 16UC1 or 32FC1; compressedDepth, got '
             f'{msg.format!r}; remap depth/image to the base name of a compressedDepth topic'
         )
@@ -186,7 +186,7 @@ def _decode(data: np.ndarray, flags: int, name: str, depth: bool = False) -> np.
     if decoded is None:
         raise EncodingError(f'{name!r}: {data.size} bytes are no picture; the data are broken')
     if depth and (decoded.dtype != np.uint16 or decoded.ndim != 2):
-        raise EncodingError(
+        raise UnknownEncodingError(
             f'{name!r}: expected 16-bit depth with one channel, got {decoded.dtype} '
             f'{decoded.shape}; an 8-bit or colour picture is no depth'
         )

@@ -10,9 +10,10 @@ import numpy as np
 
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.frame import RgbdFrame
-from magadepth_ros.errors import DataError
+from magadepth_ros.errors import DataError, SwappedError
 from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
+from magadepth_ros.messages.encodings import COLOUR, DEPTH
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
 from magadepth_ros.messages.registration import DepthRegistration, View
 from magadepth_ros.pairing import stamp_ns
@@ -53,7 +54,8 @@ class FrameReader:
         Raises
         ------
         EncodingError
-            an image is broken, or its encoding is not known.
+            an image is broken; UnknownEncodingError where its encoding is not one of its stream,
+            SwappedError where each carries the other's.
         RegistrationError
             the depth is in another frame, and what is missing to register it.
         DataError
@@ -61,6 +63,7 @@ class FrameReader:
 
         """
         start = perf_counter()
+        _refuse_swapped(rgb, depth)
         picture, metres = rgb_of(rgb), depth_of(depth)
         decoded = perf_counter()
         timings = {'decode': (decoded - start) * 1e3}
@@ -90,3 +93,21 @@ class FrameReader:
             except DataError as error:
                 return None, f'{self.topics.rgb_info}: {error}'
         return self._known[2], ''
+
+
+def _refuse_swapped(rgb: Any, depth: Any) -> None:
+    encodings = [getattr(m, 'format', '') or getattr(m, 'encoding', '') for m in (rgb, depth)]
+    if _carries_depth(rgb) and _carries_colour(depth):
+        raise SwappedError('encodings {!r} and {!r}'.format(*encodings))
+
+
+def _carries_depth(message: Any) -> bool:
+    if hasattr(message, 'format'):
+        return 'compressedDepth' in message.format
+    return message.encoding in DEPTH.keys() - COLOUR.keys()
+
+
+def _carries_colour(message: Any) -> bool:
+    if hasattr(message, 'format'):
+        return 'compressedDepth' not in message.format and not message.format.startswith('16UC1')
+    return message.encoding in COLOUR.keys() - DEPTH.keys()

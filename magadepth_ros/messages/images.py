@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from magadepth_ros.errors import EncodingError
+from magadepth_ros.errors import EncodingError, UnknownEncodingError
 from magadepth_ros.messages.encodings import COLOUR, DEPTH, SUBSAMPLED, Layout
 
 # Reading works on any message with these fields, so that bags are read where ROS is not installed.
@@ -113,7 +113,7 @@ def to_rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:
 
     """
     if encoding not in COLOUR:
-        raise EncodingError(
+        raise UnknownEncodingError(
             f'colour encoding: expected one of {", ".join(COLOUR)}, got {encoding!r}'
         )
     if pixels.dtype.itemsize == 2:
@@ -147,7 +147,7 @@ def image_to_depth(msg: Image) -> np.ndarray:
     """
     layout = DEPTH.get(msg.encoding)
     if layout is None:
-        raise EncodingError(
+        raise UnknownEncodingError(
             f'depth encoding: expected one of {", ".join(DEPTH)}, got {msg.encoding!r}; '
             'is a colour or 8-bit topic remapped to depth/image?'
         )
@@ -215,7 +215,7 @@ def _by_cv_bridge(msg: Image) -> np.ndarray:
     try:
         from cv_bridge import CvBridge
     except ImportError:
-        raise EncodingError(
+        raise UnknownEncodingError(
             f'RGB encoding: expected one of {", ".join(COLOUR)}, got {msg.encoding!r}; '
             'install cv_bridge for others, or remap rgb/image to a colour topic'
         ) from None
@@ -223,4 +223,6 @@ def _by_cv_bridge(msg: Image) -> np.ndarray:
         return np.asarray(CvBridge().imgmsg_to_cv2(msg, 'rgb8'), np.uint8)
     # cv_bridge raises its own error, cv2.error, TypeError or KeyError for a broken message.
     except Exception as error:
-        raise EncodingError(f'cv_bridge cannot make {msg.encoding!r} RGB: {error}') from error
+        raise UnknownEncodingError(
+            f'cv_bridge cannot make {msg.encoding!r} RGB: {error}'
+        ) from error

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
@@ -11,51 +12,64 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from magadepth_ros.errors import describe
 from magadepth_ros.messages.frames import FrameReader
 from magadepth_ros.nodes import qos
+from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.parameters import NodeParameters
-from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.pairing import DEPTH, RGB, Pairer, stamp_ns
 from magadepth_ros.topics import INPUTS, CameraTopics
 
-try:
-    from tf2_msgs.msg import TFMessage
-except ImportError:  # ROS 2 as wheels has none: extrinsics come by the parameter depth_to_rgb.
-    TFMessage = None
+
+@dataclass(frozen=True)
+class Input:
+    """
+    One input topic.
+
+    ``name`` is how it is subscribed to, ``topic`` its resolved name, ``base`` that without the
+    suffix of a transport; ``kind`` is its type, such as ``sensor_msgs/msg/Image``; ``stream`` is
+    ``rgb`` or ``depth`` of an image, else ''.
+    """
+
+    name: str
+    topic: str
+    base: str
+    message: type
+    stream: str = ''
+
+    @property
+    def kind(self) -> str:
+        """Type as the graph writes it."""
+        return f'{self.message.__module__.split(".")[0]}/msg/{self.message.__name__}'
 
 
 class CameraInputs:
     """The subscriptions of one camera; they exist only while the node listens."""
 
     def __init__(
-        self, node: Node, prefix: str, parameters: NodeParameters, reporter: Reporter
+        self, node: Node, prefix: str, parameters: NodeParameters, conditions: Conditions
     ) -> None:
         """``prefix`` is '' or a camera's namespace with a slash behind it."""
         self._node = node
-        self._reporter = reporter
-        self._subscriptions: list[Subscription] = []
+        self._conditions = conditions
+        self.subscriptions: dict[Input, Subscription] = {}
+        """What is subscribed to now."""
+        self._transforms: Subscription | None = None
         depth_transport = parameters.depth_transport
         if depth_transport == 'auto':
             depth_transport = parameters.transport
-        # Remapping is applied once more when a subscription is made, so that plain names stay
-        # unresolved until then. image_transport's rule for its suffixes: the base name is
-        # resolved (and so remapped), then extended.
-        names = [f'{prefix}{name}' for name in INPUTS]
-        self.rgb_type: type = Image
-        self.depth_type: type = Image
-        if parameters.transport == 'compressed':
-            self.rgb_type = CompressedImage
-            names[0] = f'{node.resolve_topic_name(names[0])}/compressed'
-        if depth_transport == 'compressed':
-            self.depth_type = CompressedImage
-            names[2] = f'{node.resolve_topic_name(names[2])}/compressedDepth'
-        self._names = CameraTopics(*names)
-        self.topics = CameraTopics(*map(node.resolve_topic_name, names))
+        names = CameraTopics(*(f'{prefix}{name}' for name in INPUTS))
+        self._rgb = self._image('rgb', names.rgb, parameters.transport, '/compressed')
+        self._depth = self._image('depth', names.depth, depth_transport, '/compressedDepth')
+        self._rgb_info = self._plain(names.rgb_info)
+        self._depth_info = self._plain(names.depth_info)
+        inputs = (self._rgb, self._rgb_info, self._depth, self._depth_info)
+        self.topics = CameraTopics(*(each.topic for each in inputs))
         self.reader = FrameReader(self.topics, parameters.registration())
 
     def subscribe(self, pairer: Pairer) -> None:
         """Start to listen."""
-        if self._subscriptions:
+        if self.subscriptions:
             return
 
         def on_rgb(msg: Any) -> None:
@@ -64,26 +78,34 @@ class CameraInputs:
         def on_depth(msg: Any) -> None:
             pairer.add(DEPTH, stamp_ns(msg), msg)
 
-        self._add(self.rgb_type, self._names.rgb, on_rgb)
-        self._add(self.depth_type, self._names.depth, on_depth)
-        self._add(CameraInfo, self._names.rgb_info, self._on_rgb_info)
-        registration = self.reader.registration
-        if registration is None:
-            return
-        self._add(CameraInfo, self._names.depth_info, self._on_depth_info)
-        if TFMessage is not None:
-            latched = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-            self._subscriptions.append(
-                self._node.create_subscription(
-                    TFMessage, '/tf_static', registration.add_transforms, latched
-                )
-            )
+        self._subscribe(self._rgb, on_rgb)
+        self._subscribe(self._depth, on_depth)
+        self._subscribe(self._rgb_info, self._on_rgb_info)
+        if self.reader.registration is not None:
+            self._subscribe(self._depth_info, self._on_depth_info)
+            self._subscribe_to_transforms(self.reader.registration.add_transforms)
 
     def unsubscribe(self) -> None:
         """Stop to listen; the newest camera_infos are kept."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions.clear()
+        for subscription in (*self.subscriptions.values(), self._transforms):
+            if subscription is not None:
+                self._node.destroy_subscription(subscription)
+        self.subscriptions.clear()
+        self._transforms = None
+
+    def _image(self, stream: str, name: str, transport: str, suffix: str) -> Input:
+        topic = self._node.resolve_topic_name(name)
+        if transport == 'raw':
+            return Input(name, topic, topic, Image, stream)
+        # image_transport's rule for its suffixes: the base name is resolved (and so remapped),
+        # then extended.
+        return Input(topic + suffix, topic + suffix, topic, CompressedImage, stream)
+
+    def _plain(self, name: str) -> Input:
+        # Remapping is applied once more when a subscription is made, so that plain names stay
+        # unresolved until then.
+        topic = self._node.resolve_topic_name(name)
+        return Input(name, topic, topic, CameraInfo)
 
     def _on_rgb_info(self, msg: CameraInfo) -> None:
         self.reader.rgb_info = msg
@@ -91,15 +113,29 @@ class CameraInputs:
     def _on_depth_info(self, msg: CameraInfo) -> None:
         self.reader.depth_info = msg
 
-    def _add(self, kind: type, name: str, callback: Callable[[Any], None]) -> None:
-        events = qos.subscription_events(self._reporter, self._node.resolve_topic_name(name))
-        self._subscriptions.append(
-            self._node.create_subscription(
-                kind,
-                name,
-                callback,
-                qos.sensor_input(),
-                event_callbacks=events,
-                qos_overriding_options=qos.overrides(),
-            )
+    def _subscribe(self, to: Input, callback: Callable[[Any], None]) -> None:
+        self.subscriptions[to] = self._node.create_subscription(
+            to.message,
+            to.name,
+            callback,
+            qos.sensor_input(),
+            qos_overriding_options=qos.overrides(),
         )
+
+    def _subscribe_to_transforms(self, callback: Callable[[Any], None]) -> None:
+        try:
+            from tf2_msgs.msg import TFMessage
+        except ModuleNotFoundError:
+            # ROS 2 as wheels has none: extrinsics come by the parameter depth_to_rgb.
+            return
+        except Exception as error:
+            self._conditions.set('NO_TRANSFORMS', reason=describe(error))
+            return
+        latched = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+        try:
+            self._transforms = self._node.create_subscription(
+                TFMessage, '/tf_static', callback, latched
+            )
+        # Message packages of another build fail here, each in its own way.
+        except Exception as error:
+            self._conditions.set('NO_TRANSFORMS', reason=describe(error))

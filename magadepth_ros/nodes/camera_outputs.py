@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from math import isnan
 from time import monotonic, perf_counter
 
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-from std_msgs.msg import Header
+from std_msgs.msg import Float64, Header
 
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.colorize import colorize
@@ -21,7 +22,6 @@ from magadepth_ros.messages.compressed import depth_to_compressed
 from magadepth_ros.messages.images import fill
 from magadepth_ros.nodes import qos
 from magadepth_ros.nodes.parameters import NodeParameters
-from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.pictures import to_millimetres
 
 
@@ -34,11 +34,10 @@ class CameraOutputs:
     from the worker thread.
     """
 
-    def __init__(self, node: Node, prefix: str, reporter: Reporter) -> None:
+    def __init__(self, node: Node, prefix: str) -> None:
         """``prefix`` is '' or a camera's namespace with a slash behind it."""
         self._node = node
-        self._reporter = reporter
-        self._publishers: list[Publisher] = []
+        self.publishers: list[Publisher] = []
         base = f'{prefix}depth'
         self._depth = self._add(Image, f'{base}/completed')
         resolved = node.resolve_topic_name(f'{base}/completed')
@@ -56,7 +55,7 @@ class CameraOutputs:
 
     def wanted(self) -> bool:
         """Whether anybody subscribes to any of it."""
-        return any(publisher.get_subscription_count() for publisher in self._publishers)
+        return any(publisher.get_subscription_count() for publisher in self.publishers)
 
     def publish(
         self,
@@ -140,22 +139,38 @@ class CameraOutputs:
 
     def destroy(self) -> None:
         """Take the topics away."""
-        for publisher in self._publishers:
+        for publisher in self.publishers:
             self._node.destroy_publisher(publisher)
-        self._publishers.clear()
+        self.publishers.clear()
 
     def _add(self, kind: type, name: str) -> Publisher:
         publisher = self._node.create_publisher(
             kind,
             name,
             qos.output(),
-            event_callbacks=qos.publisher_events(
-                self._reporter, self._node.resolve_topic_name(name)
-            ),
             qos_overriding_options=qos.overrides(),
         )
-        self._publishers.append(publisher)
+        self.publishers.append(publisher)
         return publisher
+
+
+class DebugOutputs:
+    """``~/debug/latency_ms`` and ``~/debug/processing_time_ms`` of each frame of any camera."""
+
+    def __init__(self, node: Node) -> None:
+        self._latency = node.create_publisher(Float64, '~/debug/latency_ms', 1)
+        self._processing = node.create_publisher(Float64, '~/debug/processing_time_ms', 1)
+
+    def wanted(self) -> bool:
+        """Whether anybody subscribes to any of it."""
+        publishers = (self._latency, self._processing)
+        return any(publisher.get_subscription_count() for publisher in publishers)
+
+    def publish(self, latency_ms: float, processing_ms: float) -> None:
+        """Publish the times of one frame; a latency of NaN is not known and does not go out."""
+        if not isnan(latency_ms):
+            self._latency.publish(Float64(data=latency_ms))
+        self._processing.publish(Float64(data=processing_ms))
 
 
 def _next(planned: float, now: float, rate: float) -> float:

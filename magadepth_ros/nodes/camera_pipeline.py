@@ -9,10 +9,11 @@ from rclpy.node import Node
 
 from magadepth_ros.nodes.camera_inputs import CameraInputs
 from magadepth_ros.nodes.camera_outputs import CameraOutputs
+from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.frame_statistics import FrameStatistics
 from magadepth_ros.nodes.input_monitor import InputMonitor
+from magadepth_ros.nodes.logger import ThreadLogger
 from magadepth_ros.nodes.parameters import NodeParameters
-from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.nodes.synchroniser import make_pairer
 from magadepth_ros.pairing import Counters, LatestPairs
 
@@ -26,12 +27,13 @@ class CameraPipeline:
         index: int,
         name: str,
         parameters: NodeParameters,
-        reporter: Reporter,
         latest: LatestPairs,
+        logger: ThreadLogger,
     ) -> None:
         """Make its publishers; ``index`` is its place among the node's cameras in ``latest``."""
         prefix = f'{name}/' if name else ''
         self.name = name
+        self.conditions = Conditions(logger, name, 2 * parameters.diagnostics_period)
         self.statistics = FrameStatistics()
         self.pairer = make_pairer(
             parameters.synchronizer,
@@ -39,10 +41,10 @@ class CameraPipeline:
             parameters.slop,
             parameters.queue_size,
         )
-        self.inputs = CameraInputs(node, prefix, parameters, reporter)
+        self.inputs = CameraInputs(node, prefix, parameters, self.conditions)
         # Last, as what fails before leaves no topic behind.
-        self.outputs = CameraOutputs(node, prefix, reporter)
-        self.monitor = InputMonitor(reporter, self.inputs.reader, f' {name}' if name else '')
+        self.outputs = CameraOutputs(node, prefix)
+        self.monitor = InputMonitor(self.conditions, self.inputs.reader, self.pairer)
 
     @property
     def counters(self) -> Counters:
@@ -53,6 +55,12 @@ class CameraPipeline:
         """Subscribe to its topics."""
         self.monitor.rest()
         self.inputs.subscribe(self.pairer)
+
+    def rest(self) -> None:
+        """Stop to listen, and forget what is on its way and what was wrong."""
+        self.inputs.unsubscribe()
+        self.pairer.clear()
+        self.monitor.rest()
 
     def destroy(self) -> None:
         """Take its topics away."""

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold
@@ -17,20 +16,20 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.task import Future
-from std_msgs.msg import Float64
 from std_srvs.srv import SetBool, Trigger
 
 from magadepth_ros.completion.live import LiveCompleter
 from magadepth_ros.engines.keeper import THREAD
 from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
 from magadepth_ros.errors import DataError, MagadepthError, describe
+from magadepth_ros.nodes.camera_outputs import DebugOutputs
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
-from magadepth_ros.nodes.diagnostics import diagnostics
+from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.logger import ThreadLogger
+from magadepth_ros.nodes.node_monitor import NodeMonitor
 from magadepth_ros.nodes.opening import build_engine, sayer, wish_of
-from magadepth_ros.nodes.parameters import declare
+from magadepth_ros.nodes.parameters import declare, unknown_overrides
 from magadepth_ros.nodes.process import run
-from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.nodes.worker import Worker
 from magadepth_ros.pairing import LatestPairs
 
@@ -57,16 +56,15 @@ class CompletionNode(LifecycleNode):
         self.finished = False
         self.exit_code = 0
         self._logger_for_threads = ThreadLogger(self)
-        self._reporter = Reporter(self._logger_for_threads)
         self._settings = declare(self)
-        self._completer = LiveCompleter(sayer(self._reporter), opener)
+        logger = self._logger_for_threads
+        self._conditions = Conditions(logger, hold=2 * self._settings.diagnostics_period)
+        self._completer = LiveCompleter(sayer(logger), opener)
         self._keeper = self._completer.keeper
         self._latest = LatestPairs()
         self._cameras: list[CameraPipeline] = []
         self._worker: Worker | None = None
         self._enabled = True
-        self._fault = ''
-        """Why the last transition failed; empty where it did not."""
         self._survive_invalid_transitions()
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
@@ -77,9 +75,10 @@ class CompletionNode(LifecycleNode):
             self._on_reload,
             callback_group=ReentrantCallbackGroup(),
         )
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._latency = self.create_publisher(Float64, '~/debug/latency_ms', 1)
-        self._processing = self.create_publisher(Float64, '~/debug/processing_time_ms', 1)
+        self._debug = DebugOutputs(self)
+        self._monitor = NodeMonitor(self, self._conditions, self._keeper, self._debug)
+        unknown = unknown_overrides(self)
+        self._conditions.check('UNKNOWN_PARAMETER', bool(unknown), names=', '.join(unknown))
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(seconds=-1), on_clock_change=True
@@ -142,10 +141,13 @@ class CompletionNode(LifecycleNode):
             raise MagadepthError('stopped while the engine was being opened')
         for index, name in enumerate(self._settings.camera_names()):
             self._cameras.append(
-                CameraPipeline(self, index, name, self._settings, self._reporter, self._latest)
+                CameraPipeline(
+                    self, index, name, self._settings, self._latest, self._logger_for_threads
+                )
             )
         low, high = self._completer.depth_range
-        self._reporter.info(f'engine {self._keeper.engine_name}, depth {low:g} to {high:g} m')
+        self.get_logger().info(f'engine {self._keeper.engine_name}, depth {low:g} to {high:g} m')
+        self._conditions.clear('RELOAD_FAILED')
 
     def _activate(self) -> None:
         self._latest.open()
@@ -158,20 +160,21 @@ class CompletionNode(LifecycleNode):
             self._cameras,
             self._latest,
             self._completer,
-            self._reporter,
+            self._conditions,
             lambda: self._settings,
             lambda: self.get_clock().now().nanoseconds,
-            self._publish_times,
+            self._debug,
         )
         self._worker.start()
 
     def _deactivate(self) -> None:
         for camera in self._cameras:
             camera.inputs.unsubscribe()
-            camera.pairer.clear()
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+        for camera in self._cameras:
+            camera.rest()
 
     def _listen(self) -> None:
         for camera in self._cameras:
@@ -184,12 +187,11 @@ class CompletionNode(LifecycleNode):
         try:
             step()
         except Exception as error:
-            self._fault = describe(error)
-            self._reporter.error('lifecycle', self._fault, period=0.0)
+            self._conditions.set('TRANSITION_FAILED', state=self._state, reason=describe(error))
             if undo is not None:
                 undo()
             return FAILURE
-        self._fault = ''
+        self._conditions.clear('TRANSITION_FAILED')
         return SUCCESS
 
     def _autostart(self) -> None:
@@ -202,7 +204,7 @@ class CompletionNode(LifecycleNode):
 
     def _build(self) -> None:
         self.exit_code = build_engine(
-            self._settings, self._reporter, lambda: not self.context.ok()
+            self._settings, self._logger_for_threads, lambda: not self.context.ok()
         )
         self.finished = True
 
@@ -215,10 +217,9 @@ class CompletionNode(LifecycleNode):
             try:
                 return change_state(request, response)
             except rclpy_implementation.RCLError:
-                self._reporter.warn(
-                    'transition',
+                self.get_logger().warning(
                     f'transition {request.transition.label or request.transition.id} refused: '
-                    f"state {self._state} does not have it; see 'ros2 lifecycle list'",
+                    f"state {self._state} does not have it; see 'ros2 lifecycle list'"
                 )
                 response.success = False
                 return response
@@ -230,6 +231,14 @@ class CompletionNode(LifecycleNode):
         return self._state_machine.current_state[1]
 
     # Requests
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Set parameters as rclpy does, which refuses some of them before any callback."""
+        result = super().set_parameters_atomically(parameter_list)
+        if not result.successful:
+            names = ', '.join(parameter.name for parameter in parameter_list)
+            self._conditions.set('REFUSED_PARAMETER', reason=f'{names}: {result.reason}')
+        return result
 
     def _on_parameters(self, parameters: Sequence[Parameter]) -> SetParametersResult:
         before = self._settings
@@ -250,7 +259,7 @@ class CompletionNode(LifecycleNode):
             self._listen()
         for camera in self._cameras:
             if not self._enabled:
-                camera.inputs.unsubscribe()
+                camera.rest()
         response.success = True
         response.message = f'{"enabled" if self._enabled else "disabled"}, {self._state}'
         return response
@@ -269,10 +278,9 @@ class CompletionNode(LifecycleNode):
             trouble = error
         response.success = trouble is None
         response.message = describe(trouble) if trouble else self._keeper.engine_name
+        self._conditions.clear('RELOAD_FAILED')
         if trouble:
-            self._reporter.error(
-                'reload', f'the model in use stays: {describe(trouble)}', period=0.0
-            )
+            self._conditions.set('RELOAD_FAILED', reason=describe(trouble))
         return response
 
     # Time
@@ -282,30 +290,13 @@ class CompletionNode(LifecycleNode):
             camera.pairer.restart()
 
     def _on_watch(self) -> None:
-        if self._state == 'active' and self._enabled:
-            for camera in self._cameras:
-                camera.monitor.pairing(camera.pairer, camera.counters, 0.5)
+        self._monitor.watch(self._cameras, self._state == 'active' and self._enabled)
         if self._worker is not None and self._keeper.leave_hung():
             self._worker.abandon()
             self._start_worker()
 
     def _on_diagnostics(self) -> None:
-        message = diagnostics(
-            self.get_fully_qualified_name(),
-            self._state,
-            self._enabled,
-            self._cameras,
-            self._keeper,
-            self._reporter,
-            self._settings,
-            self._fault,
-        )
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
-
-    def _publish_times(self, latency_ms: float, processing_ms: float) -> None:
-        self._latency.publish(Float64(data=latency_ms))
-        self._processing.publish(Float64(data=processing_ms))
+        self._monitor.publish(self._state, self._enabled, self._cameras, self._settings)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,63 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's numbers as DiagnosticArray: one status for the engine, one for each camera."""
+"""The statuses of /diagnostics: one for the engine and one for each camera, with their codes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
+from math import isnan
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from magadepth_ros.engines.keeper import EngineKeeper
 from magadepth_ros.engines.keeper_states import State
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
+from magadepth_ros.nodes.condition_table import OK
+from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.parameters import NodeParameters
-from magadepth_ros.nodes.reporter import Reporter
 
 
-def diagnostics(
-    node_name: str,
-    state: str,
-    enabled: bool,
-    cameras: Sequence[CameraPipeline],
-    keeper: EngineKeeper,
-    reporter: Reporter,
-    parameters: NodeParameters,
-    fault: str,
-) -> DiagnosticArray:
-    """
-    Gather everything; the caller stamps and publishes it.
-
-    ``fault`` says why the last transition failed; empty where it did not.
-    """
-    array = DiagnosticArray()
-    array.status.append(_engine(node_name, state, enabled, keeper, reporter, parameters, fault))
-    for camera in cameras:
-        array.status.append(_camera(node_name, state == 'active' and enabled, camera))
-    return array
-
-
-def _engine(
+def engine_status(
     node_name: str,
     state: str,
     enabled: bool,
     keeper: EngineKeeper,
-    reporter: Reporter,
+    conditions: Conditions,
     parameters: NodeParameters,
-    fault: str,
 ) -> DiagnosticStatus:
-    status = DiagnosticStatus(name=f'{node_name}: engine', hardware_id=keeper.engine_name)
-    status.level, status.message = DiagnosticStatus.OK, state if enabled else f'{state}, disabled'
-    if keeper.error:
-        status.level = DiagnosticStatus.ERROR
-        status.message = f'engine failed, {parameters.on_failure}: {keeper.error}'
-    elif fault:
-        status.level, status.message = DiagnosticStatus.ERROR, f'{state}: {fault}'
-    elif keeper.state is State.BUILDING:
-        status.message += f'; engine {keeper.build}'
-    elif keeper.state is State.DEGRADED:
-        status.level = DiagnosticStatus.WARN
-        status.message += f'; {keeper.engine_name} instead of what was asked for: {keeper.trouble}'
+    """Tell of the node and its engine; ``state`` is the lifecycle's."""
+    text = state if enabled else f'{state}, disabled'
+    if keeper.state is State.BUILDING:
+        text += f'; engine {keeper.build}'
+    degraded = keeper.state is State.DEGRADED
+    conditions.check(
+        'ENGINE_DEGRADED', degraded, log=False, engine=keeper.engine_name, reason=keeper.trouble
+    )
+    conditions.check(
+        'ENGINE_FAILED',
+        bool(keeper.error),
+        log=False,
+        policy=parameters.on_failure,
+        reason=keeper.error,
+    )
     values: dict[str, object] = {
         'state': state,
         'enabled': enabled,
@@ -66,25 +47,24 @@ def _engine(
         'build': keeper.build,
         'model': parameters.model,
         'reopened': keeper.reopened,
-        'last error': reporter.last or 'none',
-        **{f'reported {kind}': count for kind, count in sorted(reporter.counts.items())},
     }
-    status.values = _values(values)
-    return status
+    return _status(f'{node_name}: engine', keeper.engine_name, text, conditions, values)
 
 
-def _camera(node_name: str, listens: bool, camera: CameraPipeline) -> DiagnosticStatus:
+def camera_status(
+    node_name: str, listens: bool, idle: bool, camera: CameraPipeline
+) -> DiagnosticStatus:
+    """Tell of a camera; ``idle`` is whether nobody subscribes to anything made of its frames."""
     summary = camera.statistics.summary()
-    trouble = sorted(camera.monitor.trouble) if listens else []
-    name = camera.name or 'camera'
-    status = DiagnosticStatus(name=f'{node_name}: {name}', hardware_id=camera.inputs.topics.rgb)
+    text = f'{summary.rate_hz:.1f} Hz'
+    if not isnan(summary.latency_p50):
+        text += f', latency {summary.latency_p50:.0f} ms'
     if not listens:
-        status.level, status.message = DiagnosticStatus.OK, 'not listening'
-    elif trouble:
-        status.level, status.message = DiagnosticStatus.WARN, ', '.join(trouble)
-    else:
-        status.level = DiagnosticStatus.OK
-        status.message = f'{summary.rate_hz:.1f} Hz, latency {summary.latency_p50:.0f} ms'
+        text = 'not listening'
+    elif idle:
+        text = 'idle: nobody subscribes'
+    active = {item.condition.code for item in camera.conditions.active()}
+    info = 'missing' if camera.inputs.reader.rgb_info is None else 'known'
     values = {
         'frames': summary.frames,
         'rate [Hz]': summary.rate_hz,
@@ -95,16 +75,33 @@ def _camera(node_name: str, listens: bool, camera: CameraPipeline) -> Diagnostic
         'unfilled share': summary.unfilled_share,
         'measured share': summary.measured_share,
         **asdict(camera.counters),
+        'synchronizer': camera.pairer.name,
         'slop [ms]': camera.pairer.slop_ns / 1e6,
-        'camera_info': 'known' if camera.inputs.reader.rgb_info is not None else 'missing',
+        'camera_info': 'refused' if 'BAD_CAMERA_INFO' in active else info,
         **{f'{stage} p50 [ms]': value for stage, value in summary.stages.items()},
     }
-    status.values = _values(values)
+    name = f'{node_name}: {camera.name or "camera"}'
+    return _status(name, camera.inputs.topics.rgb, text, camera.conditions, values)
+
+
+def _status(
+    name: str, hardware: str, text: str, conditions: Conditions, values: dict[str, object]
+) -> DiagnosticStatus:
+    status = DiagnosticStatus(name=name, hardware_id=hardware, level=OK, message=text)
+    active = conditions.active()
+    if active and active[0].level != OK:
+        status.level, status.message = active[0].level, active[0].text
+    found = {
+        'code': active[0].condition.code if active else 'OK',
+        **{item.condition.code: item.text for item in active},
+        **values,
+        'last error': conditions.last or 'none',
+    }
+    status.values = [KeyValue(key=key, value=_written(value)) for key, value in found.items()]
     return status
 
 
-def _values(values: dict[str, object]) -> list[KeyValue]:
-    return [
-        KeyValue(key=key, value=f'{value:.3f}' if isinstance(value, float) else str(value))
-        for key, value in values.items()
-    ]
+def _written(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return 'unknown' if isnan(value) else f'{value:.3f}'

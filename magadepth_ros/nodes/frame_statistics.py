@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from time import monotonic
 
 import numpy as np
@@ -51,11 +52,12 @@ class FrameStatistics:
     def frame(
         self, latency_ms: float, processing_ms: float, unfilled: float, measured: float
     ) -> None:
-        """Count one published frame; shares are of its pixels, 0..1."""
+        """Count one published frame; NaN is an unknown latency, shares are of its pixels, 0..1."""
         with self._lock:
             self._frames += 1
             self._since += 1
-            self._latency.append(latency_ms)
+            if not isnan(latency_ms):
+                self._latency.append(latency_ms)
             self._processing.append(processing_ms)
             self._unfilled, self._measured = unfilled, measured
 

@@ -1,167 +1,222 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with an input though it can be read: black, frozen, empty, unaligned, unpaired."""
+"""What is wrong with the input of one camera: missing, stopped, swapped, black, out of range."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any
 
 import numpy as np
 
 from magadepth_ros.completion.frame import RgbdFrame
-from magadepth_ros.errors import RegistrationError
+from magadepth_ros.errors import (
+    EncodingError,
+    RegistrationError,
+    ShapeError,
+    SwappedError,
+    UnknownEncodingError,
+)
 from magadepth_ros.messages.frames import FrameReader
-from magadepth_ros.nodes.reporter import ONCE, PERIOD, Reporter
-from magadepth_ros.pairing import NANO, Counters, Pairer
+from magadepth_ros.nodes.condition_table import ERROR, OK, WARN
+from magadepth_ros.nodes.conditions import Conditions
+from magadepth_ros.pairing import DEPTH, NANO, RGB, MessagePair, Pairer
 
-_PATIENCE = 2.0
-"""Seconds that a stream may take to begin before its absence is trouble."""
+PATIENCE = 2.0
+"""Seconds after which the absence of messages is trouble; longer for streams below 1.5 Hz."""
+MOST_OUTSIDE = 0.02
+"""Share of the measured pixels that may lie outside the limits."""
+FARTHEST = 65.0
+"""Depth from which on a pixel is no measurement [m]: sensors write 65535 mm for missing."""
 _FROZEN_AFTER = 15
 _BLACK = 8
+_PERIODS = 3
+_LONGEST_PATIENCE = 10.0
+_MISSING = ('NO_IMAGES', 'NO_RGB', 'NO_DEPTH')
+_STOPPED = ('CAMERA_STOPPED', 'RGB_STOPPED', 'DEPTH_STOPPED')
+_UNPAIRED = ('ZERO_STAMPS', 'UNSYNCHRONISED_STREAMS')
+_REFUSALS = (
+    (SwappedError, 'SWAPPED_TOPICS'),
+    (UnknownEncodingError, 'WRONG_ENCODING'),
+    (EncodingError, 'BAD_IMAGE'),
+    (RegistrationError, 'UNREGISTERED_DEPTH'),
+    (ShapeError, 'SIZE_MISMATCH'),
+)
 
 
-@dataclass
 class InputMonitor:
-    """The checks of one camera; each reports its trouble with the remedy and remembers it."""
+    """Looks at the messages and frames of one camera, and sets and clears its conditions."""
 
-    reporter: Reporter
-    reader: FrameReader
-    label: str = ''
-    trouble: set[str] = field(default_factory=set)
-    """Names of what is wrong with the newest input: black_rgb, frozen_rgb, no_depth, ..."""
-    _picture: bytes = b''
-    _same: int = 0
-    _matched: int = 0
-    _idle: float = 0.0
-    _complain_at: float = _PATIENCE
-    _no_info_since: float | None = None
-
-    def pixels(self, rgb: np.ndarray, measured_share: float) -> None:
-        """Look at (H, W, 3) uint8 RGB and the share of pixels that were measured, 0..1."""
-        # Every 16th pixel costs microseconds and still sees any real picture's noise.
-        sample = np.ascontiguousarray(rgb[8::16, 8::16])
-        self._set(
-            'black_rgb',
-            sample.size > 0 and int(sample.max()) < _BLACK,
-            f'{self.rgb_topic} is black: depth is completed without a picture; '
-            'check exposure, lens cap and light',
-        )
-        picture = sample.tobytes()
-        self._same = self._same + 1 if picture == self._picture else 0
-        self._picture = picture
-        self._set(
-            'frozen_rgb',
-            self._same >= _FROZEN_AFTER,
-            f'{self.rgb_topic} has not changed for {self._same} frames while its stamps did; '
-            'the driver repeats a picture: restart the camera',
-        )
-        self._set(
-            'no_depth',
-            measured_share == 0.0,
-            f'{self.depth_topic} has no usable measurement, so nothing can be completed; check '
-            'the depth stream, min_depth and max_depth',
-        )
-
-    def accepted(self, rgb_frame: str, depth_frame: str) -> None:
-        """Take note of a pair that could be read, and of the frame ids of its messages."""
-        self._set('unregistered', False, '')
-        self._set(
-            'unaligned',
-            self.reader.registration is None
-            and bool(rgb_frame and depth_frame and rgb_frame != depth_frame),
-            f'{self.depth_topic} is in frame {depth_frame!r}, {self.rgb_topic} in {rgb_frame!r}, '
-            'and register_depth is false: where the depth is not aligned all the same, edges will '
-            'be wrong; set register_depth to true',
-            period=ONCE,
-        )
-
-    def refused(self, error: Exception) -> None:
-        """Report why a pair could not be read."""
-        dropped = f'pair of {self.rgb_topic} and {self.depth_topic} dropped: {error}'
-        if not isinstance(error, RegistrationError):
-            self.reporter.warn(f'message{self.label}', dropped)
-            return
-        self._set(
-            'unregistered',
-            True,
-            f'{dropped}; switch depth '
-            'alignment on in the driver (align_depth.enable, depth_registration) and remap '
-            'depth/image to the aligned topic, or give what is missing, or set register_depth to '
-            'false where the depth is aligned',
-        )
-
-    def camera_info(self, frame: RgbdFrame) -> None:
-        """Report why a frame that needs its camera has none; a camera_info may come late."""
-        error = frame.camera_fault
-        if frame.info is None:
-            now = monotonic()
-            self._no_info_since = now if self._no_info_since is None else self._no_info_since
-            if now - self._no_info_since < _PATIENCE:
-                return
-            error = (
-                f'no message on {self.reader.topics.rgb_info}: no cloud and no camera_info go out '
-                'until one comes; remap rgb/camera_info to the topic of the colour camera'
-            )
-        self._set('camera_info', bool(error), error)
-
-    @property
-    def rgb_topic(self) -> str:
-        """Topic of the colour images."""
-        return self.reader.topics.rgb
-
-    @property
-    def depth_topic(self) -> str:
-        """Topic of the depth images."""
-        return self.reader.topics.depth
+    def __init__(self, conditions: Conditions, reader: FrameReader, pairer: Pairer) -> None:
+        self._conditions = conditions
+        self._reader = reader
+        self._pairer = pairer
+        self.rest()
 
     def rest(self) -> None:
         """Begin anew, as when listening starts: what was wrong before says nothing."""
-        self.trouble.clear()
-        self._idle, self._same, self._complain_at = 0.0, 0, _PATIENCE
-        self._no_info_since = None
+        self._conditions.rest()
+        now = monotonic()
+        counters = self._pairer.counters
+        self._begin = self._paired = self._accepted = now
+        self._came: list[float | None] = [None, None]
+        self._first = [now, now]
+        self._received = [counters.received_rgb, counters.received_depth]
+        self._at_first = list(self._received)
+        self._matched, self._unstamped = counters.matched, counters.unstamped
+        self._picture, self._same = b'', 0
+        self._no_info_since: float | None = None
+        self._outside = (0.0, 0.0)
 
-    def pairing(self, pairer: Pairer, counters: Counters, seconds: float) -> None:
-        """Say what is missing when nothing has been paired for 2 s; called every ``seconds``."""
-        if counters.matched != self._matched:
-            self._matched, self._idle, self._complain_at = counters.matched, 0.0, _PATIENCE
-            self.trouble.discard('unpaired')
-            self.reporter.forget(f'unpaired{self.label}')
-            return
-        self._idle += seconds
-        if self._idle >= self._complain_at:
-            self._complain_at += PERIOD
-            self._set('unpaired', True, self._why_unpaired(pairer))
+    # From the worker, for each pair
 
-    def _why_unpaired(self, pairer: Pairer) -> str:
-        start = f'nothing paired for {self._idle:.0f} s: '
-        rgb_ns, depth_ns = pairer.newest
-        rgb, depth = pairer.counters.received_rgb, pairer.counters.received_depth
-        if rgb_ns is None and depth_ns is None and not rgb and not depth:
-            return (
-                f'{start}no message on {self.rgb_topic} nor on {self.depth_topic}; is the camera '
-                "running, and are rgb/image and depth/image remapped to its topics ('ros2 topic "
-                "list')?"
-            )
-        if not rgb or not depth:
-            silent = self.depth_topic if rgb else self.rgb_topic
-            other = self.rgb_topic if rgb else self.depth_topic
-            return (
-                f'{start}{other} arrives, but no message on {silent}; check its name with '
-                f"'ros2 topic info -v {silent}', and that the driver publishes it"
-            )
-        if rgb_ns is None or depth_ns is None:
-            return f'{start}stamps of {self.rgb_topic} or {self.depth_topic} are zero'
-        gap = (depth_ns - rgb_ns) / NANO
-        return (
-            f'{start}the newest stamps of {self.rgb_topic} and {self.depth_topic} are '
-            f'{gap:+.3f} s apart (depth minus RGB), slop is {pairer.slop_ns / NANO:.3f} s; one '
-            'stream may have stopped; else synchronise the streams in the driver or raise slop'
+    def accepted(self, pair: MessagePair) -> None:
+        """Take note of a pair that could be read."""
+        self._accepted = monotonic()
+        rgb_frame, depth_frame = pair.rgb.header.frame_id, pair.depth.header.frame_id
+        self._check(
+            'UNALIGNED_DEPTH',
+            self._reader.registration is None
+            and bool(rgb_frame and depth_frame and rgb_frame != depth_frame),
+            rgb_frame=rgb_frame,
+            depth_frame=depth_frame,
         )
 
-    def _set(self, name: str, wrong: bool, text: str, period: float = PERIOD) -> None:
+    def refused(self, error: Exception) -> None:
+        """Report why a pair could not be read; an ERROR where none could for 2 s."""
+        code = next((code for kind, code in _REFUSALS if isinstance(error, kind)), 'BAD_IMAGE')
+        level = ERROR if monotonic() - self._accepted > PATIENCE else WARN
+        self._set(code, level=level, reason=error)
+
+    def late(self, age: float, max_age: float) -> None:
+        """Report a pair that was dropped for its age [s]."""
+        self._set('LATE_PAIRS', age=age, max_age=max_age)
+
+    def foreign(self, age: float) -> None:
+        """Report stamps that another clock made: their age [s] by the node's."""
+        self._set('FOREIGN_CLOCK', age=age)
+
+    def completed(
+        self,
+        frame: RgbdFrame,
+        measured_share: float,
+        limits: tuple[float, float],
+        chosen_far: bool = False,
+    ) -> None:
+        """
+        Look at a frame that was completed.
+
+        Parameters
+        ----------
+        frame:
+            as it was read.
+        measured_share:
+            share of its pixels with a usable measurement, 0 to 1.
+        limits:
+            plausible range [m].
+        chosen_far:
+            whether the user chose the far limit, so that depth beyond it is shown, not warned of.
+
+        """
+        # Every 16th pixel costs microseconds and still sees any real picture's noise.
+        sample = np.ascontiguousarray(frame.rgb[8::16, 8::16])
+        self._check('BLACK_RGB', sample.size > 0 and int(sample.max()) < _BLACK)
+        picture = sample.tobytes()
+        self._same = self._same + 1 if picture == self._picture else 0
+        self._picture = picture
+        self._check('FROZEN_RGB', self._same >= _FROZEN_AFTER, frames=self._same)
+        self._check('EMPTY_DEPTH', measured_share == 0.0)
+        self._look_for_range(frame.depth, limits, chosen_far)
+
+    def camera_info(self, frame: RgbdFrame) -> None:
+        """Report why a frame that needs its camera has none; a camera_info may come late."""
+        now = monotonic()
+        if frame.info is not None:
+            self._no_info_since = None
+        elif self._no_info_since is None:
+            self._no_info_since = now
+        since = self._no_info_since
+        self._check('NO_CAMERA_INFO', since is not None and now - since >= PATIENCE)
+        self._check('BAD_CAMERA_INFO', bool(frame.camera_fault), reason=frame.camera_fault)
+
+    # From the node, now and then
+
+    def watch(self) -> None:
+        """Look for streams that are missing, stopped or not paired; call it twice a second."""
+        counters, now = self._pairer.counters, monotonic()
+        for stream, count in enumerate((counters.received_rgb, counters.received_depth)):
+            if count != self._received[stream]:
+                if self._came[stream] is None:
+                    self._first[stream], self._at_first[stream] = now, count
+                self._received[stream], self._came[stream] = count, now
+        unstamped = counters.unstamped != self._unstamped
+        self._unstamped = counters.unstamped
+        if counters.matched != self._matched:
+            self._matched, self._paired = counters.matched, now
+        missing, stopped, unpaired = '', '', ''
+        silent = [self._silence(stream, now) for stream in (RGB, DEPTH)]
+        seconds = max(silent)
+        if None in self._came:
+            if now - self._begin > PATIENCE:
+                missing = _MISSING[0 if self._came == [None, None] else self._came.index(None) + 1]
+        elif max(silent[s] - self._patience(s) for s in (RGB, DEPTH)) > 0:
+            # The other stream may have stopped a moment later.
+            both = min(silent) > PATIENCE / 2
+            stopped = _STOPPED[0 if both else silent.index(seconds) + 1]
+        elif now - self._paired > PATIENCE:
+            unpaired = _UNPAIRED[0 if unstamped else 1]
+        for code in _MISSING:
+            self._check(code, code == missing)
+        for code in _STOPPED:
+            self._check(code, code == stopped, seconds=seconds)
+        rgb_ns, depth_ns = (newest or 0 for newest in self._pairer.newest)
+        gap, slop = (depth_ns - rgb_ns) / NANO, self._pairer.slop_ns / NANO
+        topics = f'{self._reader.topics.rgb} or {self._reader.topics.depth}'
+        self._check('ZERO_STAMPS', unpaired == 'ZERO_STAMPS', topics=topics)
+        self._check(
+            'UNSYNCHRONISED_STREAMS', unpaired == 'UNSYNCHRONISED_STREAMS', gap=gap, slop=slop
+        )
+
+    def _silence(self, stream: int, now: float) -> float:
+        came = self._came[stream]
+        return 0.0 if came is None else now - came
+
+    def _patience(self, stream: int) -> float:
+        count = self._received[stream] - self._at_first[stream]
+        came = self._came[stream] or 0.0
+        period = (came - self._first[stream]) / count if count else 0.0
+        return min(max(PATIENCE, _PERIODS * period), _LONGEST_PATIENCE)
+
+    def _look_for_range(
+        self, depth: np.ndarray, limits: tuple[float, float], chosen_far: bool
+    ) -> None:
+        low, high = limits
+        sample = depth[2::4, 2::4]
+        measured = sample[(sample > 0) & (sample < FARTHEST)]
+        if not measured.size:
+            return
+        shares = [np.mean(measured < low), np.mean(measured > high)]
+        # A mean over ten frames or so: single ones may be anything.
+        near, far = (0.9 * a + 0.1 * float(b) for a, b in zip(self._outside, shares, strict=True))
+        self._outside = near, far
+        self._check(
+            'OUT_OF_RANGE',
+            near + far > MOST_OUTSIDE,
+            level=OK if chosen_far and near <= MOST_OUTSIDE else None,
+            share=near + far,
+            near=near,
+            far=far,
+            low=low,
+            high=high,
+        )
+
+    def _check(self, code: str, wrong: bool, level: bytes | None = None, **fields: Any) -> None:
         if wrong:
-            self.trouble.add(name)
-            self.reporter.warn(f'{name}{self.label}', text, period)
-        elif name in self.trouble:
-            self.trouble.discard(name)
-            self.reporter.forget(f'{name}{self.label}')
+            self._set(code, level, **fields)
+        else:
+            self._conditions.clear(code)
+
+    def _set(self, code: str, level: bytes | None = None, **fields: Any) -> None:
+        topics = self._reader.topics
+        self._conditions.set(
+            code, level, rgb=topics.rgb, depth=topics.depth, info=topics.rgb_info, **fields
+        )

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from magadepth_ros.engines.building import build_only
 from magadepth_ros.engines.opening import EngineWish
 from magadepth_ros.errors import describe
+from magadepth_ros.nodes.logger import ThreadLogger
 from magadepth_ros.nodes.parameters import NodeParameters
-from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.resources import find_model
 
 
@@ -24,23 +24,18 @@ def wish_of(parameters: NodeParameters) -> EngineWish:
     )
 
 
-def sayer(reporter: Reporter) -> Callable[[str, str, str], None]:
-    """Return what an `EngineKeeper` logs with."""
+def sayer(logger: ThreadLogger) -> Callable[[str, str, str], None]:
+    """Return what an `EngineKeeper` logs with: it speaks seldom enough to be heard each time."""
+    methods = {'info': logger.info, 'warn': logger.warning, 'error': logger.error}
 
     def say(level: str, kind: str, text: str) -> None:
-        if level == 'info':
-            reporter.info(text)
-            # Trouble of this kind is over: should it come again, it is news.
-            reporter.forget(kind)
-        else:
-            # Seldom enough by itself to be said each time.
-            {'warn': reporter.warn, 'error': reporter.error}[level](kind, text, 0.0)
+        methods[level](text)
 
     return say
 
 
 def build_engine(
-    parameters: NodeParameters, reporter: Reporter, cancelled: Callable[[], bool]
+    parameters: NodeParameters, logger: ThreadLogger, cancelled: Callable[[], bool]
 ) -> int:
     """Build what the parameters name into the cache and wait for it; the exit code, 0 or 2."""
     last = ('', -1)
@@ -49,7 +44,7 @@ def build_engine(
         nonlocal last
         step = (text, int(share * 10))
         if step != last:
-            reporter.info(f'engine: {text} {share:.0%}')
+            logger.info(f'engine: {text} {share:.0%}')
         last = step
 
     try:
@@ -58,7 +53,7 @@ def build_engine(
     except Exception as error:
         if cancelled():
             return 0
-        reporter.error('build', f'engine not built: {describe(error)}', period=0.0)
+        logger.error(f'engine not built: {describe(error)}')
         return 2
-    reporter.info(f'engine built: {path}')
+    logger.info(f'engine built: {path}')
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -268,6 +269,18 @@ def _chosen(item: Any, value: Any) -> Any:
     if choices and value not in choices:
         raise DataError(f'{item.name}: expected one of {", ".join(choices)}, got {value!r}')
     return value
+
+
+def unknown_overrides(node: Node) -> list[str]:
+    """Name what was given at the start and is no parameter of the node, with the likely ones."""
+    known = {item.name for item in fields(NodeParameters)}
+    unknown = []
+    # rclpy has no public way to what was given; a new version may take this one away.
+    for name in sorted(getattr(node, '_parameter_overrides', {})):
+        if not node.has_parameter(name) and not name.startswith('qos_overrides.'):
+            (near,) = get_close_matches(name, known, 1) or ('',)
+            unknown.append(f'{name} (is it {near}?)' if near else name)
+    return unknown
 
 
 def _descriptor(item: Any) -> ParameterDescriptor:

@@ -3,23 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rclpy.qos import (
+    QoSCompatibility,
     QoSDurabilityPolicy,
     QoSHistoryPolicy,
     QoSProfile,
     QoSReliabilityPolicy,
-    qos_policy_name_from_kind,
+    qos_check_compatible,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
-
-from magadepth_ros.nodes.reporter import Reporter
-
-try:
-    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
-except ImportError:  # Humble has them under their old name.
-    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
 
 def sensor_input(depth: int = 2) -> QoSProfile:
@@ -37,32 +29,10 @@ def overrides() -> QoSOverridingOptions:
     return QoSOverridingOptions.with_default_policies()
 
 
-def subscription_events(reporter: Reporter, topic: str) -> Any:
-    """Report a publisher on ``topic`` that this subscription cannot hear."""
-
-    def incompatible(event: Any) -> None:
-        reporter.error(
-            f'qos {topic}',
-            f'a publisher on {topic} offers another QoS than this node asks for '
-            f'(policy {_name(event)}): nothing arrives from it; set '
-            f'qos_overrides.{topic}.subscription.reliability to best_effort',
-        )
-
-    return SubscriptionEventCallbacks(incompatible_qos=incompatible)
-
-
-def publisher_events(reporter: Reporter, topic: str) -> Any:
-    """Report a subscriber on ``topic`` that cannot hear this publisher."""
-
-    def incompatible(event: Any) -> None:
-        reporter.error(
-            f'qos {topic}',
-            f'a subscriber on {topic} asks for another QoS than this node offers '
-            f'(policy {_name(event)}): it gets nothing; set its policy to that of this node '
-            f'(reliable, volatile), or change this by qos_overrides.{topic}.publisher.*',
-        )
-
-    return PublisherEventCallbacks(incompatible_qos=incompatible)
+def mismatch(publisher: QoSProfile, subscription: QoSProfile) -> str:
+    """Say why a subscription gets nothing from a publisher; '' where it does, or nobody knows."""
+    compatibility, reason = qos_check_compatible(publisher, subscription)
+    return reason.strip(' ;') if compatibility == QoSCompatibility.ERROR else ''
 
 
 def _profile(reliability: QoSReliabilityPolicy, depth: int) -> QoSProfile:
@@ -72,10 +42,3 @@ def _profile(reliability: QoSReliabilityPolicy, depth: int) -> QoSProfile:
         history=QoSHistoryPolicy.KEEP_LAST,
         depth=depth,
     )
-
-
-def _name(event: Any) -> str:
-    try:
-        return qos_policy_name_from_kind(event.last_policy_kind)
-    except (TypeError, ValueError):
-        return str(event.last_policy_kind)

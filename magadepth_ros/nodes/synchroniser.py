@@ -49,6 +49,8 @@ def make_pairer(
 class MessageFiltersPairer(Pairer):
     """A `Pairer` whose matching is done by message_filters; the rest (jumps, counts) is ours."""
 
+    name = 'message_filters'
+
     def __init__(
         self,
         on_pair: Callable[[MessagePair], int | None],

@@ -14,9 +14,10 @@ from magadepth_ros.completion.completer import Completion
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.live import LiveCompleter
 from magadepth_ros.errors import DataError, EncodingError, EngineError, describe
+from magadepth_ros.nodes.camera_outputs import DebugOutputs
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
+from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.parameters import NodeParameters
-from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.pairing import NANO, LatestPairs, MessagePair
 
 FOREIGN_CLOCK = 10.0
@@ -41,24 +42,24 @@ class Worker:
         cameras: Sequence[CameraPipeline],
         latest: LatestPairs,
         completer: LiveCompleter,
-        reporter: Reporter,
+        conditions: Conditions,
         parameters: Callable[[], NodeParameters],
         now_ns: Callable[[], int],
-        publish_times: Callable[[float, float], None],
+        debug: DebugOutputs,
     ) -> None:
         """
         Prepare; `start` begins.
 
-        ``parameters`` gives the values in force, ``now_ns`` the node's clock [ns],
-        ``publish_times`` takes latency and processing time of a frame [ms].
+        ``conditions`` are the node's, ``parameters`` gives the values in force, ``now_ns`` the
+        node's clock [ns], 0 where it has no time yet.
         """
         self._cameras = cameras
         self._latest = latest
         self._completer = completer
-        self._reporter = reporter
+        self._conditions = conditions
         self._parameters = parameters
         self._now_ns = now_ns
-        self._publish_times = publish_times
+        self._debug = debug
         self._stop = threading.Event()
         # Held while a frame goes out, so that nothing does once `stop` has returned.
         self._publishing = threading.Lock()
@@ -91,7 +92,7 @@ class Worker:
             except Exception as error:
                 if self._stop.is_set():
                     return
-                self._reporter.error('frame', f'frame lost: {describe(error)}')
+                self._conditions.set('FRAME_LOST', reason=describe(error))
 
     def _work(self, taken: Sequence[tuple[int, MessagePair]]) -> None:
         parameters = self._parameters()
@@ -99,7 +100,7 @@ class Worker:
         for index, pair in taken:
             camera = self._cameras[index]
             # Nothing is computed for topics without subscribers.
-            if not camera.outputs.wanted():
+            if not (camera.outputs.wanted() or self._debug.wanted()):
                 camera.counters.unwanted += 1
             elif self._fresh(camera, pair, parameters.max_age):
                 job = self._read(camera, pair)
@@ -109,8 +110,10 @@ class Worker:
             return
         try:
             completions = self._completer.complete([job.frame for job in jobs])
+            self._conditions.clear('ENGINE_FAILED')
         except EngineError as error:
-            self._reporter.error('engine', f'engine failed ({parameters.on_failure}): {error}')
+            policy = parameters.on_failure
+            self._conditions.set('ENGINE_FAILED', policy=policy, reason=error)
             if parameters.on_failure == 'silent':
                 for job in jobs:
                     job.camera.counters.failed += 1
@@ -124,27 +127,22 @@ class Worker:
                 self._publish(job, completion, parameters)
 
     def _fresh(self, camera: CameraPipeline, pair: MessagePair, max_age: float) -> bool:
-        if max_age <= 0 or pair.stamp_ns == 0:
+        age = self._age(pair.stamp_ns)
+        if age is None or max_age <= 0:
             return True
-        age = (self._now_ns() - pair.stamp_ns) / NANO
         if abs(age) > max(FOREIGN_CLOCK, max_age):
-            self._reporter.warn(
-                f'clock{camera.monitor.label}',
-                f'stamps of {camera.inputs.topics.rgb} are {age:.1f} s old: another clock made '
-                'them, so max_age is not applied; for a bag set use_sim_time and play it with '
-                '--clock, for another computer synchronise the clocks',
-                period=60.0,
-            )
+            camera.monitor.foreign(age)
             return True
         if age <= max_age:
             return True
         camera.counters.aged += 1
-        self._reporter.warn(
-            f'age{camera.monitor.label}',
-            f'pair of {camera.inputs.topics.rgb} dropped: {age:.2f} s old, max_age is '
-            f'{max_age:.2f} s; the network or the camera is slow, or max_age too short',
-        )
+        camera.monitor.late(age, max_age)
         return False
+
+    def _age(self, stamp_ns: int) -> float | None:
+        """Return how old a stamp is [s]; None where it or the node's clock says no time."""
+        now_ns = self._now_ns()
+        return (now_ns - stamp_ns) / NANO if now_ns and stamp_ns else None
 
     def _read(self, camera: CameraPipeline, pair: MessagePair) -> Job | None:
         began = perf_counter()
@@ -154,15 +152,19 @@ class Worker:
             camera.counters.refused += 1
             camera.monitor.refused(error)
             return None
-        camera.monitor.accepted(pair.rgb.header.frame_id, pair.depth.header.frame_id)
+        camera.monitor.accepted(pair)
         camera.statistics.stages({'wait': (began - pair.arrived) * 1e3, **frame.timings})
         return Job(camera, frame, began, (perf_counter() - began) * 1e3)
 
     def _publish(self, job: Job, completion: Completion, parameters: NodeParameters) -> None:
         camera, frame = job.camera, job.frame
         start = perf_counter()
-        camera.outputs.publish(frame.header, completion, parameters, self._completer.depth_range)
-        latency_ms = (self._now_ns() - frame.stamp_ns) / 1e6
+        limits = self._completer.depth_range
+        camera.outputs.publish(frame.header, completion, parameters, limits)
+        age = self._age(frame.stamp_ns)
+        latency_ms = float('nan')
+        if age is not None and abs(age) <= FOREIGN_CLOCK:
+            latency_ms = age * 1e3
         cloud_ms = 0.0
         if camera.outputs.wants_camera():
             camera.monitor.camera_info(frame)
@@ -191,8 +193,9 @@ class Worker:
             completion.unknown_share,
             completion.measured_share,
         )
-        camera.monitor.pixels(frame.rgb, completion.measured_share)
-        self._publish_times(latency_ms, processing_ms)
+        chosen_far = parameters.max_depth > 0
+        camera.monitor.completed(frame, completion.measured_share, limits, chosen_far)
+        self._debug.publish(latency_ms, processing_ms)
 
 
 def measured_only(depth: np.ndarray, depth_range: tuple[float, float]) -> Completion:

@@ -16,8 +16,8 @@ from rclpy.qos import QoSReliabilityPolicy
 from support.live import free_domain
 
 from magadepth_ros.nodes.camera_outputs import CameraOutputs
-from magadepth_ros.nodes.reporter import Reporter
 from magadepth_ros.nodes.simulated_camera import SimulatedCamera
+from magadepth_ros.topics import OUTPUTS
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config/magadepth.rviz'
 KINDS = {
@@ -41,7 +41,11 @@ def published():
         ],
     )
     node = Node('completion_node', context=context)
-    CameraOutputs(node, '', Reporter(node.get_logger()))
+    outputs = CameraOutputs(node, '')
+    assert {p.topic_name for p in outputs.publishers} == {
+        *(f'/{name}' for name in OUTPUTS),
+        '/depth/completed/compressedDepth',
+    }
     topics = {}
     for owner in (camera, node):
         for publisher in owner.publishers:

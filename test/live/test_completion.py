@@ -160,7 +160,7 @@ def test_200_malformed_messages_cost_nothing_but_themselves(live):
     assert np.isfinite(metres).all()
     assert process.alive()
     graph.until(
-        lambda: int(graph.status('engine')[2].get('reported message', 0)) > 20, 'their reports'
+        lambda: int(graph.status('camera')[2]['refused']) > 20, 'their number in the counters'
     )
 
 
@@ -178,7 +178,7 @@ def test_one_malformed_message_of_each_kind_is_followed_by_a_good_frame(live):
         rgb, depth = malformed(0, camera.stamp_ns, camera)
         camera.rgb.publish(rgb)
         camera.depth.publish(depth)
-        return 'no_such_encoding' in graph.status('engine')[2]['last error']
+        return 'no_such_encoding' in graph.status('camera')[2]['last error']
 
     graph.until(told, 'the reason')
     assert process.alive()
@@ -251,8 +251,8 @@ def test_a_black_picture_and_depth_without_measurement_are_reported(live):
     camera.settle(send)
 
     def warned() -> bool:
-        level, message, _ = graph.status('camera')
-        return level == b'\x01' and 'black_rgb' in message and 'no_depth' in message
+        level, _, values = graph.status('camera')
+        return level == b'\x01' and {'BLACK_RGB', 'EMPTY_DEPTH'} <= values.keys()
 
     graph.until(warned, 'the warning')
     camera.settle()
@@ -272,7 +272,7 @@ def test_depth_in_another_frame_that_cannot_be_registered_is_dropped_with_the_re
     graph.repeat(send, lambda: 'cannot be registered' in process.log, 'the warning', rate=4)
     assert 'no camera_info on /depth/image/camera_info' in process.log
     assert 'align_depth' in process.log and 'register_depth' in process.log
-    graph.until(lambda: 'unregistered' in graph.status('camera')[1], 'the warning')
+    graph.until(lambda: 'UNREGISTERED_DEPTH' in graph.status('camera')[2], 'the warning')
     assert not any(msg.header.stamp in unaligned for msg in camera.settle())
 
 

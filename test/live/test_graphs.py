@@ -170,7 +170,7 @@ def test_two_topics_that_never_meet_are_named_with_their_gap(tmp_path, options):
 
         graph.repeat(
             shoot,
-            lambda: '+100.' in process.log and 'nothing paired' in process.log,
+            lambda: '+100.' in process.log and 'UNSYNCHRONISED_STREAMS' in process.log,
             'the warning',
         )
         assert '/rgb/image' in process.log

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every condition that the node reports: its code, its level, its sentence and its remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+@dataclass(frozen=True)
+class Condition:
+    """
+    One thing that can be wrong.
+
+    ``code`` is stable: software may match it. ``sentence`` and ``remedy`` have ``{fields}``, which
+    whoever sets the condition gives. An ``event`` lasts until it has not happened for a while;
+    else the condition lasts until it is cleared.
+    """
+
+    code: str
+    level: bytes
+    sentence: str
+    remedy: str
+    event: bool = False
+
+
+# Of a camera: its inputs and outputs.
+_CAMERA = (
+    Condition(
+        'WRONG_TRANSPORT',
+        ERROR,
+        '{topic} has {found}, and the {stream} transport is {transport}',
+        "set {parameter}:={other} and remap {stream}/image to the camera's image topic, without "
+        'the suffix of a transport',
+    ),
+    Condition(
+        'WRONG_TYPE',
+        ERROR,
+        '{topic} has messages of {found}, expected {wanted}',
+        'remap {input} to a topic of {wanted}',
+    ),
+    Condition(
+        'INPUT_QOS',
+        ERROR,
+        'nothing arrives on {topic} from a publisher of another QoS: {reason}',
+        'set qos_overrides.{topic}.subscription.reliability to best_effort',
+    ),
+    Condition(
+        'NO_IMAGES',
+        WARN,
+        'no message has come on {rgb} nor on {depth}',
+        'start the camera, and remap rgb/image and depth/image to its topics: ros2 topic list',
+    ),
+    Condition(
+        'NO_RGB',
+        WARN,
+        '{depth} arrives, but no message has come on {rgb}',
+        'check its name with `ros2 topic info -v {rgb}`, and that the driver publishes it',
+    ),
+    Condition(
+        'NO_DEPTH',
+        WARN,
+        '{rgb} arrives, but no message has come on {depth}',
+        'check its name with `ros2 topic info -v {depth}`, and that the driver publishes it',
+    ),
+    Condition(
+        'CAMERA_STOPPED',
+        ERROR,
+        'no message on {rgb} nor on {depth} for {seconds:.0f} s',
+        'look at the camera driver: it has ended, hangs, or lost its camera',
+    ),
+    Condition(
+        'RGB_STOPPED',
+        ERROR,
+        'no message on {rgb} for {seconds:.0f} s, while {depth} arrives',
+        'look at the camera driver: its colour stream has stopped',
+    ),
+    Condition(
+        'DEPTH_STOPPED',
+        ERROR,
+        'no message on {depth} for {seconds:.0f} s, while {rgb} arrives',
+        'look at the camera driver: its depth stream has stopped',
+    ),
+    Condition(
+        'ZERO_STAMPS',
+        ERROR,
+        'stamps of {topics} are zero, so that nothing pairs',
+        'have the driver fill header.stamp',
+    ),
+    Condition(
+        'UNSYNCHRONISED_STREAMS',
+        ERROR,
+        'nothing pairs: the newest stamps of {rgb} and {depth} are {gap:+.3f} s apart, slop is '
+        '{slop:.3f} s',
+        'synchronise the streams in the driver (enable_sync, enable_frame_sync), or raise slop',
+    ),
+    Condition(
+        'SWAPPED_TOPICS',
+        WARN,
+        'RGB and depth are swapped: {rgb} has depth and {depth} has colour ({reason})',
+        'swap the remappings of rgb/image and depth/image',
+        event=True,
+    ),
+    Condition(
+        'WRONG_ENCODING',
+        WARN,
+        'pairs of {rgb} and {depth} are refused: {reason}',
+        'remap rgb/image to a colour image and depth/image to a depth image',
+        event=True,
+    ),
+    Condition(
+        'BAD_IMAGE',
+        WARN,
+        'pairs of {rgb} and {depth} are refused: {reason}',
+        'look at what is published: ros2 topic echo --once --no-arr TOPIC',
+        event=True,
+    ),
+    Condition(
+        'SIZE_MISMATCH',
+        WARN,
+        'pairs of {rgb} and {depth} are refused: {reason}',
+        'switch depth alignment on in the driver (align_depth.enable, depth_registration) and '
+        'remap depth/image to the aligned topic',
+        event=True,
+    ),
+    Condition(
+        'UNREGISTERED_DEPTH',
+        WARN,
+        'pairs of {rgb} and {depth} are refused: {reason}',
+        'switch depth alignment on in the driver (align_depth.enable, depth_registration) and '
+        'remap depth/image to the aligned topic, or give what is missing, or set register_depth '
+        'to false where the depth is aligned',
+        event=True,
+    ),
+    Condition(
+        'UNALIGNED_DEPTH',
+        WARN,
+        '{depth} is in frame {depth_frame!r}, {rgb} in {rgb_frame!r}, and register_depth is false',
+        'set register_depth to true, unless the depth is aligned all the same: edges are wrong '
+        'where it is not',
+    ),
+    Condition(
+        'LATE_PAIRS',
+        WARN,
+        'a pair of {rgb} was dropped: {age:.2f} s old, max_age is {max_age:.2f} s',
+        'find what delays it, the network or the camera, or raise max_age',
+        event=True,
+    ),
+    Condition(
+        'FOREIGN_CLOCK',
+        WARN,
+        'stamps of {rgb} are {age:.1f} s old: another clock made them, so that max_age is not '
+        'applied and latency is not known',
+        'for a bag set use_sim_time and play it with --clock, for another computer synchronise '
+        'the clocks',
+        event=True,
+    ),
+    Condition(
+        'EMPTY_DEPTH',
+        WARN,
+        '{depth} has no usable measurement, so that nothing can be completed',
+        'check the depth stream, min_depth and max_depth',
+    ),
+    Condition(
+        'OUT_OF_RANGE',
+        WARN,
+        '{share:.0%} of the measured pixels of {depth} are dropped: {near:.0%} nearer than '
+        '{low:g} m, {far:.0%} farther than {high:g} m',
+        'set min_depth and max_depth to what the camera measures; its launch file knows it',
+    ),
+    Condition(
+        'BLACK_RGB',
+        WARN,
+        '{rgb} is black: depth is completed without a picture',
+        'check exposure, lens cap and light',
+    ),
+    Condition(
+        'FROZEN_RGB',
+        WARN,
+        '{rgb} has not changed for {frames} frames while its stamps did',
+        'restart the camera: its driver repeats a picture',
+    ),
+    Condition(
+        'NO_CAMERA_INFO',
+        WARN,
+        'no message has come on {info}: no cloud and no camera_info go out',
+        'remap rgb/camera_info to the topic of the colour camera',
+    ),
+    Condition(
+        'BAD_CAMERA_INFO',
+        WARN,
+        '{info} cannot be used, no cloud goes out: {reason}',
+        'calibrate the camera, or remap rgb/camera_info to the topic that belongs to rgb/image',
+    ),
+    Condition(
+        'NO_TRANSFORMS',
+        WARN,
+        '/tf_static cannot be read: {reason}',
+        'install or rebuild tf2_msgs, or give the extrinsics as depth_to_rgb',
+    ),
+    Condition(
+        'DUPLICATE_OUTPUT',
+        WARN,
+        '{topic} has another publisher too: {others}',
+        'end it, or give one of the two a namespace or a remapping',
+    ),
+    Condition(
+        'OUTPUT_QOS',
+        ERROR,
+        'a subscriber on {topic} gets nothing, as it asks for another QoS: {reason}',
+        "set its policies to this node's (reliable, volatile), or change these by "
+        'qos_overrides.{topic}.publisher.*',
+    ),
+)
+
+# Of the node: its engine, its requests, its place in the graph.
+_NODE = (
+    Condition(
+        'ENGINE_FAILED',
+        ERROR,
+        'engine failed, {policy}: {reason}',
+        'look at the log; the engine is opened again by itself',
+    ),
+    Condition(
+        'ENGINE_DEGRADED',
+        WARN,
+        '{engine} serves instead of what was asked for: {reason}',
+        'mend the cause, then call ~/reload_model',
+    ),
+    Condition(
+        'TRANSITION_FAILED',
+        ERROR,
+        'the node stays {state}: {reason}',
+        'mend the cause, then ask for the transition again: ros2 lifecycle set',
+    ),
+    Condition(
+        'RELOAD_FAILED',
+        WARN,
+        'the model in use stays: {reason}',
+        'correct the parameters, then call ~/reload_model again',
+    ),
+    Condition(
+        'FRAME_LOST',
+        ERROR,
+        'a frame was lost: {reason}',
+        'report it with the log: this is a fault of the node',
+        event=True,
+    ),
+    Condition(
+        'NO_CLOCK',
+        WARN,
+        'use_sim_time is true, and no /clock has arrived',
+        'play the bag with --clock or start the simulation, else set use_sim_time to false',
+    ),
+    Condition(
+        'DUPLICATE_NODE',
+        WARN,
+        '{count} nodes are called {name}: services and parameters reach any of them',
+        'end the other one, or start one of them with another name or namespace',
+    ),
+    Condition(
+        'UNKNOWN_PARAMETER',
+        WARN,
+        'parameters that this node does not have were given: {names}',
+        'correct the name; docs/parameters.md lists all',
+    ),
+    Condition(
+        'REFUSED_PARAMETER',
+        WARN,
+        'a parameter was refused and keeps its value: {reason}',
+        'set an allowed value: ros2 param describe says which',
+        event=True,
+    ),
+)
+
+CONDITIONS = {condition.code: condition for condition in (*_CAMERA, *_NODE)}
+"""By code; of several of one level the first is shown first, as it explains the others."""
