@@ -36,7 +36,7 @@ BAG := $(filter %.mcap %.db3 %.bag,$(INPUT))$(if $(INPUT),$(wildcard $(INPUT)/me
 EXTRAS := $(if $(BAG),bags) $(if $(findstring --viewer,$(ARGS)),viewer)
 
 MADE := $(VENV)/.made-$(MODE)
-METADATA := setup.py setup.cfg package.xml $(wildcard launch/* config/*.* config/presets/* models/*.onnx)
+METADATA := setup.py setup.cfg package.xml $(wildcard launch/* config/*.* config/presets/* examples/* models/*.onnx)
 
 # A guard that the ROS wheels set for one process tree; inherited from another, they do not load.
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE

@@ -25,6 +25,8 @@ data_files = [
     (f'{SHARE}/launch', sorted(glob('launch/*.launch.py'))),
     (f'{SHARE}/config', sorted(glob('config/*.*'))),
     (f'{SHARE}/config/presets', sorted(glob('config/presets/*.yaml'))),
+    (f'{SHARE}/examples', sorted(glob('examples/*.launch.py'))),
+    (f'{SHARE}/examples/config', sorted(glob('examples/config/*.yaml'))),
     (f'{SHARE}/models', sorted(glob('models/*.*'))),
 ]
 if {'bdist_wheel', 'editable_wheel', 'dist_info'} & set(sys.argv):

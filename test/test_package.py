@@ -93,6 +93,8 @@ def test_installed_files_exist_and_none_is_forgotten(kind, request):
         ('launch', '*.launch.py'),
         ('config', '*.*'),
         ('config/presets', '*.yaml'),
+        ('examples', '*.launch.py'),
+        ('examples/config', '*.yaml'),
         ('models', '*.*'),
     ):
         expected = sorted(str(p.relative_to(ROOT)) for p in (ROOT / folder).glob(pattern))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from magadepth_ros.launching.arguments import REALSENSE, Argument, flag, of_parameter
@@ -319,7 +319,7 @@ SEVERAL = (
 """The arguments of multi_realsense.launch.py."""
 
 
-def arguments_of(camera: CameraSetup, everywhere: tuple[Argument, ...]) -> list[Argument]:
-    """Return all arguments of a camera's launch file; its own take the place of common ones."""
-    own = {argument.name for argument in camera.arguments}
-    return [*camera.arguments, *(item for item in everywhere if item.name not in own)]
+def merged(own: Sequence[Argument], everywhere: Sequence[Argument]) -> list[Argument]:
+    """Return all arguments of a launch file; its own take the place of common ones."""
+    names = {argument.name for argument in own}
+    return [*own, *(argument for argument in everywhere if argument.name not in names)]

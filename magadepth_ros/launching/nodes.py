@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-from launch import LaunchContext
+from launch import LaunchContext, LaunchDescriptionEntity
 from launch_ros.actions import Node
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.launching.arguments import EVERYWHERE, PARAMETERS, REALSENSE
-from magadepth_ros.launching.values import configuration, distro, given, topic, warn
+from magadepth_ros.launching.sources import users
+from magadepth_ros.launching.values import configuration, given, topic, warn
 from magadepth_ros.resources import PACKAGE, find_config, share_dir
 from magadepth_ros.topics import OUTPUTS, CameraTopics, info_beside
 
@@ -75,20 +75,15 @@ def inputs(rgb: str, rgb_info: str, depth: str, prefix: str = '') -> list[tuple[
 
 def rviz(
     context: LaunchContext, rgb: str, rgb_info: str, depth: str, frame: str, prefix: str = ''
-) -> list[Node]:
+) -> list[LaunchDescriptionEntity]:
     """Return RViz on these topics where it is wanted and installed; ``prefix`` as in `inputs`."""
     if configuration(context, 'use_rviz') != 'true':
-        return []
-    try:
-        get_package_prefix('rviz2')
-    except PackageNotFoundError:
-        warn(f'RViz is not installed: sudo apt install ros-{distro()}-rviz2')
         return []
     if not frame:
         warn('RViz needs the frame_id of the colour images: frame:=...')
     base = f'{topic("/{namespace}", context)}/{prefix}'
     outputs = [(f'/{name}', f'{base}{name}') for name in OUTPUTS]
-    return [
+    show = [
         Node(
             package='rviz2',
             executable='rviz2',
@@ -108,6 +103,7 @@ def rviz(
             output='log',
         )
     ]
+    return users('rviz2', show)
 
 
 def _transport(context: LaunchContext) -> str:

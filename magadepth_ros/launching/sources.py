@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,26 @@ def simulated_camera(parameters: Mapping[str, Any]) -> Node:
     )
 
 
+def installed(package: str) -> bool:
+    """Whether a ROS package is installed."""
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def users(
+    package: str, actions: Sequence[LaunchDescriptionEntity], install: str = ''
+) -> list[LaunchDescriptionEntity]:
+    """Return what uses the depth where its package is installed; else say how to get it."""
+    if installed(package):
+        return list(actions)
+    install = install or f'sudo apt install ros-{distro()}-{package.replace("_", "-")}'
+    warn(f'{package} is not installed, so it is not started: {install}')
+    return []
+
+
 def _end(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if context.is_shutdown:
         return []
@@ -94,12 +114,7 @@ def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     bag = configuration(context, 'bag')
     if not bag:
         return []
-    try:
-        get_package_prefix('ros2bag')
-    except PackageNotFoundError:
-        warn(f'ros2 bag is not installed: sudo apt install ros-{distro()}-ros2bag')
-        return []
     command = ['ros2', 'bag', 'play', bag, '--clock', '--rate', configuration(context, 'rate')]
     if configuration(context, 'loop') == 'true':
         command.append('--loop')
-    return [ExecuteProcess(cmd=command, output='screen')]
+    return users('ros2bag', [ExecuteProcess(cmd=command, output='screen')])

@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import OpaqueFunction, SetEnvironmentVariable
 
+from magadepth_ros.errors import DataError
 from magadepth_ros.launching.arguments import EVERYWHERE, Argument
-from magadepth_ros.launching.cameras import CAMERAS, CameraSetup, arguments_of
+from magadepth_ros.launching.cameras import CAMERAS, CameraSetup, merged
 from magadepth_ros.launching.nodes import completion_node, inputs, rviz
 from magadepth_ros.launching.sources import source_actions
-from magadepth_ros.launching.values import declared, fill, given, topic
+from magadepth_ros.launching.values import configuration, declared, fill, given, topic
 from magadepth_ros.nodes.dds import PROFILE_VARIABLES
 from magadepth_ros.resources import find_config
 from magadepth_ros.topics import info_beside
@@ -25,8 +28,52 @@ def camera_launch(name: str) -> LaunchDescription:
     """Start a row of `CAMERAS`: its source, the completion of its depth and, if wanted, RViz."""
     camera = CAMERAS[name]
     return described(
-        arguments_of(camera, EVERYWHERE), lambda context: camera_actions(context, camera)
+        merged(camera.arguments, EVERYWHERE), lambda context: camera_actions(context, camera)
     )
+
+
+class Topics(NamedTuple):
+    """What a camera and the completion of its depth publish; ``outputs`` begins their names."""
+
+    rgb: str
+    rgb_info: str
+    depth: str
+    frame: str
+    outputs: str
+
+
+def example_launch(
+    preset: str,
+    use: Callable[[LaunchContext, Topics], list[LaunchDescriptionEntity]],
+    arguments: Sequence[Argument] = (),
+    parameters: Mapping[str, object] | None = None,
+    **defaults: str,
+) -> LaunchDescription:
+    """
+    Start a row of `CAMERAS` that is named by an argument, and what ``use`` makes of its depth.
+
+    ``preset`` is the default of that argument, ``arguments`` are the example's own,
+    ``parameters`` those of completion_node that it needs, below preset and file, and ``defaults``
+    are those of the camera's own arguments, where it has them.
+    """
+    text = 'What gives the pictures: a launch file without its ending, with its arguments.'
+    own = [Argument('camera', 'demo', text, tuple(CAMERAS)), *arguments]
+    everywhere = [
+        replace(item, default=preset) if item.name == 'preset' else item for item in EVERYWHERE
+    ]
+
+    def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        camera = CAMERAS[configuration(context, 'camera')]
+        camera = replace(camera, parameters={**camera.parameters, **(parameters or {})})
+        for item in camera.arguments:
+            default = defaults.get(item.name, item.default)
+            if context.launch_configurations.setdefault(item.name, default) is None:
+                raise DataError(f'{item.name}: expected with this camera: {item.description}')
+        given(context, camera.arguments)
+        actions = camera_actions(context, camera)
+        return [*actions, *use(context, topics_of(context, camera))]
+
+    return described(merged(own, everywhere), start)
 
 
 def described(arguments: Sequence[Argument], start: Start) -> LaunchDescription:
@@ -43,18 +90,24 @@ def described(arguments: Sequence[Argument], start: Start) -> LaunchDescription:
 
 def camera_actions(context: LaunchContext, camera: CameraSetup) -> list[LaunchDescriptionEntity]:
     """Return what starts a camera's source, the completion of its depth and, if wanted, RViz."""
-    rgb, rgb_info, depth = (
-        topic(name, context) for name in (camera.rgb, camera.rgb_info, camera.depth)
-    )
-    rgb_info = rgb_info or info_beside(rgb)
+    rgb, rgb_info, depth, frame, _ = topics_of(context, camera)
     remappings = inputs(rgb, rgb_info, depth)
     if camera.camera_info:
         remappings.append(('depth/camera_info', camera.camera_info))
     return [
         *source_actions(context, camera),
         completion_node(context, remappings, camera.parameters),
-        *rviz(context, rgb, rgb_info, depth, fill(camera.frame, context)),
+        *rviz(context, rgb, rgb_info, depth, frame),
     ]
+
+
+def topics_of(context: LaunchContext, camera: CameraSetup) -> Topics:
+    """Return the topics of a camera with the arguments of this launch."""
+    rgb, rgb_info, depth = (
+        topic(name, context) for name in (camera.rgb, camera.rgb_info, camera.depth)
+    )
+    frame = fill(camera.frame, context)
+    return Topics(rgb, rgb_info or info_beside(rgb), depth, frame, topic('/{namespace}', context))
 
 
 def _dds_profile() -> list[SetEnvironmentVariable]:

@@ -229,10 +229,10 @@ def test_missing_driver_is_named_with_the_way_to_install_it(ros, monkeypatch):
 
 
 def test_missing_rviz_is_named_with_the_way_to_install_it(ros, monkeypatch):
-    from magadepth_ros.launching import nodes as launched
+    from magadepth_ros.launching import sources
 
     said = []
-    monkeypatch.setattr(launched, 'warn', said.append)
+    monkeypatch.setattr(sources, 'warn', said.append)
     _, nodes, _ = perform('realsense', start_camera='false', use_rviz='true')
     assert set(nodes) == {'completion_node'}
     assert 'rviz2' in said[0]
