@@ -35,6 +35,12 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do \
 BAG := $(filter %.mcap %.db3 %.bag,$(INPUT))$(if $(INPUT),$(wildcard $(INPUT)/metadata.yaml))
 EXTRAS := $(if $(BAG),bags) $(if $(findstring --viewer,$(ARGS)),viewer)
 
+# What `make jetson-run` completes: a launch file without its ending.
+CAMERA ?= realsense
+JETSON := docker run --rm --runtime nvidia --network host --ipc host --device /dev/bus/usb \
+	-v '$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/magadepth_ros:/root/.cache/magadepth_ros' \
+	magadepth:jetson
+
 MADE := $(VENV)/.made-$(MODE)
 METADATA := setup.py setup.cfg package.xml $(wildcard launch/* config/*.* config/presets/* examples/* models/*.onnx)
 
@@ -42,7 +48,7 @@ METADATA := setup.py setup.cfg package.xml $(wildcard launch/* config/*.* config
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint docs bench clean
+.PHONY: help demo test test-slow lint docs bench jetson jetson-run clean
 
 help:
 	@echo 'make demo       set up, then live depth completion over ROS 2 for DURATION=$(DURATION) s'
@@ -52,6 +58,8 @@ help:
 	@echo 'make lint       ruff, mypy, and hadolint where it is'
 	@echo 'make docs       the documentation as web pages in site/'
 	@echo 'make bench      speed of the shipped models on this machine'
+	@echo 'make jetson     on a Jetson: the container, and in it the TensorRT engine for the board'
+	@echo 'make jetson-run on a Jetson: the node in it with CAMERA=$(CAMERA)'
 	@echo 'make clean      remove what these made'
 
 demo: $(VENV)/.demo $(addprefix $(VENV)/.extra-,$(EXTRAS))
@@ -75,6 +83,13 @@ docs: $(VENV)/.docs
 
 bench: $(VENV)/.demo
 	$(BIN)/magadepth benchmark $(ARGS)
+
+jetson:
+	docker build -f docker/jetson.Dockerfile -t magadepth:jetson .
+	$(JETSON) ros2 run magadepth_ros export_trt magadepth_small --precision fp16 $(ARGS)
+
+jetson-run:
+	$(JETSON) ros2 launch magadepth_ros $(CAMERA).launch.py backend:=tensorrt $(ARGS)
 
 clean:
 	rm -rf $(VENV) out site build dist *.egg-info .coverage* htmlcov \

@@ -73,7 +73,7 @@ setup(
     name=NAME,
     distclass=_Distribution,
     version=version,
-    description='Complete metric depth with a confidence, live, for RGB-D cameras on ROS 2',
+    description='Fill mode for any depth camera, with a confidence, live, on ROS 2',
     long_description=Path('README.md').read_text(encoding='utf-8')
     if Path('README.md').exists()
     else '',

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # ROS 2 Humble on JetPack 6.2 (Orin), whose TensorRT 10.3 and CUDA 12.6 are in the base image:
-#   docker build -f docker/jetson.Dockerfile -t magadepth:jetson .
-#   docker run --rm -it --runtime nvidia --network host --ipc host --device /dev/bus/usb \
-#       magadepth:jetson
+#   make jetson && make jetson-run
 FROM nvcr.io/nvidia/l4t-jetpack:r36.4.0
 
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]

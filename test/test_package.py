@@ -33,7 +33,7 @@ print(json.dumps({'version': d.metadata.version, 'name': d.metadata.name,
 """
 
 # Import name -> ROS package where they differ.
-IMPORTS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy'}
+IMPORTS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
 ROS = {
     'ament_index_python', 'cv_bridge', 'diagnostic_msgs', 'launch', 'launch_ros', 'lifecycle_msgs',
     'message_filters', 'rcl_interfaces', 'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_ros',
@@ -81,6 +81,18 @@ def test_changelog_begins_with_forthcoming_or_this_version():
     lines = (ROOT / 'CHANGELOG.rst').read_text(encoding='utf-8').splitlines()
     heads = [line for line, under in zip(lines, lines[1:]) if under.startswith('---')]
     assert heads[0] == 'Forthcoming' or heads[0].startswith(__version__)
+
+
+def test_ros_can_read_manifest_and_changelog_and_needs_nothing_of_pip(package_xml):
+    package = pytest.importorskip('catkin_pkg.package', reason='reads package.xml')
+    changelog = pytest.importorskip('catkin_pkg.changelog', reason='reads the changelog')
+    warnings: list[str] = []
+    manifest = package.parse_package(str(ROOT / 'package.xml'), warnings=warnings)
+    manifest.validate(warnings=warnings)
+    assert warnings == []
+    assert changelog.get_changelog_from_path(str(ROOT / 'CHANGELOG.rst'), manifest.name)
+    keys = {tag.text for tag in package_xml if tag.tag.endswith('depend')}
+    assert not [key for key in keys if key.endswith('-pip')]
 
 
 @pytest.mark.parametrize('kind', ['by_pip', 'by_colcon'])
@@ -135,7 +147,8 @@ def test_entry_points_have_their_functions(by_pip):
 
 def test_every_ros_import_is_a_dependency(package_xml):
     imported = set()
-    for file in [*(ROOT / 'magadepth_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py')]:
+    folders = ('magadepth_ros', 'launch', 'examples')
+    for file in [file for folder in folders for file in (ROOT / folder).rglob('*.py')]:
         for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -165,3 +178,14 @@ def test_other_configuration_can_be_read(file):
     else:
         yaml = pytest.importorskip('yaml', reason='reads YAML')
         assert yaml.safe_load(path.read_text(encoding='utf-8'))['Visualization Manager']
+
+
+def test_a_jetson_needs_one_command_from_clone_to_engine():
+    done = subprocess.run(
+        ['make', '-n', 'jetson', 'jetson-run', 'PYTHON=python3'],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (file,) = set(re.findall(r'-f (\S+)', done.stdout))
+    (launched,) = re.findall(r'magadepth_ros (\w+\.launch\.py)', done.stdout)
+    assert (ROOT / file).is_file() and (ROOT / 'launch' / launched).is_file()
+    assert 'export_trt magadepth_small' in done.stdout
