@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one table of topic names: the node's inputs and outputs, and a RealSense's topics."""
+"""The one table of topics: what completion_node hears and publishes, and a RealSense's names."""
 
 from __future__ import annotations
 
@@ -25,17 +25,111 @@ class CameraTopics(NamedTuple):
 
 
 INPUTS = CameraTopics('rgb/image', 'rgb/camera_info', 'depth/image', 'depth/image/camera_info')
-"""What completion_node subscribes to. The last one is below the image: see `OUTPUTS`."""
+"""What is remapped to a camera; the last is below the image, as depth/camera_info goes out."""
 
-OUTPUTS = (
-    'depth/completed',
-    'depth/camera_info',
-    'depth/confidence',
-    'depth/colorized',
-    'depth/points',
-    'depth/points_marking',
+
+class Topic(NamedTuple):
+    """A topic of completion_node: its name, its type, and what the documentation says of it."""
+
+    name: str
+    type: str
+    text: str
+
+
+SUBSCRIBED = (
+    Topic(
+        INPUTS.rgb,
+        'sensor_msgs/Image',
+        'colour: rgb8, bgr8, rgba8, bgra8, mono8, their 16-bit forms, YUV 4:2:2, Bayer',
+    ),
+    Topic(
+        INPUTS.rgb_info,
+        'sensor_msgs/CameraInfo',
+        'intrinsics of the colour camera; needed for `depth/points`, `depth/camera_info` and to '
+        'register depth that is in its own frame',
+    ),
+    Topic(
+        INPUTS.depth,
+        'sensor_msgs/Image',
+        'depth, aligned to the colour image or in its own frame: 16UC1 or mono16 in millimetres '
+        'with 0 = missing, or 32FC1 in metres with NaN, 0 or inf = missing',
+    ),
+    Topic(
+        INPUTS.depth_info,
+        'sensor_msgs/CameraInfo',
+        'intrinsics of the depth camera, needed where its image is in another frame than the RGB',
+    ),
+    Topic(
+        '/tf_static',
+        'tf2_msgs/TFMessage',
+        'where the depth camera is, likewise; or the parameter `depth_to_rgb`',
+    ),
+    Topic(
+        'rgb/image/compressed',
+        'sensor_msgs/CompressedImage',
+        'instead of `rgb/image`, with `transport: compressed`',
+    ),
+    Topic(
+        'depth/image/compressedDepth',
+        'sensor_msgs/CompressedImage',
+        'instead of `depth/image`: PNG or RVL, 16UC1 or 32FC1',
+    ),
 )
-"""What completion_node publishes for each camera."""
+
+PUBLISHED = (
+    Topic(
+        'depth/completed',
+        'sensor_msgs/Image',
+        '32FC1 metres with NaN where unknown (REP 118), or 16UC1 millimetres with 0',
+    ),
+    Topic(
+        'depth/completed/compressedDepth',
+        'sensor_msgs/CompressedImage',
+        "the same, as image_transport's compressedDepth",
+    ),
+    Topic(
+        'depth/camera_info',
+        'sensor_msgs/CameraInfo',
+        'that of the RGB at the size of the depth; `depth/completed/camera_info` by '
+        '`azure_kinect.launch.py`, whose driver has a `depth/camera_info`',
+    ),
+    Topic(
+        'depth/confidence',
+        'sensor_msgs/Image',
+        '32FC1, 0 to 1; 1 where a measurement was kept, 0 where the depth is unknown',
+    ),
+    Topic(
+        'depth/points',
+        'sensor_msgs/PointCloud2',
+        'organised; x, y, z, rgb in 16 bytes a point, NaN where unknown; on the rays of the lens '
+        'where the image is distorted',
+    ),
+    Topic(
+        'depth/points_marking',
+        'sensor_msgs/PointCloud2',
+        'x, y, z of the measured pixels and of fills of at least `marking_confidence`, without '
+        'order and NaN: what a costmap marks ([why](examples.md#nav2))',
+    ),
+    Topic('depth/colorized', 'sensor_msgs/Image', 'rgb8, for people'),
+    Topic(
+        '/diagnostics',
+        'diagnostic_msgs/DiagnosticArray',
+        'one status for the engine, one for each camera',
+    ),
+    Topic(
+        '~/debug/latency_ms',
+        'std_msgs/Float64',
+        'stamp of the RGB to publication of `depth/completed`',
+    ),
+    Topic(
+        '~/debug/processing_time_ms',
+        'std_msgs/Float64',
+        'from the moment the pair is taken up',
+    ),
+)
+
+OUTPUTS = tuple(topic.name for topic in PUBLISHED if topic.name.startswith('depth/'))
+"""What goes out for each camera."""
 
 
 def realsense_topics(name: str = 'camera', namespace: str = 'camera') -> CameraTopics:

@@ -137,6 +137,47 @@ def test_programs_are_where_ros2_run_looks_in_both_kinds_of_install(by_pip, by_c
         assert (ROOT / stub).stat().st_mode & stat.S_IXUSR
 
 
+@pytest.mark.parametrize('guard', ['', '1'])
+def test_a_stub_keeps_the_library_paths_of_overlays_and_drops_those_of_other_wheels(
+    tmp_path, guard
+):
+    stubs = sorted((ROOT / 'scripts/lib').iterdir())
+    assert len({stub.read_text(encoding='utf-8') for stub in stubs}) == 1
+    stub, program = (
+        tmp_path / f'{where}/completion_node' for where in ('lib/magadepth_ros', 'bin')
+    )
+    for path, text in (
+        (stub, stubs[0].read_text(encoding='utf-8')),
+        (
+            program,
+            '#!/bin/sh\necho "$_ROS_WHEELS_BOOTSTRAP_COMPLETE|${LD_LIBRARY_PATH-none}|$*"\n',
+        ),
+    ):
+        path.parent.mkdir(parents=True)
+        path.write_text(text, encoding='utf-8')
+        path.chmod(0o755)
+    wheels = [
+        '/venv/lib/python3.12/site-packages/ros_rcl.libs',
+        '/venv/lib',
+        '/venv/lib/python3.12/site-packages/ros_rclpy.libs',
+    ]
+    overlay = [
+        '/ws with space/install/tf2_msgs/lib',
+        '/opt/ros/jazzy/lib',
+        '/usr/local/cuda/lib64',
+    ]
+
+    def run(paths: list[str]) -> str:
+        env = {'LD_LIBRARY_PATH': ':'.join(paths), '_ROS_WHEELS_BOOTSTRAP_COMPLETE': guard}
+        done = subprocess.run([stub, 'a b', '*'], env=env, capture_output=True, text=True)
+        return done.stdout.removesuffix('\n')
+
+    mixed = [wheels[0], overlay[0], *wheels[1:], *overlay[1:]]
+    kept = overlay if guard else mixed
+    assert run(mixed) == f'|{":".join(kept)}|a b *'
+    assert run(wheels) == ('|none|a b *' if guard else f'|{":".join(wheels)}|a b *')
+
+
 def test_entry_points_have_their_functions(by_pip):
     for line in by_pip['scripts']:
         module, _, function = line.partition('=')[2].strip().partition(':')

@@ -99,7 +99,9 @@ def of_parameter(node: type, name: str, given: bool = True) -> Argument:
 
 PARAMETERS = tuple(
     of_parameter(NodeParameters, name, given=False)
-    for name in ('model', 'backend', 'max_depth', 'confidence_threshold', 'cloud_stride')
+    for name in (
+        *('model', 'backend', 'min_depth', 'max_depth', 'confidence_threshold', 'cloud_stride'),
+    )
 )
 """Parameters of completion_node; given here, they win over the files."""
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from magadepth_ros.launching.arguments import REALSENSE, Argument, flag, of_parameter
 from magadepth_ros.nodes.camera_parameters import CameraParameters
@@ -120,29 +120,40 @@ def _orbbec(title: str, sensor: str, max_depth: float, launch_file: str) -> Came
     )
 
 
+_D400 = CameraSetup(
+    title='Intel RealSense D400',
+    sensor='active stereo: good to 3 m, usable to 6 m',
+    rgb=f'{_PREFIX}/color/image_raw',
+    rgb_info=f'{_PREFIX}/color/camera_info',
+    depth=f'{_PREFIX}/aligned_depth_to_color/image_raw',
+    frame='{camera_name}_color_optical_frame',
+    note="Drivers up to 4.54 and some robots have no namespace: `camera_namespace:=''`. A "
+    'driver that runs already needs `align_depth.enable` and `enable_sync`.',
+    parameters={'min_depth': 0.2, 'max_depth': 8.0},
+    arguments=_named('camera', 'camera'),
+    source=Driver(
+        package='realsense2_camera',
+        launch_file='rs_launch.py',
+        arguments={
+            'camera_name': '{camera_name}',
+            'camera_namespace': '{camera_namespace}',
+            'align_depth.enable': 'true',
+            'enable_sync': 'true',
+        },
+        install='sudo apt install ros-{distro}-realsense2-camera',
+    ),
+)
+
 CAMERAS: dict[str, CameraSetup] = {
-    'realsense': CameraSetup(
-        title='Intel RealSense D400',
-        sensor='active stereo: good to 3 m, usable to 6 m',
-        rgb=f'{_PREFIX}/color/image_raw',
-        rgb_info=f'{_PREFIX}/color/camera_info',
-        depth=f'{_PREFIX}/aligned_depth_to_color/image_raw',
-        frame='{camera_name}_color_optical_frame',
-        note="Drivers up to 4.54 and some robots have no namespace: `camera_namespace:=''`. A "
-        'driver that runs already needs `align_depth.enable` and `enable_sync`.',
-        parameters={'min_depth': 0.2, 'max_depth': 8.0},
-        arguments=_named('camera', 'camera'),
-        source=Driver(
-            package='realsense2_camera',
-            launch_file='rs_launch.py',
-            arguments={
-                'camera_name': '{camera_name}',
-                'camera_namespace': '{camera_namespace}',
-                'align_depth.enable': 'true',
-                'enable_sync': 'true',
-            },
-            install='sudo apt install ros-{distro}-realsense2-camera',
-        ),
+    'realsense': _D400,
+    'realsense_d405': replace(
+        _D400,
+        title='Intel RealSense D405',
+        sensor='stereo at close range: 7 to 50 cm',
+        rgb=f'{_PREFIX}/color/image_rect_raw',
+        note='Its colour comes from the depth sensor, on `image_rect_raw`. Drivers from 4.57 on '
+        'may have it on `image_raw`: `realsense.launch.py min_depth:=0.07`.',
+        parameters={'min_depth': 0.07, 'max_depth': 2.0},
     ),
     'azure_kinect': CameraSetup(
         title='Microsoft Azure Kinect',

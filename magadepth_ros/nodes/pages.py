@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Write what the documentation takes from the node: its parameters and its conditions.
+Write what the documentation takes from the node: topics, parameters, conditions.
 
     python -m magadepth_ros.nodes.pages    # in the root of the repository
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from magadepth_ros.nodes.condition_table import CONDITIONS, ERROR
 from magadepth_ros.nodes.parameter_schema import schema, table
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.tables import markdown_table
+from magadepth_ros.topics import PUBLISHED, SUBSCRIBED, Topic
 
 SCHEMA = 'config/completion_node.schema.json'
 
@@ -41,8 +42,18 @@ def parameters(kind: type = NodeParameters) -> str:
     return markdown_table(table(kind), left=5)
 
 
+def topics(rows: Sequence[Topic]) -> str:
+    """Return the table of the topics that the node hears, or of those that it publishes."""
+    table = [(f'`{topic.name}`', topic.type, topic.text) for topic in rows]
+    return markdown_table([('topic', 'type', ''), *table], left=3)
+
+
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
-    'docs/nodes.md': {'simulated_camera': partial(parameters, CameraParameters)},
+    'docs/nodes.md': {
+        'subscribed': partial(topics, SUBSCRIBED),
+        'published': partial(topics, PUBLISHED),
+        'simulated_camera': partial(parameters, CameraParameters),
+    },
     'docs/parameters.md': {'parameters': parameters},
     'docs/troubleshooting.md': {'conditions': conditions},
 }

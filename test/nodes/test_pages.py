@@ -14,7 +14,6 @@ from magadepth_ros.nodes.condition_table import CONDITIONS
 from magadepth_ros.nodes.pages import BLOCKS, SCHEMA, filled, schema_text
 from magadepth_ros.nodes.parameter_schema import schema
 from magadepth_ros.nodes.parameters import NodeParameters
-from magadepth_ros.topics import INPUTS, OUTPUTS
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'config').rglob('*.yaml'))
@@ -35,12 +34,6 @@ def test_every_code_that_a_page_names_exists():
     for page in (ROOT / 'docs/troubleshooting.md', ROOT / 'docs/nodes.md'):
         for code in re.findall(r'`([A-Z]+(?:_[A-Z]+)+)`', page.read_text(encoding='utf-8')):
             assert code in known or code.startswith(('ROS_', 'XDG_', 'LD_', '_ROS')), code
-
-
-def test_every_topic_of_the_table_is_on_the_page_of_the_node():
-    text = (ROOT / 'docs/nodes.md').read_text(encoding='utf-8')
-    for topic in (*INPUTS, *OUTPUTS):
-        assert f'| `{topic}` |' in text, topic
 
 
 def test_the_schema_in_config_is_that_of_the_node():
