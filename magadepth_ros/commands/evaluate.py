@@ -26,7 +26,7 @@ errors at pixels that were missing in the input (fill), by region and size of th
 pixels that were measured (keep); phantom obstacles; how well the confidence ranks the errors
 (AUSE, lower is better, beside that of the plain distance to the nearest measurement); flicker and
 lag in sequences; milliseconds per frame (median). Means have a 95 % interval over scenes. Frames
-without a target are run and timed, but not scored.
+without a target are run and timed, but not scored. The simulated robot also keeps a costmap.
 """
 
 
@@ -34,6 +34,7 @@ _EXAMPLES = """
 magadepth evaluate FRAMES --models magadepth_small mine.onnx --sheet sheet.png
 magadepth evaluate FRAMES --sparse 500 --baselines nearest ip_basic
 magadepth evaluate FRAMES MORE --csv scores.csv --markdown scores.md
+magadepth evaluate simulated:drive simulated:still --models magadepth_small --baselines raw nearest
 """
 
 
@@ -47,7 +48,8 @@ def add_parser(subparsers: Any) -> None:
         nargs='*',
         metavar='DATA',
         help='folders with a manifest.json, nyu_depth_v2_labeled.mat, folders of SUN RGB-D or '
-        'DIML, or bags; needed but for --from-csv',
+        'DIML, or bags; simulated:drive and simulated:still: a simulated robot that drives or '
+        'stands while somebody walks by; needed but for --from-csv',
     )
     add(
         '--models', nargs='*', default=[], metavar='MODEL', help='shipped models by name, or files'
@@ -57,7 +59,8 @@ def add_parser(subparsers: Any) -> None:
         nargs='*',
         default=['all'],
         metavar='NAME',
-        help='classical methods: all, none, or names; levin needs SciPy and takes seconds a frame',
+        help='classical methods: all, none, or names; levin needs SciPy and seconds a frame; raw, '
+        'the depth as it is, must be named',
     )
     add(
         '--predictions',
@@ -111,9 +114,13 @@ def run(args: argparse.Namespace) -> int:
     from magadepth_training.datasets.opening import open_source
     from magadepth_training.evaluation.report import write_csv, write_json
     from magadepth_training.evaluation.sheet import ContactSheet
+    from magadepth_training.evaluation.simulated import SIMULATED, SimulatedRobot
     from magadepth_training.evaluation.sparse import SparseSource
 
-    sources = [open_source(path, args.split) for path in args.data]
+    sources: list[Source] = [
+        SimulatedRobot(str(path)) if str(path) in SIMULATED else open_source(path, args.split)
+        for path in args.data
+    ]
     if args.sparse:
         sources = [SparseSource(source, args.sparse) for source in sources]
     methods, sheet = _methods(args), ContactSheet()

@@ -199,6 +199,8 @@ def test_levin_is_left_out_with_a_line_where_scipy_is_missing(
     assert run(folder, '--json', out) == 0
     assert 'levin' not in [row['name'] for row in json.loads(out.read_text())['rows']]
     assert 'levin is left out' in capsys.readouterr().err
+    assert run(folder, '--baselines', 'levin') == 2
+    assert 'pip install scipy' in capsys.readouterr().err
 
 
 def test_step_limit_and_frames_without_target(

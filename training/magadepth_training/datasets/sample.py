@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from magadepth_ros.simulation.scene import CameraPose
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -17,7 +19,7 @@ class Sample:
     ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres as a sensor gave it, 0 = missing;
     ``target`` the same of the true depth, 0 = unknown, or None; ``score`` (H, W) uint8 with
     0 = ignore, 1 = missing in the input, 2 = measured in it, or None; ``hiding`` says what made
-    the holes, '' = unknown.
+    the holes, '' = unknown; ``camera`` stands where the picture was taken, if that is known.
     """
 
     rgb: np.ndarray
@@ -28,6 +30,7 @@ class Sample:
     sensor: str = ''
     scene: str = ''
     hiding: str = ''
+    camera: CameraPose | None = None
 
 
 class Source(Protocol):

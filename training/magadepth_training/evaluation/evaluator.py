@@ -14,6 +14,7 @@ import numpy as np
 from magadepth_ros.pictures import to_millimetres
 from magadepth_training.datasets.sample import Sample, Source
 from magadepth_training.evaluation.calibration import ause
+from magadepth_training.evaluation.costmap import Costmap, map_errors
 from magadepth_training.evaluation.methods import Method
 from magadepth_training.evaluation.metrics import depth_errors, summarise
 from magadepth_training.evaluation.regions import REGIONS, distance_to_known, phantoms, regions
@@ -81,6 +82,7 @@ class Row:
     labels: list[dict[str, str]] = field(default_factory=list)
     figures: list[Figures] = field(default_factory=list)
     steadiness: Steadiness = field(default_factory=Steadiness)
+    costmap: Costmap = field(default_factory=Costmap)
 
     def add(
         self,
@@ -88,11 +90,13 @@ class Row:
         prediction: np.ndarray,
         confidence: np.ndarray | None,
         ms: float,
+        true_map: Costmap | None = None,
         following: bool = True,
     ) -> None:
         """
         Add a frame: (H, W) metres with 0 = not filled, and the time it took [ms].
 
+        ``true_map`` is the costmap of the true depth so far, where the camera's place is known;
         ``following`` says that no frame was skipped since the last one (else no flicker).
         """
         if self.method.timed:
@@ -103,6 +107,9 @@ class Row:
             figures = frame_figures(sample, prediction, confidence)
             if following:
                 figures['fill'] |= self.steadiness.update(sample, prediction)
+            if true_map is not None:
+                self.costmap.update(sample, prediction, confidence)
+                figures['fill'] |= map_errors(self.costmap, true_map)
         self.labels.append({kind: getattr(sample, kind) for kind in GROUPS})
         self.figures.append(figures)
 
@@ -156,15 +163,20 @@ def evaluate(
     rows = [Row(method) for method in methods]
     indices = list(indices)
     following = source.consecutive and all(b == a + 1 for a, b in pairwise(indices))
+    costmap = Costmap()
     for index in indices:
         sample = source[index]
+        true_map = None
+        if sample.camera is not None and sample.target is not None:
+            costmap.update(sample, sample.target)
+            true_map = costmap
         predictions = {}
         for row in rows:
             start = perf_counter()
             depth, confidence = row.method.run(sample)
             ms = (perf_counter() - start) * 1e3
             prediction = as_stored(depth)
-            row.add(sample, prediction, confidence, ms, following)
+            row.add(sample, prediction, confidence, ms, true_map, following)
             predictions[row.method.name] = prediction
         if watch is not None:
             watch(index, sample, predictions)

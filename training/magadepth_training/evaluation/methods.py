@@ -16,13 +16,14 @@ from magadepth_ros.manifest import read_depth
 from magadepth_training.datasets.sample import Sample
 from magadepth_training.evaluation.baselines import Baseline, select_baselines
 
+RAW = 'raw'
 Estimate = tuple[np.ndarray, 'np.ndarray | None']
 """(H, W) float32 metres, 0 or NaN = not filled, and (H, W) confidence 0..1 or None."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """One row of the table: ``kind`` is model, baseline or predictions."""
+    """One row of the table: ``kind`` is model, baseline, predictions or raw."""
 
     name: str
     kind: str
@@ -46,9 +47,10 @@ def model_method(
 
 
 def baseline_methods(names: list[str]) -> list[Method]:
-    """Return the chosen baselines; see :func:`select_baselines`."""
-    chosen = select_baselines(names)
-    return [Method(name, 'baseline', partial(_baseline, f)) for name, f in chosen.items()]
+    """Return the chosen baselines, see `select_baselines`; ``raw`` is the depth as it is."""
+    chosen = select_baselines([name for name in names if name != RAW])
+    methods = [Method(name, 'baseline', partial(_baseline, f)) for name, f in chosen.items()]
+    return [Method(RAW, RAW, lambda sample: (sample.depth, None))] * (RAW in names) + methods
 
 
 def predictions_method(folder: str | Path) -> Method:

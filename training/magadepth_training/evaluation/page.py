@@ -25,11 +25,31 @@ _MAIN = (
     ('AUSE', 'ause', 3),
 )
 _MOTION = (
-    ('flicker', 'flicker', 4),
-    ('95 %', 'flicker', 4),
+    ('ghost cells', 'ghosts', 1),
+    ('95 %', 'ghosts', 1),
+    ('phantom cells', 'phantom_cells', 1),
+    ('95 %', 'phantom_cells', 1),
+    ('missed', 'missed', 1),
+    ('95 %', 'missed', 1),
+    ('flicker', 'flicker', 3),
+    ('95 %', 'flicker', 3),
     ('lag', 'lag', 2),
 )
+_ROBOT = (
+    # data set, heading, figure, digits
+    ('simulated:drive', 'ghost cells', 'ghosts', 1),
+    ('simulated:drive', 'phantom cells', 'phantom_cells', 1),
+    ('simulated:drive', 'obstacles missed', 'missed', 1),
+    ('rgbd_glass_val', 'glass within 1 cm', 'within_1cm', 1),
+    ('rgbd_glass_val', 'within 2 cm', 'within_2cm', 1),
+)
 _MOST_GROUPS = 16
+_ROBOT_TEXT = """\
+A robot drives through rooms in which somebody walks by; cells of 5 cm are marked and cleared as
+Nav2's voxel layer does it ([how](evaluation.md#does-it-help-a-robot)). Left in its map after each
+frame: *ghost cells* of what has gone, *phantom cells* of what never was, and *obstacles missed* [%
+of their cells]. Beside it the share of the surface of glasses and bottles that a grasp planner
+would see within 1 and 2 cm of the truth [%]."""
 
 _INTRODUCTION = """\
 What `magadepth evaluate` measured, as [Evaluation](evaluation.md) explains it. All figures are
@@ -62,6 +82,9 @@ def to_markdown(lines: Sequence[Line], sources: Sequence[str]) -> str:
         f'by `magadepth evaluate --from-csv {files} --markdown docs/results.md`. Speed is on the '
         '[performance](performance.md) page.',
     ]
+    robot = _robot(lines)
+    if robot:
+        parts += ['## Does it help a robot?', _ROBOT_TEXT, robot]
     for data in dict.fromkeys(line['data'] for line in lines):
         parts += _section(data, [line for line in lines if line['data'] == data])
     return '\n\n'.join(parts) + '\n'
@@ -74,7 +97,10 @@ def _section(data: str, lines: Sequence[Line]) -> Iterator[str]:
     yield _columns(whole, _MAIN)
     if any(line.get('ghosts') for line in whole):
         yield '### From frame to frame'
-        yield 'Flicker [m], and the lag behind a moving edge [frames].'
+        yield (
+            'Cells of the costmap that are wrong after each frame, obstacles missed [% of their '
+            'cells], flicker [m], and the lag behind a moving edge [frames].'
+        )
         yield _columns(whole, _MOTION)
     yield '### By region'
     yield 'REL; *kept* is the share of measured pixels that stay as they are [%].'
@@ -85,6 +111,16 @@ def _section(data: str, lines: Sequence[Line]) -> Iterator[str]:
             yield f'### By {kind}'
             yield 'REL.'
             yield _by_group(lines, list(groups))
+
+
+def _robot(lines: Sequence[Line]) -> str:
+    found = {(line['data'], line['name']): line for line in lines if line['group'] == 'fill'}
+    names = dict.fromkeys(name for data, name in found if data == _ROBOT[0][0])
+    body = [
+        [name, *(_cell(found.get((data, name)), f, digits) for data, _, f, digits in _ROBOT)]
+        for name in names
+    ]
+    return markdown_table([['method', *(h for _, h, _, _ in _ROBOT)], *body]) if body else ''
 
 
 def _columns(lines: Sequence[Line], columns: Sequence[tuple[str, str, int]]) -> str:

@@ -16,7 +16,10 @@ from magadepth_training.evaluation.evaluator import GROUPS
 from magadepth_training.evaluation.metrics import NAMES
 from magadepth_training.evaluation.regions import REGIONS
 
-FIGURES = (*NAMES, 'unchanged', 'phantom', 'ause', 'ause_distance', 'flicker', 'lag')
+FIGURES = (
+    *(*NAMES, 'unchanged', 'phantom', 'ause', 'ause_distance', 'flicker', 'lag'),
+    *('ghosts', 'phantom_cells', 'missed'),
+)
 """What a line of the CSV holds, each with the ends of its interval."""
 
 _COLUMNS = (
@@ -33,6 +36,9 @@ _COLUMNS = (
     ('by dist.', 'fill', 'ause_distance', 4),
     ('flicker', 'fill', 'flicker', 4),
     ('lag', 'fill', 'lag', 2),
+    ('ghosts', 'fill', 'ghosts', 1),
+    ('phantom cells', 'fill', 'phantom_cells', 1),
+    ('missed', 'fill', 'missed', 1),
     ('kept', 'keep', 'unchanged', 2),
     ('edge REL', 'edge', 'rel', 4),
     ('deep', 'deep', 'rel', 4),

@@ -39,19 +39,25 @@ def select_baselines(names: list[str]) -> dict[str, Baseline]:
     """
     Choose baselines by name; ``all`` and ``none`` stand alone. DataError names the known.
 
-    ``all`` leaves ``levin`` out where SciPy is not installed, and says so on stderr.
+    Where SciPy is not installed, ``levin`` is an error by name, and ``all`` leaves it out with a
+    line on stderr.
     """
+    scipy = find_spec('scipy') is not None
     if names in ([], ['none']):
         return {}
     if names == ['all']:
         chosen = dict(BASELINES)
-        if find_spec('scipy') is None:
+        if not scipy:
             del chosen['levin']
-            print('magadepth: levin is left out: pip install scipy', file=sys.stderr)
+            print(
+                'magadepth: levin is left out; it needs SciPy: pip install scipy', file=sys.stderr
+            )
         return chosen
     unknown = [name for name in names if name not in BASELINES]
     if unknown:
         raise DataError(
             f'unknown baseline {unknown[0]!r}; choose all, none or of {", ".join(BASELINES)}'
         )
+    if 'levin' in names and not scipy:
+        raise DataError('levin needs SciPy: pip install scipy')
     return {name: BASELINES[name] for name in names}

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a robot makes of a depth: a costmap, marked and cleared as the voxel layer of Nav2 does."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from magadepth_ros.simulation.scene import CameraPose
+from magadepth_training.datasets.sample import Sample
+
+CELL = 0.05
+"""Side of a cell and of a voxel [m]."""
+SIZE = (200, 16, 200)
+"""Voxels: 10 m x 10 m around the world's origin, and 0.8 m high."""
+LOWEST, MARKING_RANGE = 0.1, 2.5
+"""Least height and largest distance of a point that marks [m]: the floor is no obstacle."""
+CLEARING_RANGE = 3.0
+"""How far a point clears [m]."""
+CLEARING_STRIDE = 4
+"""Every how many pixels a point clears; their lines are a cell apart at the end of the range."""
+CONFIDENCE = 0.2
+"""Least confidence of a filled pixel that marks; all clear. Chosen in other rooms than those of
+`SimulatedRobot`: 0.1 marks phantoms, 0.3 lets obstacles be cleared."""
+
+
+class Costmap:
+    """
+    Cells that are occupied after the frames of a room; another scene begins with an empty map.
+
+    As in nav2_costmap_2d's voxel layer, a frame first clears the voxels on the line from the
+    camera to each point, up to two cells before it, then marks those of near points above the
+    floor. A cell is occupied while one of its voxels is.
+
+    Attributes
+    ----------
+    occupied, ever:
+        (200, 200) bool, by x and z: occupied now, and at any time since the map was empty.
+
+    """
+
+    occupied: np.ndarray
+    ever: np.ndarray
+
+    def __init__(self) -> None:
+        self._scene: str | None = None
+        self.occupied = self.ever = np.zeros((SIZE[0], SIZE[2]), bool)
+
+    def update(
+        self, sample: Sample, depth: np.ndarray, confidence: np.ndarray | None = None
+    ) -> None:
+        """
+        Add a frame.
+
+        Parameters
+        ----------
+        sample:
+            with a camera; what is missing in its depth marks only where it is trusted.
+        depth:
+            (H, W) metres, 0 = unknown.
+        confidence:
+            (H, W) 0..1; None = all is trusted.
+
+        """
+        assert sample.camera is not None
+        if sample.scene != self._scene:
+            self._scene, self._voxels = sample.scene, np.zeros(SIZE, bool)
+            self.ever = np.zeros_like(self.ever)
+        known = depth > 0
+        trusted = known
+        if confidence is not None:
+            trusted = known & ((sample.depth > 0) | (confidence >= CONFIDENCE))
+        camera = sample.camera.position.astype(np.float32)[:, None]
+        rays = _rays(depth, sample.camera, known, CLEARING_STRIDE)
+        length = np.linalg.norm(rays, axis=0)
+        rays *= np.clip(length - 2 * CELL, 0, CLEARING_RANGE) / length
+        # Steps of half a cell miss no voxel that a line crosses by more than a corner.
+        steps = np.linspace(0, 1, round(2 * CLEARING_RANGE / CELL) + 1, dtype=np.float32)
+        self._set(camera[..., None] + rays[..., None] * steps, False)
+        rays = _rays(depth, sample.camera, trusted, 1)
+        points = camera + rays[:, np.linalg.norm(rays, axis=0) < MARKING_RANGE]
+        self._set(points[:, points[1] < -LOWEST], True)
+        self.occupied = np.asarray(self._voxels.any(axis=1))
+        self.ever = self.ever | self.occupied
+
+    def _set(self, points: np.ndarray, value: bool) -> None:
+        # The world's y points down: heights count from the floor up. Rays are too short to leave
+        # the map sideways.
+        x, y, z = (np.floor(axis / CELL).astype(np.int32) for axis in points)
+        y = -1 - y
+        flat = ((x + SIZE[0] // 2) * SIZE[1] + y) * SIZE[2] + z + SIZE[2] // 2
+        self._voxels.reshape(-1)[flat[(y >= 0) & (y < SIZE[1])]] = value
+
+
+def map_errors(seen: Costmap, truth: Costmap) -> dict[str, float]:
+    """
+    Compare a costmap with that of the true depth after the same frames.
+
+    Returns how many cells are ``ghosts`` (occupied where the truth was occupied once and is free
+    now) and ``phantom_cells`` (where it never was), and the share of the truth's cells that are
+    ``missed`` [%]. A neighbouring cell is near enough.
+    """
+    false, before = seen.occupied & ~_wider(truth.occupied), _wider(truth.ever)
+    missed = truth.occupied & ~_wider(seen.occupied)
+    return {
+        'ghosts': float((false & before).sum()),
+        'phantom_cells': float((false & ~before).sum()),
+        'missed': 100 * float(missed.sum() / max(1, truth.occupied.sum())),
+    }
+
+
+def _wider(cells: np.ndarray) -> np.ndarray:
+    return cv2.dilate(cells.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+
+
+def _rays(depth: np.ndarray, camera: CameraPose, chosen: np.ndarray, stride: int) -> np.ndarray:
+    # From the camera to the points of the chosen pixels, (3, N) in the world's axes.
+    fx, fy, cx, cy = camera.intrinsics
+    rows, columns = (stride * i for i in np.nonzero(chosen[::stride, ::stride]))
+    z = depth[rows, columns]
+    seen = np.stack([(columns - cx) / fx * z, (rows - cy) / fy * z, z])
+    return (camera.rotation @ seen).astype(np.float32)
