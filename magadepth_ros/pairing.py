@@ -82,6 +82,8 @@ class Counters:
     """Pairs dropped because a message could not be read."""
     unwanted: int = 0
     """Pairs nobody subscribed to the result of."""
+    unmasked: int = 0
+    """Pairs without a mask, where masks are in use; dropped where mask_policy is required."""
     failed: int = 0
     """Pairs lost because the engine failed and on_failure is silent."""
     jumps: int = 0

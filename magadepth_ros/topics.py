@@ -10,13 +10,15 @@ class CameraTopics(NamedTuple):
     """
     Topics of one RGB-D camera; '' where there is none.
 
-    ``rgb`` and ``depth`` are images, ``rgb_info`` and ``depth_info`` their camera_infos.
+    ``rgb`` and ``depth`` are images, ``rgb_info`` and ``depth_info`` their camera_infos; ``mask``
+    are images that say where the depth is not to be trusted.
     """
 
     rgb: str
     rgb_info: str
     depth: str
     depth_info: str = ''
+    mask: str = ''
 
     def as_inputs(self, prefix: str = '') -> dict[str, str]:
         """Return the remappings of completion_node; ``prefix`` is '' or a camera and a slash."""
@@ -24,8 +26,10 @@ class CameraTopics(NamedTuple):
         return {f'{prefix}{name}': topic for name, topic in pairs if topic}
 
 
-INPUTS = CameraTopics('rgb/image', 'rgb/camera_info', 'depth/image', 'depth/image/camera_info')
-"""What is remapped to a camera; the last is below the image, as depth/camera_info goes out."""
+INPUTS = CameraTopics(
+    'rgb/image', 'rgb/camera_info', 'depth/image', 'depth/image/camera_info', 'mask/image'
+)
+"""What is remapped to a camera; not depth/camera_info, as that goes out."""
 
 
 class Topic(NamedTuple):
@@ -58,6 +62,12 @@ SUBSCRIBED = (
         INPUTS.depth_info,
         'sensor_msgs/CameraInfo',
         'intrinsics of the depth camera, needed where its image is in another frame than the RGB',
+    ),
+    Topic(
+        INPUTS.mask,
+        'sensor_msgs/Image',
+        'optional; mono8, not 0 = do not trust the depth here: what a [segmenter of glass or '
+        'mirrors](#masks) finds',
     ),
     Topic(
         '/tf_static',

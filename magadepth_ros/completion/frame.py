@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -75,6 +75,33 @@ class RgbdFrame:
     def size(self) -> tuple[int, int]:
         """Width and height [px]."""
         return self.depth.shape[1], self.depth.shape[0]
+
+    def without(self, mask: np.ndarray) -> RgbdFrame:
+        """
+        Return the frame with its depth missing where a mask says so.
+
+        Parameters
+        ----------
+        mask:
+            (h, w) uint8 of the frame's shape, at any size; not 0 = do not trust the depth here.
+
+        Raises
+        ------
+        ShapeError
+            the mask is of another shape.
+
+        """
+        (h, w), (width, height) = mask.shape, self.size
+        if (w, h) != self.size:
+            if abs(width * h - height * w) > max(width, height):
+                raise ShapeError(
+                    f'the mask is {w}x{h} and depth {width}x{height}: expected one size, or sizes '
+                    'of the same shape; make the mask of the colour image'
+                )
+            mask = cv2.resize(mask, self.size, interpolation=cv2.INTER_NEAREST_EXACT)
+        depth = self.depth.copy()
+        depth[mask > 0] = 0.0
+        return replace(self, depth=depth)
 
 
 def at_size_of(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:

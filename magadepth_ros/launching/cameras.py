@@ -63,12 +63,16 @@ class CameraSetup:
     camera_info: str = ''
 
 
+MASK = Argument('mask', '', 'Topic of masks: mono8, not 0 = do not trust the depth here.')
+
+
 def _named(name: str, namespace: str = '', *more: Argument) -> tuple[Argument, ...]:
     """Return the arguments of a camera with a driver."""
     return (
         Argument('camera_name', name, "Name of the camera, part of its driver's topics."),
         Argument('camera_namespace', namespace, "Namespace of the driver's topics."),
         flag('start_camera', 'true', 'Start the driver; false: it runs already.'),
+        MASK,
         *more,
     )
 
@@ -80,12 +84,16 @@ def _inputs(rgb: str | None, depth: str | None, frame: str) -> tuple[Argument, .
         Argument('depth', depth, 'Topic of the depth images.'),
         Argument('camera_info', '', 'Intrinsics of the colour; empty: camera_info beside `rgb`.'),
         Argument('frame', frame, "RViz's fixed frame: the frame_id of the colour images."),
+        MASK,
     )
 
 
-_SIMULATED = tuple(
-    of_parameter(CameraParameters, name)
-    for name in ('input', 'rate', 'width', 'height', 'seed', 'moving_base', 'faults')
+_SIMULATED = (
+    MASK,
+    *(
+        of_parameter(CameraParameters, name)
+        for name in ('input', 'rate', 'width', 'height', 'seed', 'moving_base', 'faults')
+    ),
 )
 _PREFIX = '/{camera_namespace}/{camera_name}'
 

@@ -67,9 +67,11 @@ def completion_node(
     )
 
 
-def inputs(rgb: str, rgb_info: str, depth: str, prefix: str = '') -> list[tuple[str, str]]:
+def inputs(
+    rgb: str, rgb_info: str, depth: str, prefix: str = '', mask: str = ''
+) -> list[tuple[str, str]]:
     """Return the remappings of one camera's inputs; ``prefix`` is its name and a slash, or ''."""
-    topics = CameraTopics(rgb, rgb_info, depth, info_beside(depth))
+    topics = CameraTopics(rgb, rgb_info, depth, info_beside(depth), mask)
     return list(topics.as_inputs(prefix).items())
 
 

@@ -25,7 +25,7 @@ from launch.launch_description_sources import AnyLaunchDescriptionSource
 from launch.logging import get_logger
 from launch_ros.actions import Node, PushRosNamespace
 
-from magadepth_ros.launching.cameras import CameraSetup, Driver, Player, Simulated
+from magadepth_ros.launching.cameras import MASK, CameraSetup, Driver, Player, Simulated
 from magadepth_ros.launching.values import configuration, distro, fill, given, topic, warn
 from magadepth_ros.resources import PACKAGE
 
@@ -34,7 +34,8 @@ def source_actions(context: LaunchContext, camera: CameraSetup) -> list[LaunchDe
     """Return what starts a camera's source: nothing where it runs already."""
     source = camera.source
     if isinstance(source, Simulated):
-        return [simulated_camera(given(context, camera.arguments))]
+        values = given(context, [item for item in camera.arguments if item is not MASK])
+        return [simulated_camera(values)]
     if isinstance(source, Player):
         return _player(context)
     if isinstance(source, Driver) and configuration(context, 'start_camera') == 'true':

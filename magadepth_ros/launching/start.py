@@ -91,7 +91,8 @@ def described(arguments: Sequence[Argument], start: Start) -> LaunchDescription:
 def camera_actions(context: LaunchContext, camera: CameraSetup) -> list[LaunchDescriptionEntity]:
     """Return what starts a camera's source, the completion of its depth and, if wanted, RViz."""
     rgb, rgb_info, depth, frame, _ = topics_of(context, camera)
-    remappings = inputs(rgb, rgb_info, depth)
+    mask = topic(configuration(context, 'mask'), context)
+    remappings = inputs(rgb, rgb_info, depth, mask=mask)
     if camera.camera_info:
         remappings.append(('depth/camera_info', camera.camera_info))
     return [

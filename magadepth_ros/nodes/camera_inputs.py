@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from magadepth_ros.errors import describe
 from magadepth_ros.messages.frames import FrameReader
+from magadepth_ros.messages.masks import Masks
 from magadepth_ros.nodes import qos
 from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.parameters import NodeParameters
@@ -63,9 +64,11 @@ class CameraInputs:
         self._depth = self._image('depth', names.depth, depth_transport, '/compressedDepth')
         self._rgb_info = self._plain(names.rgb_info)
         self._depth_info = self._plain(names.depth_info)
-        inputs = (self._rgb, self._rgb_info, self._depth, self._depth_info)
+        self._mask = self._plain(names.mask, Image)
+        inputs = (self._rgb, self._rgb_info, self._depth, self._depth_info, self._mask)
         self.topics = CameraTopics(*(each.topic for each in inputs))
         self.reader = FrameReader(self.topics, parameters.registration())
+        self.masks = Masks()
 
     def subscribe(self, pairer: Pairer) -> None:
         """Start to listen."""
@@ -81,6 +84,7 @@ class CameraInputs:
         self._subscribe(self._rgb, on_rgb)
         self._subscribe(self._depth, on_depth)
         self._subscribe(self._rgb_info, self._on_rgb_info)
+        self._subscribe(self._mask, self.masks.add)
         if self.reader.registration is not None:
             self._subscribe(self._depth_info, self._on_depth_info)
             self._subscribe_to_transforms(self.reader.registration.add_transforms)
@@ -101,11 +105,11 @@ class CameraInputs:
         # then extended.
         return Input(topic + suffix, topic + suffix, topic, CompressedImage, stream)
 
-    def _plain(self, name: str) -> Input:
+    def _plain(self, name: str, message: type = CameraInfo) -> Input:
         # Remapping is applied once more when a subscription is made, so that plain names stay
         # unresolved until then.
         topic = self._node.resolve_topic_name(name)
-        return Input(name, topic, topic, CameraInfo)
+        return Input(name, topic, topic, message)
 
     def _on_rgb_info(self, msg: CameraInfo) -> None:
         self.reader.rgb_info = msg

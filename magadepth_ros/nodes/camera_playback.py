@@ -22,7 +22,7 @@ from magadepth_ros.messages.camera_info import info_of
 from magadepth_ros.messages.compressed import depth_to_compressed, rgb_to_compressed
 from magadepth_ros.messages.images import fill
 from magadepth_ros.pictures import to_millimetres
-from magadepth_ros.simulation import simulated_intrinsics, simulated_views
+from magadepth_ros.simulation import SimulatedView, simulated_intrinsics, simulated_views
 from magadepth_ros.simulation.drive import BasePose
 
 _COLOUR: dict[str, int | None] = {
@@ -68,6 +68,8 @@ class CameraMessages:
     depth: Image
     info: CameraInfo
     depth_info: CameraInfo
+    mask: Image | None
+    """Of what mirrors, mono8; None where that is not known."""
     base: BasePose | None
     """Where the base is that carries the camera; None where there is none."""
     _compress: Callable[[], tuple[CompressedImage, CompressedImage]]
@@ -128,7 +130,7 @@ def _prepared(source: str, settings: PlaybackSettings) -> Iterator[CameraMessage
         for view in simulated_views(
             width, height, count, settings.seed, settings.driving, settings.depth_left
         ):
-            yield _messages(RgbdFrame(view.rgb, view.depth), settings, view.base)
+            yield _messages(RgbdFrame(view.rgb, view.depth), settings, view)
         return
     for recorded in read_manifest(Path(source)).frames[: settings.count or None]:
         data = recorded.load()
@@ -148,7 +150,7 @@ def _bag(source: str, settings: PlaybackSettings) -> Iterator[CameraMessages]:
 
 
 def _messages(
-    frame: RgbdFrame, settings: PlaybackSettings, base: BasePose | None = None
+    frame: RgbdFrame, settings: PlaybackSettings, view: SimulatedView | None = None
 ) -> CameraMessages:
     header = Header(frame_id=settings.frame_id)
     depth_header = Header(frame_id=settings.depth_frame_id)
@@ -166,12 +168,15 @@ def _messages(
         Image(header=depth_header),
         info_of(header, camera),
         info_of(depth_header, camera),
-        base,
+        None if view is None else Image(header=header),
+        None if view is None else view.base,
         compress,
     )
     code = _COLOUR[settings.rgb_encoding]
     rgb = frame.rgb if code is None else cv2.cvtColor(frame.rgb, code)
     fill(messages.rgb, rgb, settings.rgb_encoding)
+    if view is not None and messages.mask is not None:
+        fill(messages.mask, view.mask, 'mono8')
     fill(messages.depth, millimetres if encoding == '16UC1' else metres, encoding)
     return messages
 

@@ -196,6 +196,20 @@ _CAMERA = (
         'calibrate the camera, or remap rgb/camera_info to the topic that belongs to rgb/image',
     ),
     Condition(
+        'NO_MASK',
+        WARN,
+        'no mask on {mask} within {max_age:g} s of a frame, which {effect}',
+        'start what makes the masks, raise mask_max_age, or set mask_policy to optional',
+        event=True,
+    ),
+    Condition(
+        'BAD_MASK',
+        WARN,
+        'masks on {mask} cannot be used: {reason}',
+        'publish mono8 of the shape of the colour image, not 0 where the depth is not trusted',
+        event=True,
+    ),
+    Condition(
         'NO_TRANSFORMS',
         WARN,
         '/tf_static cannot be read: {reason}',

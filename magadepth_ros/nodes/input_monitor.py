@@ -87,6 +87,15 @@ class InputMonitor:
         level = ERROR if monotonic() - self._accepted > PATIENCE else WARN
         self._set(code, level=level, reason=error)
 
+    def unmasked(self, max_age: float, dropped: bool) -> None:
+        """Report a frame without a mask within ``max_age`` [s]."""
+        effect = 'is dropped' if dropped else 'goes out unmasked'
+        self._set('NO_MASK', max_age=max_age, effect=effect)
+
+    def bad_mask(self, error: Exception) -> None:
+        """Report a mask that cannot be read or does not belong to the frame."""
+        self._set('BAD_MASK', reason=error)
+
     def late(self, age: float, max_age: float) -> None:
         """Report a pair that was dropped for its age [s]."""
         self._set('LATE_PAIRS', age=age, max_age=max_age)
@@ -218,5 +227,11 @@ class InputMonitor:
     def _set(self, code: str, level: bytes | None = None, **fields: Any) -> None:
         topics = self._reader.topics
         self._conditions.set(
-            code, level, rgb=topics.rgb, depth=topics.depth, info=topics.rgb_info, **fields
+            code,
+            level,
+            rgb=topics.rgb,
+            depth=topics.depth,
+            info=topics.rgb_info,
+            mask=topics.mask,
+            **fields,
         )

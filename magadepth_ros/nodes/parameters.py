@@ -121,6 +121,16 @@ class NodeParameters:
         '/tf_static.',
         ON_CONFIGURE,
     )
+    mask_max_age: float = _p(
+        0.1,
+        'Largest gap between the stamps of a frame and of its mask [s].',
+        limits=(0.0, 10.0),
+    )
+    mask_policy: str = _p(
+        'optional',
+        'Without a mask a frame goes out as it is (optional), or not at all (required).',
+        choices=('optional', 'required'),
+    )
     queue_size: int = _p(
         10, 'Messages of a stream that wait for their partner.', ON_CONFIGURE, (1, 100)
     )

@@ -23,7 +23,7 @@ from magadepth_ros.nodes.camera_playback import PlaybackSettings, playback
 from magadepth_ros.nodes.parameters import declared
 from magadepth_ros.nodes.process import run
 from magadepth_ros.pairing import NANO
-from magadepth_ros.topics import realsense_topics
+from magadepth_ros.topics import info_beside, realsense_topics
 
 DEPTH_LEFT = 0.05
 """Of the colour camera, where depth has its own frame [m]."""
@@ -35,7 +35,8 @@ class SimulatedCamera(Node):
 
     Topics: ``/<camera_namespace>/<camera_name>/color/image_raw``, ``.../color/camera_info``,
     ``.../aligned_depth_to_color/image_raw`` and ``.../aligned_depth_to_color/camera_info``; below
-    the images ``/compressed`` and ``/compressedDepth``, encoded while somebody subscribes.
+    the images ``/compressed`` and ``/compressedDepth``, encoded while somebody subscribes; of a
+    rendered room ``.../mask/image_raw``.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -66,8 +67,8 @@ class SimulatedCamera(Node):
         topics = realsense_topics(name, values.camera_namespace)
         depth, depth_info = topics.depth, topics.depth_info
         if own:
-            base = topics.rgb.removesuffix('/color/image_raw')
-            depth, depth_info = f'{base}/depth/image_rect_raw', f'{base}/depth/camera_info'
+            depth = topics.rgb.replace('/color/image_raw', '/depth/image_rect_raw')
+            depth_info = info_beside(depth)
         profile = QoSProfile(
             history=QoSHistoryPolicy.KEEP_LAST,
             depth=2,
@@ -83,6 +84,7 @@ class SimulatedCamera(Node):
         self._rgb_info = publisher(CameraInfo, topics.rgb_info)
         self._depth = publisher(Image, depth)
         self._depth_info = publisher(CameraInfo, depth_info)
+        self._mask = publisher(Image, topics.rgb.replace('/color/image_raw', '/mask/image_raw'))
         self._small_rgb = publisher(CompressedImage, topics.rgb, '/compressed')
         self._small_depth = publisher(CompressedImage, depth, '/compressedDepth')
         self._tree = CameraFrames(self, f'{name}_link', left)
@@ -115,6 +117,8 @@ class SimulatedCamera(Node):
             ):
                 info.header.stamp = stamp
                 publisher.publish(info)
+        if outgoing and frame.mask is not None and self._mask.get_subscription_count():
+            self._mask.publish(frame.mask)
         for item in outgoing:
             seconds, rest = divmod(item.stamp_ns, NANO)
             item.message.header.stamp = Time(sec=seconds, nanosec=rest)

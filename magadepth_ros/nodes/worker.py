@@ -14,6 +14,7 @@ from magadepth_ros.completion.completer import Completion
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.live import LiveCompleter
 from magadepth_ros.errors import DataError, EncodingError, EngineError, describe
+from magadepth_ros.messages.masks import mask_of
 from magadepth_ros.nodes.camera_outputs import DebugOutputs
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.conditions import Conditions
@@ -153,8 +154,28 @@ class Worker:
             camera.monitor.refused(error)
             return None
         camera.monitor.accepted(pair)
+        masked = self._masked(camera, frame)
+        if masked is None:
+            return None
+        frame = masked
         camera.statistics.stages({'wait': (began - pair.arrived) * 1e3, **frame.timings})
         return Job(camera, frame, began, (perf_counter() - began) * 1e3)
+
+    def _masked(self, camera: CameraPipeline, frame: RgbdFrame) -> RgbdFrame | None:
+        """Return the frame without the depth that its mask takes out; None: it may not go out."""
+        masks, parameters = camera.inputs.masks, self._parameters()
+        required = parameters.mask_policy == 'required'
+        if not (required or masks.in_use):
+            return frame
+        message = masks.nearest(frame.stamp_ns, parameters.mask_max_age)
+        try:
+            if message is not None:
+                return frame.without(mask_of(message))
+            camera.monitor.unmasked(parameters.mask_max_age, required)
+        except (DataError, EncodingError) as error:
+            camera.monitor.bad_mask(error)
+        camera.counters.unmasked += 1
+        return None if required else frame
 
     def _publish(self, job: Job, completion: Completion, parameters: NodeParameters) -> None:
         camera, frame = job.camera, job.frame

@@ -71,12 +71,14 @@ class SimulatedView(NamedTuple):
     What the simulated camera sees at one moment.
 
     ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres, 0 = missing, and ``truth``, complete,
-    of the depth camera; ``base`` is the pose of the robot that carries it, or None.
+    of the depth camera; ``mask`` (H, W) uint8 of the colour camera, 255 on what mirrors; ``base``
+    is the pose of the robot that carries it, or None.
     """
 
     rgb: np.ndarray
     depth: np.ndarray
     truth: np.ndarray
+    mask: np.ndarray
     base: BasePose | None
 
 
@@ -102,7 +104,8 @@ def simulated_views(
         camera = mounted(base, intrinsics) if base else CameraPose.on_path(angle, intrinsics, seed)
         seen = render(scene, camera, width, height)
         rgb = sensor.expose(seen)
+        mask = np.where(seen.gloss > 0.5, np.uint8(255), np.uint8(0))
         if depth_left:
             shifted = camera.position - depth_left * camera.rotation[:, 0]
             seen = render(scene, replace(camera, position=shifted), width, height)
-        yield SimulatedView(rgb, sensor.measure(seen), seen.depth, base)
+        yield SimulatedView(rgb, sensor.measure(seen), seen.depth, mask, base)

@@ -22,7 +22,8 @@ class Picture:
 
     ``rgb`` (H, W, 3) float32 0..255; ``depth`` float32 metres along z, complete; ``cosine`` of the
     angle between ray and surface normal; ``brightness`` of the surface under the camera's own
-    infrared light, 0..1; ``mirror`` strength of the direct reflection of that light, 0..1.
+    infrared light, 0..1; ``mirror`` strength of the direct reflection of that light, 0..1;
+    ``gloss`` of the surface, 0..1 mirror-like.
     """
 
     rgb: np.ndarray
@@ -30,6 +31,7 @@ class Picture:
     cosine: np.ndarray
     brightness: np.ndarray
     mirror: np.ndarray
+    gloss: np.ndarray
 
 
 def render(scene: Scene, camera: CameraPose, width: int, height: int) -> Picture:
@@ -191,7 +193,7 @@ def _shade(scene: Scene, camera: CameraPose, rays: np.ndarray, hit: _Hits) -> Pi
         rgb[..., channel] = colour * light + np.float32(204) * shine
     grey = np.array([np.mean(m.colour) for m in materials], np.float32)[hit.number]
     mirror = np.maximum(gloss * _power(along, 4), shine)
-    return Picture(rgb, hit.depth, along, grey * texture * along, mirror)
+    return Picture(rgb, hit.depth, along, grey * texture * along, mirror, gloss)
 
 
 def _power(values: np.ndarray, doublings: int) -> np.ndarray:

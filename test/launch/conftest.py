@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -23,6 +24,13 @@ LAUNCH = (
     '    PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=given)]))\n'
     'sys.exit(service.run())'
 )
+
+
+@pytest.fixture(autouse=True)
+def loggers():
+    """Give the tests after this one Python's own loggers: launch's do not propagate."""
+    yield
+    logging.setLoggerClass(logging.Logger)
 
 
 @pytest.fixture

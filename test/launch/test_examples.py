@@ -172,6 +172,17 @@ def test_moveit_gets_what_its_updater_asks_for(example, prefix, tmp_path):
     assert group['unknown'] == []
 
 
+@pytest.mark.slow
+def test_grasping_has_the_confidence_of_each_point_and_takes_masks(example):
+    _, graph = example('grasping', {})
+    clouds = graph.listen(PointCloud2, '/depth/points')
+    graph.until(lambda: clouds, 'a cloud')
+    assert [field.name for field in clouds[-1].fields][-1] == 'confidence'
+    graph.until(
+        lambda: graph.node.count_subscribers('/camera/camera/mask/image_raw'), 'masks to be taken'
+    )
+
+
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
 def test_header_tells_how_to_start_it_and_the_page_tells_what_to_connect(path):
     header = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')))

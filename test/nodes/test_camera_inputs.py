@@ -16,6 +16,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 from support.live import free_domain
 
+from magadepth_ros import topics
 from magadepth_ros.nodes.camera_inputs import CameraInputs
 from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.graph_monitor import GraphMonitor
@@ -23,7 +24,7 @@ from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.pairing import Pairer
 
 RELIABLE = 'qos_overrides./rgb/image.subscription.reliability'
-INPUTS = {'/rgb/image', '/depth/image', '/rgb/camera_info', '/depth/image/camera_info'}
+INPUTS = {f'/{name}' for name in topics.INPUTS}
 
 
 @pytest.fixture
