@@ -33,13 +33,16 @@ class FrameData(NamedTuple):
 
     ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres, 0 = missing; ``target`` like depth,
     0 = unknown, or None; ``score`` (H, W) uint8 with 0 = ignore, 1 = missing in the input,
-    2 = measured in the input, or None.
+    2 = measured in the input, or None; ``glass`` (H, W) uint8, not 0 on transparent things, or
+    None; ``behind`` like depth, without them, or None.
     """
 
     rgb: np.ndarray
     depth: np.ndarray
     target: np.ndarray | None
     score: np.ndarray | None
+    glass: np.ndarray | None = None
+    behind: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,13 @@ class Frame:
     depth_path: Path
     target_path: Path | None
     score_path: Path | None
+    glass_path: Path | None
+    behind_path: Path | None
     K: tuple[float, float, float, float] | None
     sensor: str
     scene: str
     hiding: str
+    place: str
     depth_scale: float
     stem: str
 
@@ -75,19 +81,28 @@ class Frame:
         """
         rgb = read_rgb(self.rgb_path)
         depth = read_depth(self.depth_path, self.depth_scale)
-        target, score = None, None
-        if self.target_path is not None:
-            target = read_depth(self.target_path, self.depth_scale)
-        if self.score_path is not None:
-            score = _read_score(self.score_path)
-        others = ((self.depth_path, depth), (self.target_path, target), (self.score_path, score))
+        target, behind = (
+            None if path is None else read_depth(path, self.depth_scale)
+            for path in (self.target_path, self.behind_path)
+        )
+        score, glass = (
+            None if path is None else _read_mask(path)
+            for path in (self.score_path, self.glass_path)
+        )
+        others = (
+            (self.depth_path, depth),
+            (self.target_path, target),
+            (self.score_path, score),
+            (self.glass_path, glass),
+            (self.behind_path, behind),
+        )
         for path, image in others:
             if image is not None and image.shape != rgb.shape[:2]:
                 raise DataError(
                     f'{path}: size {_size(image)} differs from {_size(rgb)} of '
                     f'{self.rgb_path.name}; register the depth to the colour camera first'
                 )
-        return FrameData(rgb, depth, target, score)
+        return FrameData(rgb, depth, target, score, glass, behind)
 
 
 @dataclass(frozen=True)
@@ -184,10 +199,13 @@ def _frame(manifest: Path, index: int, entry: Any, scale: float) -> Frame:
         depth_path=depth,
         target_path=existing('target', False),
         score_path=existing('score', False),
+        glass_path=existing('glass', False),
+        behind_path=existing('behind', False),
         K=(values[0], values[1], values[2], values[3]) if values else None,  # type: ignore[arg-type]
         sensor=str(entry.get('sensor') or ''),
         scene=str(entry.get('scene') or ''),
         hiding=str(entry.get('hiding') or ''),
+        place=str(entry.get('place') or ''),
         depth_scale=scale,
         stem=_stem(entry['rgb']),
     )
@@ -204,10 +222,10 @@ def _number(value: Any) -> float | None:
     return None if isinstance(value, bool) or not isinstance(value, (int, float)) else float(value)
 
 
-def _read_score(path: Path) -> np.ndarray:
+def _read_mask(path: Path) -> np.ndarray:
     image = decode(path, cv2.IMREAD_UNCHANGED)
     if image.dtype != np.uint8 or image.ndim != 2:
-        raise DataError(f'{path}: expected an 8-bit picture with one channel (0, 1 or 2)')
+        raise DataError(f'{path}: expected an 8-bit picture with one channel')
     return image
 
 

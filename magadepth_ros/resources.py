@@ -10,7 +10,7 @@ from pathlib import Path
 from magadepth_ros.errors import DataError, ModelError
 
 PACKAGE = 'magadepth_ros'
-DEFAULT_MODEL = 'magadepth_small'
+DEFAULT_MODEL = 'guided_fill'
 
 
 @lru_cache(maxsize=1)
@@ -47,7 +47,7 @@ def share_dir() -> Path:
 
 def find_model(name: str | Path = DEFAULT_MODEL) -> Path:
     """
-    Return the path of a model, given its name (``magadepth_small``) or its path.
+    Return the path of a model, given its name (``guided_fill``) or its path.
 
     Raises
     ------

@@ -29,8 +29,8 @@ BASE = (
 
 TRAINING = (
     *('typed', 'networks', 'weights', 'export', 'listing', 'losses', 'spectral_loss', 'recipe'),
-    *('scenes', 'sensors', 'datasets', 'evaluation', 'augment', 'batches', 'module', 'stream'),
-    *('train', 'benchmark_gpu'),
+    *('scenes', 'sensors', 'datasets', 'evaluation', 'scene_source', 'frames', 'holes', 'samples'),
+    *('module', 'loading', 'train', 'benchmark_gpu'),
 )
 
 # From below to above: each may import what stands before it, and itself.

@@ -55,7 +55,7 @@ simulated cameras and a subscriber, with the first model.
 
 
 _EXAMPLES = """
-magadepth benchmark --models magadepth_small --sizes 640x480
+magadepth benchmark --models guided_fill --sizes 640x480
 magadepth benchmark --backends openvino torch-cpu --peers --node --json bench.json
 magadepth benchmark --from-json bench.json --markdown page.md
 """

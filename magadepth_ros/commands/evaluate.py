@@ -31,10 +31,10 @@ without a target are run and timed, but not scored. The simulated robot also kee
 
 
 _EXAMPLES = """
-magadepth evaluate FRAMES --models magadepth_small mine.onnx --sheet sheet.png
+magadepth evaluate FRAMES --models guided_fill mine.onnx --sheet sheet.png
 magadepth evaluate FRAMES --sparse 500 --baselines nearest ip_basic
 magadepth evaluate FRAMES MORE --csv scores.csv --markdown scores.md
-magadepth evaluate simulated:drive simulated:still --models magadepth_small --baselines raw nearest
+magadepth evaluate simulated:drive simulated:still --models guided_fill --baselines raw nearest
 """
 
 

@@ -23,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
         'weights',
         type=Path,
         metavar='WEIGHTS',
-        help='.safetensors, as `magadepth train` writes them',
+        help='.safetensors, as `magadepth train` writes them; or guided_fill, which has none',
     )
     add(
         'output',
@@ -55,11 +55,13 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export and print what was written."""
     from magadepth_training.export import export_onnx
+    from magadepth_training.networks.registry import create_network
     from magadepth_training.weights import load_network
 
+    unlearned = str(args.weights) == 'guided_fill'
     output = args.output or args.weights.with_suffix('.onnx')
     export_onnx(
-        load_network(args.weights),
+        create_network('guided_fill') if unlearned else load_network(args.weights),
         output,
         training_data=args.training_data,
         licence=args.licence,

@@ -32,7 +32,7 @@ the node looks for it.
 """
 
 _EXAMPLES = """
-magadepth export-trt magadepth_small --precision fp16
+magadepth export-trt guided_fill --precision fp16
 magadepth export-trt mine.onnx --precision fp32 fp16 --check FRAMES --output engines
 magadepth export-trt mine.onnx --builder tensorrt-rtx --compute-capability 8.6 8.9
 """

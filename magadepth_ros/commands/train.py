@@ -23,8 +23,9 @@ def seconds(text: str) -> float:
 
 
 _DESCRIPTION = """\
-Train a network on generated scenes and, with --data, on recorded frames. The output folder gets a
-checkpoint that --resume goes on from, curves and, at the end, the weights.
+Train a network on recorded frames and, with --scenes, on generated ones. The output folder gets a
+checkpoint that --resume goes on from, curves, and the weights that are best on the frames of the
+first --validate. A run that is stopped by SIGTERM, Ctrl-C or --max-time saves first.
 """
 
 _EXAMPLES = """
@@ -48,10 +49,19 @@ def add_parser(subparsers: Any) -> None:
         '--data',
         action='append',
         default=[],
-        metavar='PATH',
+        metavar='PATH[=SHARE]',
         help='recorded frames: folder with a manifest.json, nyu_depth_v2_labeled.mat, folder of '
-        'SUN RGB-D or DIML, or bag; repeatable',
+        'SUN RGB-D or DIML, or bag; SHARE says how often they are drawn beside others (1); '
+        'repeatable',
     )
+    add(
+        '--validate',
+        action='append',
+        default=[],
+        metavar='PATH',
+        help='frames with a target, to choose weights by; never trained on; repeatable',
+    )
+    add('--scenes', type=int, default=0, metavar='N', help='train on N generated scenes too')
     add('--output', type=Path, default=Path('runs'), metavar='FOLDER', help='folder of the run')
     add(
         '--max-time',
@@ -75,6 +85,7 @@ def add_parser(subparsers: Any) -> None:
         metavar='FIELD=VALUE',
         help='replace a field of the recipe, for example steps=2000; repeatable',
     )
+    add('--workers', type=int, default=0, metavar='N', help='processes that make samples')
     add('--accelerator', default='auto', metavar='NAME', help='of Lightning: auto, cpu, gpu, ...')
     add('--devices', default='auto', help='of Lightning: auto, or their number or list')
     add('--num-nodes', type=int, default=1, metavar='N', help='of Lightning: machines')
@@ -82,7 +93,8 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--precision',
         metavar='NAME',
-        help='of Lightning: 32-true, bf16-mixed, ... (default: bf16-mixed on a GPU, else 32-true)',
+        help='of Lightning: 32-true, bf16-mixed, ... (default: bf16-mixed where the '
+        'device multiplies bfloat16 itself, else 32-true)',
     )
 
 
@@ -103,6 +115,18 @@ def overrides(pairs: list[str]) -> dict[str, Any]:
     return values
 
 
+def shared(entry: str) -> tuple[str, float]:
+    """Read PATH or PATH=SHARE."""
+    path, _, share = entry.rpartition('=')
+    try:
+        number = float(share) if path else 1.0
+    except ValueError:
+        return entry, 1.0
+    if not 0 < number < float('inf'):
+        raise DataError(f'--data {entry}: expected a share above 0')
+    return path or entry, number
+
+
 def run(args: argparse.Namespace) -> int:
     """Train, or list the networks."""
     if args.list:
@@ -112,7 +136,17 @@ def run(args: argparse.Namespace) -> int:
         print(listing.table([listing.measure(name) for name in network_names()]))
         return 0
     from magadepth_training.datasets.opening import open_source
+    from magadepth_training.networks.registry import network_config
+    from magadepth_training.scene_source import GeneratedScenes
     from magadepth_training.train import Run, train
+
+    given = [shared(entry) for entry in args.data]
+    sources = [open_source(path, split='train') for path, _ in given]
+    shares = [share for _, share in given]
+    if args.scenes:
+        config = network_config(args.config)
+        sources.append(GeneratedScenes(args.scenes, config.height, config.width))
+        shares.append(1.0)
 
     trainer = {
         'accelerator': args.accelerator,
@@ -126,13 +160,16 @@ def run(args: argparse.Namespace) -> int:
         Run(
             config=args.config,
             output=args.output,
-            sources=[open_source(path, split='train') for path in args.data],
+            sources=sources,
+            shares=shares,
+            validation=[open_source(path) for path in args.validate],
             max_seconds=args.max_time,
             finish_in=args.finish_in,
             resume=args.resume,
             start_from=args.start_from,
             compile=args.compile,
             overrides=overrides(args.set),
+            workers=args.workers,
             trainer=trainer,
         )
     )

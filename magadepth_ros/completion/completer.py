@@ -62,7 +62,7 @@ class Completer:
     """
     Completes depth images of any size with one engine; used from one thread at a time.
 
-    >>> completer = Completer.open('models/magadepth_small.onnx')     # doctest: +SKIP
+    >>> completer = Completer.open('models/guided_fill.onnx')     # doctest: +SKIP
     >>> completer.complete(rgb, depth).depth                          # doctest: +SKIP
     """
 
@@ -93,7 +93,7 @@ class Completer:
         Parameters
         ----------
         model:
-            name of a shipped model (``magadepth_small``), or path of an ONNX or an engine.
+            name of a shipped model (``guided_fill``), or path of an ONNX or an engine.
         backend, precision:
             runtime and arithmetic of the network; `magadepth_ros.engines.open_engine` lists both.
             ``auto`` is the first runtime that works and the lowest precision the model calls safe.

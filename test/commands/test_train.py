@@ -22,8 +22,9 @@ CONFIG = """
 network:
   height: 32
   width: 48
-  channels: [6, 12, 12]
-  decoder_channels: [8, 8, 8]
+  guide_channels: [4, 4, 8, 8]
+  depth_channels: [3, 3, 6, 6]
+  decoder_channels: [8, 4, 4]
   bid_fusions: 1
   hidden: 16
 """
@@ -51,12 +52,12 @@ def test_a_wrong_time_is_told_to_the_user(capsys):
 
 
 def test_fields_are_set_with_the_type_they_are_written_in():
-    pairs = ['steps=2000', 'learning_rate=0.002', 'mse=false', 'loss=paper', 'weight_decay=1.0e-4']
+    pairs = ['steps=2000', 'learning_rate=0.002', 'mse=0.5', 'loss=paper', 'weight_decay=1.0e-4']
 
     assert overrides(pairs) == {
         'steps': 2000,
         'learning_rate': 0.002,
-        'mse': False,
+        'mse': 0.5,
         'loss': 'paper',
         'weight_decay': 1e-4,
     }
@@ -113,7 +114,7 @@ def config(tmp_path):
 def test_train_then_export(config, tmp_path, capsys):
     data, output = write_recording(tmp_path / 'raw', count=2), tmp_path / 'runs'
     arguments = ['train', '--config', str(config), '--data', str(data), '--output', str(output)]
-    settings = ['steps=1', 'batch_size=2', 'synthetic=0', 'ema=0', 'validate_every=50']
+    settings = ['steps=1', 'batch_size=2', 'ema=0', 'validate_every=50']
     for pair in settings:
         arguments += ['--set', pair]
 
@@ -132,11 +133,12 @@ def test_train_then_export(config, tmp_path, capsys):
     [
         (['--config', 'magadepth_huge'], 'no configuration magadepth_huge'),
         (['--data', 'nowhere'], 'nowhere: no such file or folder'),
-        (['--resume'], 'nothing to resume'),
+        (['--scenes', '1', '--resume'], 'nothing to resume'),
+        ([], 'nothing to train on'),
+        (['--data', 'nowhere=0'], 'expected a share above 0'),
         (['--set', 'steps'], 'expected FIELD=VALUE'),
         (['--set', 'steps=-1'], 'steps: -1; expected 1 or more'),
         (['--set', 'validate_every=0'], 'validate_every: 0; expected 1 or more'),
-        (['--set', 'synthetic=1.5'], 'synthetic: 1.5; expected 0 or more, at most 1'),
         (['--set', 'ema=1.0'], 'ema: 1.0; expected 0 or more, below 1'),
         (['--set', 'learning_rate=.nan'], 'learning_rate: nan'),
     ],

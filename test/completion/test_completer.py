@@ -106,7 +106,7 @@ def test_prediction_out_of_range_never_leaves(predicted):
 
 def test_the_shipped_model_fills_beyond_its_range_where_that_is_asked_for():
     rgb = np.full((240, 320, 3), 128, np.uint8)
-    with Completer.open('magadepth_small', threads=1) as completer:
+    with Completer.open('guided_fill', threads=1) as completer:
         for distance, limits in (
             (15.0, {'max_depth': 20.0}),
             (40.0, {'max_depth': 65.0}),

@@ -21,7 +21,7 @@ def suspects(depth):
 def completer():
     """Open the shipped model, told to replace outliers."""
     with Completer.open(
-        'magadepth_small', threads=1, settings=CompletionSettings(replace_outliers=True)
+        'guided_fill', threads=1, settings=CompletionSettings(replace_outliers=True)
     ) as completer:
         yield completer
 

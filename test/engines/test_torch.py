@@ -11,6 +11,7 @@ pytest.importorskip('magadepth_training', reason='the training package is not in
 pytest.importorskip('onnx', reason='the export needs onnx')
 onnxruntime = pytest.importorskip('onnxruntime', reason='ONNX Runtime is the reference')
 
+from support.networks import tiny_chooser
 from support.pictures import holey_batch
 
 from magadepth_ros.engines import open_engine
@@ -25,9 +26,9 @@ from magadepth_training.weights import save_weights
 def model(tmp_path_factory):
     torch.manual_seed(3)
     folder = tmp_path_factory.mktemp('weights')
-    network = create_network('magadepth_tiny', height=48, width=64).eval()
+    network = create_network(tiny_chooser(height=48, width=64)).eval()
     for parameter in network.parameters():
-        if not parameter.abs().max():  # a fresh residual network only copies its fill
+        if not parameter.abs().max():  # a fresh network is nearly its fill
             torch.nn.init.normal_(parameter, std=0.02)
     save_weights(network, folder / 'net.safetensors')
     export_onnx(network, folder / 'net.onnx', training_data='none')

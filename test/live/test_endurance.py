@@ -101,7 +101,7 @@ def parts_of(
 
 def test_long_runs_stay_as_they_begin(tmp_path):
     """
-    SOAK_SECONDS=600 SOAK_MODEL=magadepth_small is the acceptance run, with its limits of rate and
+    SOAK_SECONDS=600 SOAK_MODEL=guided_fill is the acceptance run, with its limits of rate and
     drops; without them a minute with a toy network shows the leak of a frame. Options of pytest:
     -m slow, and -s for the figures.
     """

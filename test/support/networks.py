@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from magadepth_training.networks.magadepth import MagaDepthConfig
-from magadepth_training.networks.s2ml import S2MLConfig
+from magadepth_training.networks.paper.magadepth import MagaDepthConfig
+from magadepth_training.networks.s2ml.network import S2MLConfig
+from magadepth_training.networks.surfaces.chooser import ChooserConfig
 
 HEIGHT, WIDTH = 32, 48
 SHRUNK: dict[str, Any] = {
@@ -19,12 +20,26 @@ SHRUNK: dict[str, Any] = {
     'decoder_channels': (8, 8, 8),
     'hidden': 16,
 }
-"""Fields that make a shipped MagaDepth configuration tiny."""
+"""Fields that make a configuration of the paper's network tiny."""
+SHRUNK_CHOOSER: dict[str, Any] = {
+    'height': HEIGHT,
+    'width': WIDTH,
+    'guide_channels': (4, 4, 8, 8),
+    'depth_channels': (3, 3, 6, 6),
+    'decoder_channels': (8, 4, 4),
+    'hidden': 16,
+}
+"""Fields that make a configuration of a choosing network tiny."""
 
 
 def tiny(**fields: Any) -> MagaDepthConfig:
     """Return the paper's network, tiny."""
     return MagaDepthConfig(**{'name': 'tiny', 'bid_fusions': 1, **SHRUNK, **fields})
+
+
+def tiny_chooser(**fields: Any) -> ChooserConfig:
+    """Return a tiny choosing network."""
+    return ChooserConfig(**{'name': 'chooser_tiny', **SHRUNK_CHOOSER, **fields})
 
 
 def tiny_s2ml(**fields: Any) -> S2MLConfig:

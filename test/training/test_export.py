@@ -9,21 +9,31 @@ import pytest
 torch = pytest.importorskip('torch')
 onnx = pytest.importorskip('onnx')
 
-from support.networks import HEIGHT, SHRUNK, WIDTH, frames, shaken, tiny, tiny_s2ml
+from support.networks import (
+    HEIGHT,
+    SHRUNK,
+    WIDTH,
+    frames,
+    shaken,
+    tiny,
+    tiny_chooser,
+    tiny_s2ml,
+)
 
 from magadepth_ros import __version__
 from magadepth_ros.engines.metadata import read_model_info, read_onnx_header
 from magadepth_training.export import export_onnx
-from magadepth_training.networks import guided_fill, slopes
 from magadepth_training.networks.registry import create_network
+from magadepth_training.networks.surfaces import guided_fill, slopes
+from magadepth_training.networks.surfaces.fill_network import GuidedFillConfig
 from magadepth_training.weights import load_network, save_weights
 
 CONFIGS = {
     'paper': tiny(),
     'scheme_d': create_network('scheme_d', **SHRUNK).config,
     'scheme_g': create_network('scheme_g', **SHRUNK).config,
-    'residual': tiny(residual=True, full_size_skip=True, log_variance=True),
-    'magadepth_small': create_network('magadepth_small', **SHRUNK).config,
+    'guided_fill': GuidedFillConfig(height=HEIGHT, width=WIDTH),
+    'chooser': tiny_chooser(),
     's2ml': tiny_s2ml(),
 }
 
@@ -170,45 +180,14 @@ def test_a_network_in_training_is_exported_as_it_works(tmp_path):
         np.testing.assert_allclose(got, network.eval()(*given).depth.numpy(), atol=2e-3)
 
 
-def test_a_network_that_adds_nothing_is_exported_without_its_weights(tmp_path):
-    network = create_network(tiny(residual=True, log_variance=True))
+def test_the_guided_fill_is_exported_without_weights(tmp_path):
+    network = create_network('guided_fill', height=HEIGHT, width=WIDTH)
 
     export_onnx(network, tmp_path / 'fill.onnx', training_data='nothing')
 
     model = onnx.load(tmp_path / 'fill.onnx')
     assert not {'Conv', 'MatMul', 'Gemm'} & {node.op_type for node in model.graph.node}
     assert [output.name for output in model.graph.output] == ['completed', 'log_variance']
-
-
-def test_what_has_no_weights_is_never_computed_in_low_precision(tmp_path):
-    openvino = pytest.importorskip('openvino')
-    from magadepth_ros.engines.openvino_split import has_weights
-
-    network = create_network(tiny(residual=True, log_variance=True))
-    for name, expected in (('fill', False), ('network', True)):
-        export_onnx(network, tmp_path / f'{name}.onnx', training_data='nothing')
-        model = openvino.Core().read_model(tmp_path / f'{name}.onnx')
-        assert has_weights(model) is expected
-        shaken(network)
-
-
-def test_the_fill_stays_in_single_precision(tmp_path):
-    from magadepth_ros.engines.half_precision import to_half
-
-    network = shaken(create_network(tiny(residual=True, log_variance=True)))
-    with torch.no_grad():
-        # Next to nothing, but not left out as an empty layer is.
-        for parameter in network.decoder.answer.parameters():
-            parameter.fill_(1e-7)
-    export_onnx(network, tmp_path / 'net.onnx', training_data='nothing')
-    to_half(tmp_path / 'net.onnx', tmp_path / 'half.onnx')
-
-    given = [t.numpy() for t in frames(1)]
-    single, half = (onnxruntime_answer(tmp_path / f'{n}.onnx', *given) for n in ('net', 'half'))
-
-    assert np.abs(single[1] - half[1]).max() > 1e-5
-    # A depth of 1 to 3 m in float16 would be off by up to a millimetre.
-    np.testing.assert_allclose(half[0], single[0], atol=1e-5, rtol=0)
 
 
 def test_default_is_not_safe_in_low_precision(tmp_path):

@@ -10,14 +10,16 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from magadepth_training.losses import (
-    gradient_matching,
+    EVEN,
+    choice_loss,
     laplacian,
     paper_loss,
-    robust_loss,
     structure_consistency,
     weighted_mean,
 )
 from magadepth_training.networks.output import NetworkOutput
+from magadepth_training.networks.surfaces.candidates import Candidates
+from magadepth_training.networks.surfaces.choice import Choice
 
 
 def maps(batch=2, height=6, width=7, unknown=0.2):
@@ -131,121 +133,136 @@ def test_terms_of_equation_9_are_switched():
     predicted, target = maps()
     output = NetworkOutput(predicted)
 
-    assert paper_loss(output, target, structure=False).keys() == {'mse'}
-    assert paper_loss(output, target, mse=False).keys() == {'structure'}
+    assert paper_loss(output, target, structure=0).keys() == {'mse'}
+    assert paper_loss(output, target, mse=0).keys() == {'structure'}
 
 
-@pytest.mark.parametrize('loss', ['paper', 'robust'])
-def test_what_is_predicted_at_unknown_targets_does_not_matter(loss):
+def test_what_is_predicted_at_unknown_targets_does_not_matter():
     predicted, target = maps(height=12, width=14, unknown=0.03)
     other = torch.where(target > 0, predicted, predicted + 50)
 
-    def total(depth):
-        output = NetworkOutput(depth, torch.zeros_like(depth), (depth,))
-        if loss == 'paper':
-            terms = paper_loss(output, target)
-        else:
-            terms = robust_loss(output, target, torch.ones_like(target))
-        assert all(value > 0 or name == 'likelihood' for name, value in terms.items())
-        return terms
+    one, two = (paper_loss(NetworkOutput(depth), target) for depth in (predicted, other))
 
-    one, two = total(predicted), total(other)
+    for name in one:
+        assert one[name] > 0
+        torch.testing.assert_close(one[name], two[name])
+
+
+def test_a_perfect_depth_costs_nothing_and_no_target_neither():
+    _, target = maps(unknown=0)
+
+    for truth in (target, torch.zeros_like(target)):
+        assert all(value == 0 for value in paper_loss(NetworkOutput(target), truth).values())
+
+
+def choosing(relative, others=(1.5, 0.8), variance=None, logits=None):
+    """
+    Return an output whose frames, of mean depth 2 m, are 2 * ``relative`` metres deep.
+
+    The first candidate, the fill, is at 2.4 m, the others at 2 * ``others`` metres.
+    """
+    shape = relative.shape
+    depths = torch.stack([torch.full(shape, c)[:, 0] for c in (1.2, *others)], dim=1)
+    scale = torch.full((shape[0], 1, 1, 1), 2.0)
+    candidates = Candidates(depths, torch.ones(shape), torch.zeros(shape), scale, [])
+    logits = torch.zeros_like(depths) if logits is None else logits
+    choice = Choice(logits, torch.zeros(shape), torch.zeros(shape))
+    return NetworkOutput(2 * relative, variance, choice, candidates)
+
+
+def test_the_relative_term_by_hand():
+    """A wall of 2 m, taken for 2.2 m, that the fill takes for 2.4 m: 0.1 / (0.2 + 0.02)."""
+    target, depth = torch.full((1, 1, 8, 8), 2.0), torch.zeros(1, 1, 8, 8)
+
+    terms = choice_loss(choosing(torch.full((1, 1, 8, 8), 1.1)), depth, target)
+
+    assert terms['relative'].item() == pytest.approx(0.1 / (0.2 + EVEN), rel=1e-5)
+
+
+def test_only_hidden_pixels_with_a_target_count():
+    target, depth = torch.full((1, 1, 8, 8), 2.0), torch.zeros(1, 1, 8, 8)
+    depth[..., :2] = 2.0
+    target[..., 6:] = 0
+    relative = torch.full((1, 1, 8, 8), 1.1)
+    other = relative.clone()
+    other[..., :2] = 7.0
+    other[..., 6:] = 9.0
+
+    one, two = (choice_loss(choosing(r), depth, target) for r in (relative, other))
+
     for name in one:
         torch.testing.assert_close(one[name], two[name])
 
 
-@pytest.mark.parametrize('loss', [paper_loss, robust_loss])
-def test_a_perfect_depth_costs_nothing_and_no_target_neither(loss):
-    _, target = maps(unknown=0)
-    more = () if loss is paper_loss else (torch.ones_like(target),)
+def test_a_frame_without_hidden_pixels_costs_nothing():
+    target = torch.full((2, 1, 8, 8), 2.0)
+    relative = torch.full((2, 1, 8, 8), 1.1)
+    depth = torch.zeros_like(target)
+    alone = choice_loss(choosing(relative[:1]), depth[:1], target[:1])
+    depth[1] = target[1]
 
-    for truth in (target, torch.zeros_like(target)):
-        terms = loss(NetworkOutput(target), truth, *more)
-        assert all(value == 0 for value in terms.values())
+    both = choice_loss(choosing(relative), depth, target)
+    nothing = choice_loss(choosing(relative[:1]), target[:1], target[:1])
 
-
-def naive_gradients(error, weight, scales):
-    total = 0.0
-    for scale in range(scales):
-        step = 2**scale
-        e, w = error[0, 0, ::step, ::step], weight[0, 0, ::step, ::step]
-        for dy, dx in ((0, 1), (1, 0)):
-            sum_, count = 0.0, 0.0
-            for y in range(e.shape[0] - dy):
-                for x in range(e.shape[1] - dx):
-                    pair = min(float(w[y, x]), float(w[y + dy, x + dx]))
-                    sum_ += pair * abs(float(e[y + dy, x + dx] - e[y, x]))
-                    count += pair
-            total += sum_ / count if count else 0
-    return total / scales
+    for name, value in alone.items():
+        torch.testing.assert_close(both[name], value)
+    assert all(value == 0 for value in nothing.values())
 
 
-def test_gradient_matching_is_the_naive_loop():
-    predicted, target = maps(batch=1, height=17, width=18)
-    weight = (target > 0) * torch.rand(target.shape, generator=torch.Generator().manual_seed(1))
+def test_the_cross_entropy_is_least_where_the_right_candidate_is_chosen():
+    target, depth = torch.full((1, 1, 8, 8), 1.6), torch.zeros(1, 1, 8, 8)
 
-    got = gradient_matching(predicted - target, weight, scales=3)
+    def entropy(chosen):
+        logits = torch.full((1, 3, 8, 8), -5.0)
+        logits[:, chosen] = 5.0
+        output = choosing(torch.full((1, 1, 8, 8), 0.8), logits=logits)
+        return choice_loss(output, depth, target)['choice'].item()
 
-    assert got.item() == pytest.approx(naive_gradients(predicted - target, weight, 3), rel=1e-5)
-
-
-def test_a_constant_offset_has_no_gradient():
-    assert gradient_matching(torch.full((1, 1, 16, 16), 0.3), torch.ones(1, 1, 16, 16)) == 0
-
-
-def test_robust_terms_by_hand():
-    """Everywhere 10 % off a flat wall of 2 m."""
-    target = torch.full((1, 1, 16, 16), 2.0)
-    output = NetworkOutput(1.1 * target, stages=(0.5 * target,))
-
-    terms = robust_loss(output, target, torch.ones_like(target))
-
-    expected = {'absolute': 0.1, 'squared': 2 * 0.01, 'gradient': 0, 'stage_0': 0.25}
-    assert {n: v.item() for n, v in terms.items()} == pytest.approx(expected, abs=1e-6)
+    assert entropy(2) < 0.01 * min(entropy(0), entropy(1))
 
 
-def test_robust_loss_is_relative_to_the_scene():
-    predicted, target = maps(unknown=0.1)
-    weight = torch.ones_like(target)
-    near = robust_loss(NetworkOutput(predicted), target, weight)
-    far = robust_loss(NetworkOutput(3 * predicted), 3 * target, weight)
+def test_where_the_candidates_agree_there_is_nothing_to_choose():
+    target, depth = torch.full((1, 1, 8, 8), 2.0), torch.zeros(1, 1, 8, 8)
+    output = choosing(torch.full((1, 1, 8, 8), 1.1), others=(1.2, 1.2))
 
-    for name in near:
-        torch.testing.assert_close(near[name], far[name])
+    assert choice_loss(output, depth, target)['choice'] == 0
 
 
-def test_weights_say_where_errors_count():
-    target = torch.full((1, 1, 8, 8), 2.0)
-    predicted = target.clone()
-    predicted[..., :4] += 0.2
-    weight = torch.ones_like(target)
-    weight[..., :4] = 0
+def test_the_loss_knows_no_metres():
+    target, depth = torch.full((1, 1, 8, 8), 2.0), torch.zeros(1, 1, 8, 8)
+    variance = torch.full((1, 1, 8, 8), math.log(0.01))
+    near = choosing(torch.full((1, 1, 8, 8), 1.1), variance=variance)
+    far = near._replace(
+        depth=3 * near.depth,
+        log_variance=variance + 2 * math.log(3),
+        candidates=near.candidates._replace(scale=3 * near.candidates.scale),
+    )
 
-    assert robust_loss(NetworkOutput(predicted), target, weight)['absolute'] == 0
-    assert robust_loss(NetworkOutput(predicted), target, 1 - weight)[
-        'absolute'
-    ].item() == pytest.approx(0.1)
+    one, two = choice_loss(near, depth, target), choice_loss(far, depth, 3 * target)
+
+    for name in one:
+        torch.testing.assert_close(one[name], two[name])
 
 
 def test_likelihood_teaches_the_variance_and_not_the_depth():
-    predicted, target = maps(unknown=0)
-    predicted.requires_grad_()
-    log_variance = torch.zeros_like(target, requires_grad=True)
+    target, depth = torch.full((1, 1, 8, 8), 2.0), torch.zeros(1, 1, 8, 8)
+    relative = torch.full((1, 1, 8, 8), 1.1, requires_grad=True)
+    variance = torch.zeros_like(target, requires_grad=True)
 
-    terms = robust_loss(NetworkOutput(predicted, log_variance), target, torch.ones_like(target))
-    terms['likelihood'].backward()
+    choice_loss(choosing(relative, variance=variance), depth, target)['likelihood'].backward()
 
-    assert predicted.grad is None or not predicted.grad.any()
-    assert log_variance.grad.any()
+    assert relative.grad is None or not relative.grad.any()
+    assert variance.grad.any()
 
 
 def test_likelihood_is_least_where_the_variance_is_the_squared_error():
-    """A wall of 2 m, 0.3 m off: the best log-variance is ln 0.09."""
-    target = torch.full((1, 1, 8, 8), 2.0)
-    best = math.log(0.3**2)
+    """A wall of 2 m, 10 % off: the best log-variance is that of 10 % of the 2.2 m."""
+    target, depth = torch.full((1, 1, 8, 8), 2.0), torch.zeros(1, 1, 8, 8)
+    best = math.log(0.1**2) + 2 * math.log(2.2)
 
     def likelihood(log_variance):
-        output = NetworkOutput(target + 0.3, torch.full_like(target, log_variance))
-        return robust_loss(output, target, torch.ones_like(target))['likelihood'].item()
+        variance = torch.full_like(target, log_variance)
+        output = choosing(torch.full((1, 1, 8, 8), 1.1), variance=variance)
+        return choice_loss(output, depth, target)['likelihood'].item()
 
     assert likelihood(best) < min(likelihood(best - 0.1), likelihood(best + 0.1))

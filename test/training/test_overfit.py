@@ -14,14 +14,16 @@ import os
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch')
 
 from magadepth_training import scenes, sensors
-from magadepth_training.batches import RecordedFrames
 from magadepth_training.datasets.manifest import ManifestSource
-from magadepth_training.losses import paper_loss
+from magadepth_training.frames import Frames
+from magadepth_training.holes import HidingConfig, hide
+from magadepth_training.losses import choice_loss, paper_loss
 from magadepth_training.networks.registry import create_network, network_config, network_names
 
 pytestmark = pytest.mark.slow
@@ -54,15 +56,17 @@ def generated(height, width):
 def recorded(folder, height, width):
     """Return four frames of a folder, evenly spaced; without targets a part is hidden."""
     source = ManifestSource(folder)
-    frames = RecordedFrames([source], height, width)
-    chosen = [i * len(source) // FRAMES for i in range(FRAMES)]
-    rgb, depth, target, own = (
-        torch.stack(parts) for parts in zip(*(frames.load(i, DEVICE) for i in chosen))
-    )
-    rgb = rgb.float() / 255
-    generator = torch.Generator(device=DEVICE).manual_seed(4)
-    hidden, _ = sensors.hide_measured(depth, rgb, generator=generator)
-    return rgb, torch.where(own, depth, hidden), target
+    chosen = [source[i * len(source) // FRAMES] for i in range(FRAMES)]
+    rng = np.random.default_rng(4)
+    parts = []
+    for frame in Frames([chosen], height, width, [1.0]).frames:
+        hidden = hide(rng, frame.rgb, frame.depth, frame.depth <= 0, HidingConfig())
+        hidden &= not frame.own_holes
+        parts.append(
+            (frame.rgb.transpose(2, 0, 1), np.where(hidden, 0, frame.depth), frame.target)
+        )
+    rgb, depth, target = (torch.from_numpy(np.stack(part)).to(DEVICE) for part in zip(*parts))
+    return rgb.float() / 255, depth[:, None].float(), target[:, None]
 
 
 def share_of_rate(step):
@@ -96,7 +100,10 @@ def learn(config):
     error = float('inf')
     for step in range(STEPS + 1):
         output = network(rgb, depth)
-        loss = paper_loss(output, target, structure=False)['mse']
+        if output.choice is None:
+            loss = paper_loss(output, target, structure=0)['mse']
+        else:
+            loss = sum(choice_loss(output, depth, target).values())
         error = rmse(output.depth.detach(), target)
         if step % PRINT_EVERY == 0:
             print(f'  step {step}: loss {loss.item():.5f} m^2, RMSE {error:.4f} m', flush=True)
@@ -110,7 +117,7 @@ def learn(config):
     return error, step
 
 
-@pytest.mark.parametrize('name', network_names())
+@pytest.mark.parametrize('name', [n for n in network_names() if n != 'guided_fill'])
 def test_four_frames_are_learnt_by_heart(name):
     config = replace(network_config(name), **reduced(name))
     print(f'\n{name} at {config.height}x{config.width}', flush=True)

@@ -7,11 +7,11 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from magadepth_training.networks.output import NetworkOutput
-from magadepth_training.spectral_loss import (
-    joint_loss,
-    spectral_terms,
-)
+from support.networks import frames, tiny_s2ml
+
+from magadepth_training.losses import choice_loss
+from magadepth_training.networks.registry import create_network
+from magadepth_training.spectral_loss import joint_loss, spectral_terms
 
 
 @pytest.fixture
@@ -49,47 +49,35 @@ def test_terms_vanish_only_without_error(target):
 
 def test_unknown_targets_neither_cost_nor_pull(target):
     predicted = (target + 0.3).requires_grad_()
-    holey = target.clone()
-    holey[..., 4:8, 4:8] = 0
+    known = torch.ones_like(target)
+    known[..., 4:8, 4:8] = 0
 
-    terms = joint_loss(NetworkOutput(predicted, None, (predicted,)), holey, torch.ones_like(holey))
-    sum(terms.values()).backward()
+    sum(spectral_terms(predicted, target, known)).backward()
 
     assert predicted.grad[..., 4:8, 4:8].abs().max() == 0
     assert (predicted.grad != 0).float().mean() > 0.5
 
 
-def test_without_any_known_target_the_loss_is_zero_and_finite(target):
-    predicted = target.clone().requires_grad_()
-    variance = torch.zeros_like(target, requires_grad=True)
+def test_the_joint_loss_is_that_of_the_choice_and_two_spectral_terms():
+    rgb, depth = frames()
+    net = create_network(tiny_s2ml())
+    output = net(rgb, depth)
+    target = 1.1 * output.depth.detach()
 
-    nothing = torch.zeros_like(target)
-    output = NetworkOutput(predicted, variance)
-    loss = sum(joint_loss(output, nothing, torch.ones_like(target)).values())
+    joint = joint_loss(output, depth, target)
+
+    for name, value in choice_loss(output, depth, target).items():
+        torch.testing.assert_close(joint.pop(name), value)
+    assert joint.keys() == {'amplitude', 'phase'}
+    assert all(value > 0 for value in joint.values())
+
+
+def test_without_any_known_target_the_loss_is_zero_and_finite():
+    rgb, depth = frames()
+    net = create_network(tiny_s2ml()).train()
+
+    loss = sum(joint_loss(net(rgb, depth), depth, torch.zeros_like(depth)).values())
     loss.backward()
 
     assert loss < 1e-4
-    assert torch.isfinite(predicted.grad).all()
-
-
-def test_terms_are_relative_to_the_scale_of_the_scene(target):
-    weight = torch.ones_like(target)
-
-    near = joint_loss(NetworkOutput(target * 1.1), target, weight)
-    far = joint_loss(NetworkOutput(target * 3.3), target * 3, weight)
-
-    for name in near:
-        torch.testing.assert_close(near[name], far[name], rtol=1e-3, atol=1e-5)
-
-
-def test_measured_pixels_count_less_where_their_weight_is_less(target):
-    predicted = target.clone()
-    predicted[..., :6, :] += 0.2
-    low = torch.ones_like(target)
-    low[..., :6, :] = 0.1
-
-    full = joint_loss(NetworkOutput(predicted), target, torch.ones_like(target))
-    less = joint_loss(NetworkOutput(predicted), target, low)
-
-    assert less['amplitude'] < 0.5 * full['amplitude']
-    assert less['phase'] < 0.5 * full['phase']
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)

@@ -5,7 +5,13 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,39 +21,40 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('lightning')
 
 from support.recordings import write_recording
+from torch.utils.data import default_collate
 
 from magadepth_ros.errors import DataError
-from magadepth_training.batches import BatchMaker
 from magadepth_training.datasets.manifest import ManifestSource
+from magadepth_training.frames import Frames
 from magadepth_training.module import TrainingModule
 from magadepth_training.networks.registry import network_config
 from magadepth_training.recipe import read_recipe
-from magadepth_training.train import CHECKPOINT, KeepCheckpoint, Run, train
+from magadepth_training.samples import TrainingSamples
+from magadepth_training.scene_source import GeneratedScenes
+from magadepth_training.train import CHECKPOINT, Run, train
 from magadepth_training.weights import load_network
 
 CONFIG = """
 network:
   height: 48
   width: 64
-  channels: [6, 12, 12]
-  decoder_channels: [8, 8, 8]
+  guide_channels: [4, 4, 8, 8]
+  depth_channels: [3, 3, 6, 6]
+  decoder_channels: [8, 4, 4]
   bid_fusions: 1
   hidden: 16
-  residual: true
-  full_size_skip: true
-  log_variance: true
 recipe:
   steps: 4
   batch_size: 2
   warmup_steps: 2
-  synthetic: 0
-  scene_pool: 2
   validate_every: 2
+  save_every: 2
   ema: 0.5
 """
 CPU = {
     'accelerator': 'cpu',
     'devices': 1,
+    'precision': '32-true',
     'enable_progress_bar': False,
     'enable_model_summary': False,
 }
@@ -69,7 +76,8 @@ def setting(tmp_path_factory):
     config = folder / 'little.yaml'
     config.write_text(CONFIG)
     source = ManifestSource(write_recording(folder / 'frames'))
-    return {'config': str(config), 'sources': [source], 'trainer': CPU}
+    watched = ManifestSource(write_recording(folder / 'watched', targets=True))
+    return {'config': str(config), 'sources': [source], 'validation': [watched], 'trainer': CPU}
 
 
 @pytest.fixture(scope='module')
@@ -84,6 +92,12 @@ def weights(folder):
     return load_network(folder / 'little.safetensors').state_dict()
 
 
+def last(folder):
+    """Return the weights that a run ended with, which need not be the best."""
+    state = torch.load(folder / CHECKPOINT, weights_only=True)['state_dict']
+    return {name.removeprefix('network.'): tensor for name, tensor in state.items()}
+
+
 def assert_same(one, other):
     assert one.keys() == other.keys()
     assert not [name for name in one if not torch.equal(one[name], other[name])]
@@ -96,7 +110,6 @@ def steps_done(folder):
 def test_weights_checkpoint_and_curves_are_written(whole):
     network = load_network(whole / 'little.safetensors')
     assert (network.height, network.width) == (48, 64)
-    assert network.config.residual
     assert (whole / CHECKPOINT).is_file()
     assert list(whole.glob('curves/**/events.out*'))
 
@@ -119,20 +132,33 @@ def test_errors_are_watched_and_finite(whole):
 
 def test_every_term_of_the_loss_is_finite(setting):
     recipe = read_recipe(setting['config'])
-    maker = BatchMaker(recipe, 48, 64, setting['sources'])
     module = TrainingModule(network_config(setting['config']), recipe)
+    samples = TrainingSamples(Frames(setting['sources'], 48, 64, [1.0]), 2, seed=1)
     terms = {}
     module.log_dict = terms.update
     module.log = lambda name, value, **_: terms.update({name: value})
 
-    module.training_step(maker.make(0, torch.device('cpu')), 0)
+    module.training_step(default_collate([samples[0], samples[1]]), 0)
 
-    assert {'train/absolute', 'train/gradient', 'train/likelihood', 'train/loss'} <= terms.keys()
+    assert terms.keys() == {'train/relative', 'train/choice', 'train/likelihood', 'train/loss'}
     assert all(torch.isfinite(value) for value in terms.values())
 
 
+def test_the_weights_are_those_that_are_best_on_the_first_watched_set(setting, tmp_path):
+    """A learning rate that ruins the network: the first validation stays the best."""
+    overrides = {'steps': 12, 'learning_rate': 3.0, 'gradient_clip': 0, 'ema': 0}
+    overrides |= {'validate_every': 1, 'warmup_steps': 100}
+    path = train(Run(output=tmp_path, overrides=overrides, **setting))
+
+    errors = validation_steps(tmp_path)
+    best = min(errors, key=errors.get)
+    again = tmp_path / 'again'
+    train(Run(output=again, overrides={**overrides, 'steps': int(best) + 1}, **setting))
+    assert_same(load_network(path).state_dict(), weights(again))
+
+
 def test_training_moves_the_weights(whole, setting, tmp_path):
-    one = train(Run(output=tmp_path, overrides={'steps': 1, 'validate_every': 100}, **setting))
+    one = train(Run(output=tmp_path, overrides={'steps': 1}, **setting))
 
     four = weights(whole)
     assert any(not torch.equal(t, four[n]) for n, t in load_network(one).state_dict().items())
@@ -151,12 +177,12 @@ def test_a_run_stopped_by_the_clock_goes_on_as_if_unbroken(whole, setting, tmp_p
     train(Run(output=tmp_path, resume=True, **setting))
 
     assert steps_done(tmp_path) == 4
-    assert_same(weights(tmp_path), weights(whole))
+    assert_same(last(tmp_path), last(whole))
 
 
 def test_every_resumed_run_has_its_own_time(setting, tmp_path):
     """A few minutes at a time: the clock starts anew, else the second call does nothing."""
-    overrides = {'steps': 100_000, 'validate_every': 100_000}
+    overrides = {'steps': 100_000, 'validate_every': 100_000, 'save_every': 100_000}
     limited = Run(output=tmp_path, max_seconds=1.5, overrides=overrides, **setting)
     train(limited)
     first = steps_done(tmp_path)
@@ -166,59 +192,90 @@ def test_every_resumed_run_has_its_own_time(setting, tmp_path):
     assert steps_done(tmp_path) > first + 3
 
 
-@pytest.mark.parametrize(('ema', 'cut', 'kept'), [(0, True, 2), (0.5, True, 2), (0.5, False, 3)])
-def test_a_crashed_run_goes_on_from_the_last_checkpoint(
-    setting, tmp_path, monkeypatch, ema, cut, kept
+class PowerCut(RuntimeError):
+    """Ends a run without a chance to save."""
+
+
+def cut_at(number):
+    """Return what stands for a sample: a power cut when a number is asked for."""
+    make = TrainingSamples.__getitem__
+
+    def sample(self, index):
+        if index == number:
+            raise PowerCut
+        return make(self, index)
+
+    return sample
+
+
+@pytest.mark.parametrize(
+    'more', [{'ema': 0}, {}, {'schedule': 'plateau', 'ema': 0, 'validate_every': 1}]
+)
+def test_a_run_goes_on_from_the_last_checkpoint_after_a_power_cut(
+    setting, tmp_path, monkeypatch, more
 ):
-    """A power cut leaves what was saved every `validate_every` steps, an exception all steps."""
-    unbroken = tmp_path / 'unbroken'
-    train(Run(output=unbroken, overrides={'ema': ema}, **setting))
-    make = BatchMaker.make
-
-    def fail(self, step, device):
-        if step == 3:
-            raise RuntimeError('power cut')
-        return make(self, step, device)
-
-    crashed = Run(output=tmp_path / 'crashed', overrides={'ema': ema}, **setting)
-    with monkeypatch.context() as patch:
-        patch.setattr(BatchMaker, 'make', fail)
-        if cut:
-            patch.setattr(KeepCheckpoint, 'on_exception', lambda *_: None)
-        with pytest.raises(RuntimeError, match='power cut'):
-            train(crashed)
-    assert steps_done(crashed.output) == kept
-
-    train(Run(**{**crashed.__dict__, 'resume': True}))
-
-    assert_same(weights(crashed.output), weights(unbroken))
-
-
-def test_a_plateau_counts_the_same_after_a_power_cut(setting, tmp_path, monkeypatch):
-    overrides = {'schedule': 'plateau', 'ema': 0, 'validate_every': 1}
     unbroken, crashed = (
-        Run(output=tmp_path / name, overrides=overrides, **setting) for name in ('a', 'b')
+        Run(output=tmp_path / name, overrides=more, **setting) for name in ('a', 'b')
     )
     train(unbroken)
-    make = BatchMaker.make
-
-    def fail(self, step, device):
-        if step == 3:
-            raise RuntimeError('power cut')
-        return make(self, step, device)
-
     with monkeypatch.context() as patch:
-        patch.setattr(BatchMaker, 'make', fail)
-        patch.setattr(KeepCheckpoint, 'on_exception', lambda *_: None)
-        with pytest.raises(RuntimeError, match='power cut'):
+        patch.setattr(TrainingSamples, '__getitem__', cut_at(6))
+        with pytest.raises(PowerCut):
             train(crashed)
+    assert steps_done(crashed.output) == 2
+
     train(Run(**{**crashed.__dict__, 'resume': True}))
 
+    assert_same(last(crashed.output), last(unbroken.output))
     one, other = (
         torch.load(run.output / CHECKPOINT, weights_only=True)['lr_schedulers'][0]
         for run in (unbroken, crashed)
     )
     assert one == other
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_told_to_stop_saves_and_goes_on_as_if_unbroken(
+    whole, setting, tmp_path, monkeypatch, number
+):
+    make = TrainingSamples.__getitem__
+
+    def sample(self, index):
+        if index == 5:
+            os.kill(os.getpid(), number)
+        return make(self, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingSamples, '__getitem__', sample)
+        with pytest.raises(SystemExit) as stopped:
+            train(Run(output=tmp_path, **setting))
+    assert stopped.value.code == 128 + number
+    assert steps_done(tmp_path) == 3
+
+    train(Run(output=tmp_path, resume=True, **setting))
+
+    assert_same(last(tmp_path), last(whole))
+
+
+@pytest.mark.slow
+def test_two_processes_stop_together_and_go_on(setting, tmp_path):
+    frames = Path(setting['config']).parent / 'frames'
+    command = [
+        sys.executable, '-m', 'magadepth_ros.commands.main', 'train',
+        '--config', setting['config'], '--data', str(frames), '--output', str(tmp_path),
+        '--accelerator', 'cpu', '--devices', '2', '--strategy', 'ddp',
+    ]  # fmt: skip
+    with subprocess.Popen([*command, '--set', 'steps=100000']) as running:
+        while not (tmp_path / CHECKPOINT).is_file():
+            assert running.poll() is None
+            time.sleep(0.2)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(timeout=120) == 128 + signal.SIGTERM
+    done = steps_done(tmp_path)
+
+    subprocess.run([*command, '--set', f'steps={done + 2}', '--resume'], check=True)
+
+    assert steps_done(tmp_path) == done + 2
 
 
 def test_a_finished_run_is_left_as_it_is(whole, setting):
@@ -233,12 +290,11 @@ def test_a_finished_run_is_left_as_it_is(whole, setting):
 def test_a_finished_run_gives_its_weights_again(whole, setting, tmp_path):
     output = tmp_path / 'copy'
     shutil.copytree(whole, output)
-    for stale in (b'of an earlier stop', None):
-        (output / 'little.safetensors').unlink()
-        if stale:
-            (output / 'little.safetensors').write_bytes(stale)
-        train(Run(output=output, resume=True, **setting))
-        assert_same(weights(output), weights(whole))
+    (output / 'little.safetensors').unlink()
+
+    train(Run(output=output, resume=True, **setting))
+
+    assert (output / 'little.safetensors').is_file()
 
 
 def test_weights_of_another_network_are_named(whole, setting, tmp_path):
@@ -295,7 +351,7 @@ def test_resume_without_a_checkpoint_says_what_it_looked_for(setting, tmp_path):
 
 def test_fine_tuning_starts_from_the_given_weights(whole, setting, tmp_path):
     start = whole / 'little.safetensors'
-    overrides = {'steps': 1, 'learning_rate': 0.0, 'ema': 0, 'validate_every': 100}
+    overrides = {'steps': 1, 'learning_rate': 0.0, 'ema': 0}
 
     tuned = train(Run(output=tmp_path, start_from=start, overrides=overrides, **setting))
 
@@ -304,12 +360,18 @@ def test_fine_tuning_starts_from_the_given_weights(whole, setting, tmp_path):
         assert torch.equal(parameter, after.get_parameter(name)), name
 
 
-def test_generated_scenes_and_recordings_are_mixed(setting, tmp_path):
-    overrides = {'steps': 1, 'synthetic': 0.5, 'validate_every': 100}
+def test_generated_scenes_are_a_data_set_like_others(setting, tmp_path):
+    scenes = GeneratedScenes(2, 48, 64)
+    run = {**setting, 'sources': [*setting['sources'], scenes], 'shares': [1.0, 3.0]}
 
-    path = train(Run(output=tmp_path, overrides=overrides, **setting))
+    path = train(Run(output=tmp_path, overrides={'steps': 1}, **run))
 
     assert all(torch.isfinite(t).all() for t in load_network(path).state_dict().values())
+
+
+def test_without_data_it_is_said_what_to_give(setting, tmp_path):
+    with pytest.raises(DataError, match='nothing to train on'):
+        train(Run(output=tmp_path, config=setting['config']))
 
 
 @pytest.mark.parametrize('loss', ['paper', 'joint'])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses: the paper's (Eq. 8 and 9), and the robust ones of the shipped recipe."""
+"""Losses: the paper's (Eq. 8 and 9), and that of the networks which choose."""
 
 from __future__ import annotations
 
@@ -41,75 +41,79 @@ def structure_consistency(predicted: Tensor, target: Tensor, valid: Tensor) -> T
 
 
 def paper_loss(
-    output: NetworkOutput, target: Tensor, *, mse: bool = True, structure: bool = True
+    output: NetworkOutput, target: Tensor, *, mse: float = 1.0, structure: float = 1.0
 ) -> dict[str, Tensor]:
-    """Return the terms of Eq. 9 [m^2] where ``target`` (B, 1, H, W) metres is known (> 0)."""
+    """Return the weighed terms of Eq. 9 [m^2] where ``target`` (B, 1, H, W) m is known (> 0)."""
     valid = (target > 0).to(target.dtype)
     terms = {}
     if mse:
-        terms['mse'] = weighted_mean((output.depth - target) ** 2, valid)
+        terms['mse'] = mse * weighted_mean((output.depth - target) ** 2, valid)
     if structure:
-        terms['structure'] = structure_consistency(output.depth, target, valid)
+        terms['structure'] = structure * structure_consistency(output.depth, target, valid)
     return terms
 
 
-def gradient_matching(error: Tensor, weight: Tensor, scales: int = 4) -> Tensor:
+EVEN = 0.02
+"""Error of the fill beside which a frame's error counts: frames filled better weigh alike."""
+
+SOFT = 0.015
+"""Difference of log depth over which one candidate is that much more right than another."""
+
+DIFFERS = 0.02
+"""Range of the candidates' log depths from which on there is something to choose."""
+
+
+def choice_loss(
+    output: NetworkOutput,
+    depth: Tensor,
+    target: Tensor,
+    *,
+    cross_entropy: float = 0.03,
+    structure: float = 0.0,
+) -> dict[str, Tensor]:
     """
-    Return the mean absolute gradient of a (B, 1, H, W) error at several scales.
+    Return the terms for a network that chooses among candidates.
 
-    A difference of two pixels counts with the smaller of their weights. Scale s compares every
-    2^s-th pixel, after Li and Snavely, MegaDepth, CVPR 2018, Eq. 4.
-    """
-    total = error.new_zeros(())
-    for scale in range(scales):
-        step = 2**scale
-        e, w = error[..., ::step, ::step], weight[..., ::step, ::step]
-        right = torch.minimum(w[..., 1:], w[..., :-1])
-        down = torch.minimum(w[..., 1:, :], w[..., :-1, :])
-        total = total + weighted_mean((e[..., 1:] - e[..., :-1]).abs(), right)
-        total = total + weighted_mean((e[..., 1:, :] - e[..., :-1, :]).abs(), down)
-    return total / scales
-
-
-def mean_target(target: Tensor) -> Tensor:
-    """(B, 1, 1, 1) mean known target depth of each frame [m], at least 0.1; 0 = unknown."""
-    valid = (target > 0).to(target.dtype)
-    known = valid.sum(dim=(2, 3), keepdim=True).clamp(min=1)
-    return ((target * valid).sum(dim=(2, 3), keepdim=True) / known).clamp(min=0.1)
-
-
-def robust_loss(output: NetworkOutput, target: Tensor, weight: Tensor) -> dict[str, Tensor]:
-    """
-    Return the terms of the shipped recipe, relative to each frame's mean target depth.
-
-    Absolute and squared error, gradient matching, the same at half the weight for the stages of
-    a network that refines, and the Gaussian negative log-likelihood of the error. The error in
-    the likelihood is detached: confidence learns from the depth, never the other way round.
+    The relative absolute error at hidden pixels, each frame's divided by the fill's own error
+    there (so that frames which nobody can fill do not steer), the cross-entropy to a softmin of
+    the candidates' errors where they differ, the Gaussian negative log-likelihood of the error,
+    which is detached: confidence learns from the depth, never the other way round; and, if
+    wanted, the paper's structure term (Eq. 8) of the relative depth.
 
     Parameters
     ----------
     output:
-        a network's answer, (B, 1, H, W).
-    target:
-        (B, 1, H, W) metres, 0 = unknown.
-    weight:
-        (B, 1, H, W), not negative; what a pixel counts. Unknown targets count 0 in any case.
+        a network's answer, with ``choice`` and ``candidates``.
+    depth, target:
+        (B, 1, H, W) metres; 0 = missing, 0 = unknown.
 
     """
-    valid = (target > 0).to(target.dtype)
-    weight = weight * valid
-    scale = mean_target(target)
-    error = (output.depth - target) / scale
-    terms = {
-        'absolute': weighted_mean(error.abs(), weight),
-        'squared': 2 * weighted_mean(error.clamp(-1, 1) ** 2, weight),
-        'gradient': 0.5 * gradient_matching(error, weight),
-    }
-    for i, stage in enumerate(output.stages):
-        terms[f'stage_{i}'] = 0.5 * weighted_mean(((stage - target) / scale).abs(), weight)
+    known = (target > 0).to(target.dtype)
+    hidden = known * (depth <= 0)
+    true = torch.where(target > 0, target, output.depth.detach())
+    error = output.depth / true - 1
+    candidates, choice = output.candidates, output.choice
+    fill = candidates.depths[:, :1] * candidates.scale
+    count = hidden.sum(dim=(1, 2, 3)).clamp(min=1)
+    hopeless = (hidden * (fill / true - 1).abs()).sum(dim=(1, 2, 3)) / count
+    even = hidden / (hopeless.reshape(-1, 1, 1, 1) + EVEN)
+    counts = (hidden.sum(dim=(1, 2, 3)) >= 20).to(count.dtype)
+    share = counts / counts.sum().clamp(min=1) / count
+
+    def mean(values: Tensor, weight: Tensor) -> Tensor:
+        return ((values * weight).sum(dim=(1, 2, 3)) * share).sum()
+
+    terms = {'relative': mean(error.abs(), even)}
+    off = (torch.log(candidates.depths) - torch.log(true / candidates.scale)).abs()
+    differ = (off.amax(dim=1, keepdim=True) - off.amin(dim=1, keepdim=True) > DIFFERS) * hidden
+    right = torch.softmax(-off / SOFT, dim=1)
+    entropy = -(right * torch.log_softmax(choice.logits, dim=1)).sum(dim=1, keepdim=True)
+    terms['choice'] = cross_entropy * mean(entropy, differ)
+    if structure:
+        relative = output.depth / candidates.scale, true / candidates.scale
+        terms['structure'] = structure * structure_consistency(*relative, known)
     if output.log_variance is not None:
-        relative = output.log_variance - 2 * torch.log(scale)
-        squared = error.detach() ** 2
-        likelihood = 0.5 * (squared * torch.exp(-relative) + relative)
-        terms['likelihood'] = 0.02 * weighted_mean(likelihood, weight)
+        doubt = output.log_variance - 2 * torch.log(output.depth.detach())
+        likelihood = 0.5 * (error.detach() ** 2 * torch.exp(-doubt) + doubt)
+        terms['likelihood'] = 0.02 * mean(likelihood, hidden)
     return terms

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +13,7 @@ import lightning
 import torch
 from torch import Tensor
 
-from .losses import paper_loss, robust_loss
+from .losses import choice_loss, paper_loss
 from .networks.registry import create_network
 from .recipe import Recipe
 from .spectral_loss import joint_loss
@@ -25,17 +26,26 @@ class TrainingModule(lightning.LightningModule):
     """
     Trains one network by a recipe.
 
-    Batches are those of `batches.BatchMaker.make`: rgb (B, 3, H, W) in 0..1; depth and target
-    (B, 1, H, W) metres, 0 = missing or unknown; weight (B, 1, H, W). With ``finish_in`` the
+    Batches have rgb (B, 3, H, W) in 0..1; depth and target (B, 1, H, W) metres, 0 = missing or
+    unknown. ``watched`` are the names of the sets to validate on; ``errors`` has their last
+    figures, averaged over frames at hidden pixels: REL, and RMSE [m]. With ``finish_in`` the
     learning rate falls with the time [s] instead of the steps where that is sooner, so that a
     machine that is lent for an hour hands back finished weights.
     """
 
-    def __init__(self, config: Any, recipe: Recipe, finish_in: float | None = None):
+    def __init__(
+        self,
+        config: Any,
+        recipe: Recipe,
+        watched: Sequence[str] = (),
+        finish_in: float | None = None,
+    ):
         super().__init__()
         self.network = create_network(config)
-        self.recipe, self.finish_in = recipe, finish_in
+        self.recipe, self.finish_in, self.watched = recipe, finish_in, list(watched)
         self.started = time.monotonic()
+        self.sums = torch.zeros(len(self.watched), 3)
+        self.errors: dict[str, tuple[float, float]] = {}
         self.save_hyperparameters({'network': asdict(config), 'recipe': asdict(recipe)})
 
     def forward(self, rgb: Tensor, depth: Tensor) -> Any:
@@ -44,37 +54,58 @@ class TrainingModule(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the loss of a batch, see the class."""
+        recipe = self.recipe
         output = self.network(batch['rgb'], batch['depth'])
-        if self.recipe.loss == 'paper':
-            terms = paper_loss(
-                output, batch['target'], mse=self.recipe.mse, structure=self.recipe.structure
-            )
-        elif self.recipe.loss == 'joint':
-            terms = joint_loss(output, batch['target'], batch['weight'])
+        if recipe.loss == 'paper':
+            terms = paper_loss(output, batch['target'], mse=recipe.mse, structure=recipe.structure)
         else:
-            terms = robust_loss(output, batch['target'], batch['weight'])
+            loss = joint_loss if recipe.loss == 'joint' else choice_loss
+            terms = loss(
+                output,
+                batch['depth'],
+                batch['target'],
+                cross_entropy=recipe.cross_entropy,
+                structure=recipe.structure,
+            )
         total = torch.stack(list(terms.values())).sum()
         self.log_dict({f'train/{name}': value.detach() for name, value in terms.items()})
         self.log('train/loss', total.detach(), prog_bar=True)
         return total
 
-    def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
-        """Log the error at hidden pixels, and the first batch as a picture."""
+    def on_validation_epoch_start(self) -> None:
+        """Start the sums of the watched sets."""
+        self.sums = torch.zeros(len(self.watched), 3, device=self.device)
+
+    def validation_step(
+        self, batch: dict[str, Tensor], index: int, dataloader_idx: int = 0
+    ) -> None:
+        """Sum the errors at hidden pixels, and show the first batch as a picture."""
         # Past the compiled call, which would be compiled again for evaluation.
         output = self.network.forward(batch['rgb'], batch['depth'])
-        hidden = (batch['depth'] <= 0) & (batch['target'] > 0)
-        error = torch.where(hidden, output.depth - batch['target'], 0.0)
-        count = hidden.sum(dim=(1, 2, 3)).clamp(min=1)
-        rmse = ((error**2).sum(dim=(1, 2, 3)) / count).sqrt().mean()
-        relative = error.abs() / batch['target'].clamp(min=0.1)
-        self.log('val/rmse', rmse, prog_bar=True, sync_dist=True, batch_size=1)
-        self.log('val/rel', (relative.sum(dim=(1, 2, 3)) / count).mean(), batch_size=1)
-        if index == 0 and self.logger is not None and hasattr(self.logger, 'experiment'):
-            self.logger.experiment.add_image(
+        hidden = ((batch['depth'] <= 0) & (batch['target'] > 0)).float()
+        count = hidden.sum(dim=(1, 2, 3))
+        error = hidden * (output.depth - batch['target'])
+        relative = error.abs() / batch['target'].clamp(min=1e-3)
+        scored = (count >= 50).float()
+        for i, values in enumerate((relative.sum(dim=(1, 2, 3)) / count.clamp(min=1),
+                                    (error**2).sum(dim=(1, 2, 3)).div(count.clamp(min=1)).sqrt(),
+                                    torch.ones_like(count))):  # fmt: skip
+            self.sums[dataloader_idx, i] += (values * scored).sum()
+        log = getattr(self.logger, 'experiment', None)
+        if index == dataloader_idx == 0 and log is not None:
+            log.add_image(
                 'val/rgb_input_completed_target',
                 contact_sheet(batch, output.depth),
                 self.global_step,
             )
+
+    def take_errors(self) -> dict[str, tuple[float, float]]:
+        """Sum over all processes; REL and RMSE [m] of each watched set, a mean over frames."""
+        sums = self.trainer.strategy.reduce(self.sums, reduce_op='sum')
+        assert isinstance(sums, Tensor)
+        means = (sums[:, :2] / sums[:, 2:].clamp(min=1)).tolist()
+        self.errors = {name: (rel, rmse) for name, (rel, rmse) in zip(self.watched, means)}
+        return self.errors
 
     def configure_gradient_clipping(
         self,
@@ -114,7 +145,7 @@ class TrainingModule(lightning.LightningModule):
                 'optimizer': optimizer,
                 'lr_scheduler': {
                     'scheduler': plateau,
-                    'monitor': 'val/rmse',
+                    'monitor': 'val/rel',
                     'interval': 'step',
                     'frequency': recipe.validate_every,
                     'strict': False,

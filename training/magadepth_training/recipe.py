@@ -20,50 +20,43 @@ class Recipe:
     """
     Settings of one training run.
 
-    ``loss`` is ``paper`` (Eq. 9; ``mse`` and ``structure`` switch its terms), ``robust``, or
-    ``joint``: robust with S2ML's terms of amplitude and phase.
-    ``synthetic`` is the share of generated scenes in a batch, the rest comes from the given data
-    sets. ``scene_pool`` scenes are kept and each is used ``scene_uses`` times on average, always
-    with new holes; the batches of ``at_once`` steps are made together. ``keep_weight`` is what a
-    measured pixel counts beside a hidden one. ``ema`` is the decay of the averaged weights, 0 for
-    none.
+    ``loss`` is ``choice`` (of the networks that choose; ``cross_entropy`` and ``structure`` weigh
+    its terms), ``paper`` (Eq. 9; ``mse`` and ``structure`` weigh its terms), or ``joint``: choice
+    with S2ML's terms of amplitude and phase. ``batch_size`` is that of one process. ``schedule``
+    is ``cosine``, or ``plateau`` as the paper has it. ``ema`` is the decay of the averaged
+    weights, 0 for none. ``validate_every`` and ``save_every`` count steps.
     """
 
-    steps: int = 20_000
-    batch_size: int = 32
+    steps: int = 8_000
+    batch_size: int = 8
     optimizer: Literal['sgd', 'adamw'] = 'adamw'
     learning_rate: float = 1e-3
     momentum: float = 0.95
-    weight_decay: float = 1e-2
+    weight_decay: float = 2e-2
     schedule: Literal['cosine', 'plateau'] = 'cosine'
-    warmup_steps: int = 500
+    warmup_steps: int = 200
     gradient_clip: float = 1.0
-    loss: Literal['paper', 'robust', 'joint'] = 'robust'
-    mse: bool = True
-    structure: bool = True
-    synthetic: float = 0.6
-    scene_pool: int = 512
-    scene_uses: int = 4
-    at_once: int = 1
-    keep_weight: float = 0.2
-    ema: float = 0.999
-    validate_every: int = 500
+    loss: Literal['choice', 'paper', 'joint'] = 'choice'
+    cross_entropy: float = 0.03
+    mse: float = 1.0
+    structure: float = 0.0
+    ema: float = 0.997
+    validate_every: int = 250
+    save_every: int = 100
     seed: int = 1
 
     def __post_init__(self) -> None:
         """Raise DataError, naming field, value and range."""
         for low, high, names in (
-            (1, math.inf, 'steps batch_size scene_uses at_once validate_every'),
-            (0, math.inf, 'warmup_steps scene_pool seed'),
-            (0, math.inf, 'learning_rate gradient_clip weight_decay keep_weight'),
-            (0, 1, 'synthetic'),
+            (1, math.inf, 'steps batch_size validate_every save_every'),
+            (0, math.inf, 'warmup_steps seed cross_entropy mse structure'),
+            (0, math.inf, 'learning_rate gradient_clip weight_decay'),
             (0, 1 - 1e-9, 'ema momentum'),
         ):
             for name in names.split():
                 value = getattr(self, name)
                 if not low <= value <= high or value == math.inf:
-                    wanted = f'{low:g} or more' + (', at most 1' if high == 1 else '')
-                    wanted += ', below 1' if high < 1 else ''
+                    wanted = f'{low:g} or more' + (', below 1' if high < 1 else '')
                     raise DataError(f'recipe: {name}: {value}; expected {wanted}')
 
 

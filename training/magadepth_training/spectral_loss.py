@@ -2,8 +2,8 @@
 """
 The joint spatial and spectral loss of S2ML.
 
-The abstract (see `networks.s2ml`) names such a loss without a formula. The choice here rests on
-the law of cosines for two complex coefficients P and T of a unitary transform:
+The abstract (see `networks.s2ml.network`) names such a loss without a formula. The choice here
+rests on the law of cosines for two complex coefficients P and T of a unitary transform:
 
     |P - T|^2 = (|P| - |T|)^2 + |P| |T| |P/|P| - T/|T||^2
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .losses import mean_target, robust_loss
+from .losses import choice_loss
 from .networks.output import NetworkOutput
 
 EPSILON = 1e-4
@@ -61,29 +61,26 @@ def spectral_terms(predicted: Tensor, target: Tensor, known: Tensor) -> tuple[Te
 
 def joint_loss(
     output: NetworkOutput,
+    depth: Tensor,
     target: Tensor,
-    weight: Tensor,
+    *,
+    cross_entropy: float = 0.03,
+    structure: float = 0.0,
     amplitude: float = 0.1,
     phase: float = 0.1,
 ) -> dict[str, Tensor]:
     """
-    Return the terms of the joint loss, relative to each frame's mean target depth.
-
-    The spatial part is `robust_loss`: L1, squared error and gradients, L1 at every stage of the
-    cascade, and the likelihood. The spectral part compares the last depth only: the stages are
-    at 1/4 of the size and cannot have its fine frequencies.
+    Return the terms of `choice_loss` and the two spectral ones, relative to the mean depth.
 
     Parameters
     ----------
-    output, target, weight:
-        as of `robust_loss`: (B, 1, H, W), metres with 0 = unknown, what a pixel counts.
+    output, depth, target, cross_entropy, structure:
+        as of `choice_loss`.
     amplitude, phase:
         weights of the two spectral terms.
 
     """
-    terms = robust_loss(output, target, weight)
-    valid = (target > 0).to(target.dtype)
-    scale = mean_target(target)
-    known = (weight * valid).clamp(max=1)
+    terms = choice_loss(output, depth, target, cross_entropy=cross_entropy, structure=structure)
+    scale, known = output.candidates.scale, (target > 0).to(target.dtype)
     errors = spectral_terms(output.depth / scale, target / scale, known)
     return {**terms, 'amplitude': amplitude * errors[0], 'phase': phase * errors[1]}

@@ -4,27 +4,28 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from magadepth_ros.errors import DataError
 
-from .batches import BatchMaker
 from .datasets.sample import Source
+from .frames import Frames
+from .loading import RunData
 from .module import TrainingModule
-from .networks.registry import create_network, network_config, stored_config
-from .recipe import read_recipe
-from .stream import TrainingStream
+from .networks.registry import create_network, network_config
+from .recipe import Recipe, read_recipe
+from .typed import typed
 from .weights import load_network, save_weights
 
 CHECKPOINT = 'last.ckpt'
@@ -36,22 +37,27 @@ class Run:
     One call of the trainer.
 
     ``config`` names a shipped configuration or a YAML file; ``output`` gets checkpoints, curves
-    and, at the end, ``<name>.safetensors``; ``max_seconds`` stops early with a checkpoint that
-    ``resume`` goes on from; ``finish_in`` [s] stops too, with the learning rate annealed by then;
-    ``start_from`` are weights to begin with (fine-tuning); ``overrides`` replace fields of the
-    recipe; ``trainer`` are further arguments of ``lightning.Trainer`` (devices, nodes, strategy,
+    and ``<name>.safetensors``: the best weights by ``validation``'s first set, or the last ones
+    without any. ``sources`` are drawn from, each as often as its number in ``shares`` says;
+    ``max_seconds`` stops early with a checkpoint that ``resume`` goes on from; ``finish_in`` [s]
+    stops too, with the learning rate annealed by then; ``start_from`` are weights to begin with
+    (fine-tuning); ``overrides`` replace fields of the recipe; ``workers`` processes make samples;
+    ``trainer`` are further arguments of ``lightning.Trainer`` (devices, nodes, strategy,
     precision).
     """
 
     config: str
     output: Path
     sources: Sequence[Source] = ()
+    shares: Sequence[float] = ()
+    validation: Sequence[Source] = ()
     max_seconds: float | None = None
     finish_in: float | None = None
     resume: bool = False
     start_from: Path | None = None
     compile: bool = False
     overrides: dict[str, Any] | None = None
+    workers: int = 0
     trainer: dict[str, Any] | None = None
 
 
@@ -77,33 +83,76 @@ class KeepCheckpoint(Callback):
         """Save when the run stops."""
         self.save(trainer)
 
-    def on_exception(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """
-        Save when it is stopped, or breaks.
 
-        Not in a validation, in which other weights are in place; nor where other ranks, which may
-        not have failed, would have to save with it.
-        """
-        if trainer.training and trainer.global_step and trainer.world_size == 1:
-            self.save(trainer)
+class StopEarly(Callback):
+    """Stops all processes of a run together: after some seconds, at SIGTERM or at Ctrl-C."""
 
-
-class StopAfter(Callback):
-    """Stops a run after some seconds of its own, also one that resumes (unlike Lightning's)."""
-
-    def __init__(self, seconds: float):
+    def __init__(self, seconds: float | None):
         self.seconds = seconds
         self.started = time.monotonic()
+        self.signal = 0
+        self.before: dict[int, Any] = {}
 
     def on_train_start(self, *_: Any) -> None:
-        """Start the clock."""
+        """Start the clock, and take the signals over from Lightning, which would not save."""
         self.started = time.monotonic()
+        self.before = {n: signal.signal(n, self._note) for n in (signal.SIGTERM, signal.SIGINT)}
+
+    def _note(self, number: int, _: Any) -> None:
+        self.signal = number
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Stop all ranks together."""
-        over = time.monotonic() - self.started >= self.seconds
+        """Ask the processes whether one of them was told to stop, or is out of time."""
+        over = self.seconds is not None and time.monotonic() - self.started >= self.seconds
+        over = over or self.signal != 0
         if trainer.strategy.reduce_boolean_decision(over, all=False):
             trainer.should_stop = True
+
+    def give_back(self) -> None:
+        """Hand the signals back."""
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        self.before = {}
+
+
+class KeepBest(Callback):
+    """
+    Logs the errors of the watched sets, and keeps the weights that are best on the first.
+
+    It stands before the callback that averages weights, so that it sees the averaged ones, which
+    that one has put in place for the validation.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self.best = path, float('inf')
+
+    def on_validation_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Compare with the best so far."""
+        assert isinstance(pl_module, TrainingModule)
+        errors = pl_module.take_errors()
+        for i, (name, (rel, rmse)) in enumerate(errors.items()):
+            for metric, value in (('rel', rel), ('rmse', rmse)):
+                pl_module.log(f'val/{name}/{metric}', value)
+                if i == 0:
+                    pl_module.log(f'val/{metric}', value, prog_bar=True)
+        first, _ = next(iter(errors.values()))
+        if first < self.best:
+            self.best = first
+            if trainer.is_global_zero:
+                save_weights(pl_module.network, self.path)
+        if trainer.is_global_zero:
+            figures = ', '.join(f'{n} REL {e:.4f} RMSE {m:.4f} m' for n, (e, m) in errors.items())
+            print(f'step {trainer.global_step}: {figures}; best {self.best:.4f}', flush=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs to know."""
+        return {'best': self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.best = state_dict['best']
 
 
 def train(run: Run) -> Path:
@@ -113,7 +162,8 @@ def train(run: Run) -> Path:
     Raises
     ------
     DataError
-        an unknown configuration or field, nothing to resume from, or weights of another network.
+        an unknown configuration or field, no data, nothing to resume from, or weights of another
+        network.
 
     """
     config = network_config(run.config)
@@ -124,6 +174,8 @@ def train(run: Run) -> Path:
         raise DataError(
             f'a run finishes in a given time by schedule: cosine, not {recipe.schedule}'
         )
+    if not run.sources:
+        raise DataError('nothing to train on: name recorded frames (--data) or generate scenes')
     state = _resumed(checkpoint, config) if run.resume else {}
     if state and state['global_step'] >= recipe.steps:
         # Of the averaged weights, if they were; a fit without a step would not write those.
@@ -131,23 +183,83 @@ def train(run: Run) -> Path:
         part = 'network.'
         kept = {n[len(part) :]: t for n, t in state['state_dict'].items() if n.startswith(part)}
         network.load_state_dict(kept)
-        save_weights(network, weights)
+        if not run.validation or not weights.is_file():
+            save_weights(network, weights)
         return weights
+    lightning.seed_everything(recipe.seed, workers=True, verbose=False)
+    module = TrainingModule(config, recipe, [s.name for s in run.validation], run.finish_in)
+    if run.start_from:
+        given = load_network(run.start_from)
+        _require_same(given.config, config, run.start_from)
+        module.network.load_state_dict(given.state_dict())
     run.output.mkdir(parents=True, exist_ok=True)
-    lightning.seed_everything(recipe.seed, workers=True)
-    torch.set_float32_matmul_precision('high')
-    options = dict(run.trainer or {})
-    on_gpu = torch.cuda.is_available() and options.get('accelerator', 'auto') != 'cpu'
-    options.setdefault('precision', 'bf16-mixed' if on_gpu else '32-true')
     limit = min((t for t in (run.finish_in, run.max_seconds) if t), default=None)
+    stop = StopEarly(limit)
+    trainer = _trainer(run, recipe, [stop, *_callbacks(recipe, checkpoint, weights, run)])
+    size = (config.height, config.width)
+    if trainer.is_global_zero:
+        print(f'reading {sum(map(len, run.sources))} frames to train on', flush=True)
+    frames = Frames(run.sources, *size, run.shares or [1.0] * len(run.sources))
+    watched = {source.name: Frames([source], *size, [1.0]) for source in run.validation}
+    # A sixth less time a step on a CPU, more on a GPU.
+    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if run.compile:
+        module.network.compile()
+    try:
+        trainer.fit(
+            module,
+            datamodule=RunData(recipe, frames, watched, run.workers),
+            ckpt_path=checkpoint if run.resume else None,
+            weights_only=True,
+        )
+    finally:
+        stop.give_back()
+    if trainer.is_global_zero and not (run.validation and weights.is_file()):
+        save_weights(module.network, weights)
+    if stop.signal:
+        raise SystemExit(128 + stop.signal)
+    return weights
+
+
+def _callbacks(recipe: Recipe, checkpoint: Path, weights: Path, run: Run) -> list[Callback]:
     callbacks: list[Callback] = [LearningRateMonitor()]
-    if limit:
-        callbacks.append(StopAfter(limit))
+    if run.validation:
+        callbacks.append(KeepBest(weights))
     if recipe.ema:
-        callbacks.append(WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)))
+        callbacks.append(WeightAveraging(multi_avg_fn=_averaging(recipe.ema)))
     # Last, so that it keeps what the others made of the step.
-    callbacks.append(KeepCheckpoint(checkpoint, max(1, min(1000, recipe.validate_every))))
-    trainer = lightning.Trainer(
+    return [*callbacks, KeepCheckpoint(checkpoint, recipe.save_every)]
+
+
+def _averaging(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Average exponentially, over a tenth of the steps so far at first: an early net is no net."""
+
+    @torch.no_grad()
+    def update(averaged: list[torch.Tensor], current: list[torch.Tensor], count: Any) -> None:
+        share = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        for one, other in zip(averaged, current):
+            if one.is_floating_point():
+                one.lerp_(other.to(one.dtype), share)
+            else:
+                one.copy_(other)
+
+    return update
+
+
+def _trainer(run: Run, recipe: Recipe, callbacks: list[Callback]) -> lightning.Trainer:
+    torch.set_float32_matmul_precision('high')
+    torch.set_flush_denormal(True)
+    cv2.setNumThreads(1)
+    options = {
+        'enable_progress_bar': sys.stderr.isatty(),
+        'enable_model_summary': False,
+        **(run.trainer or {}),
+    }
+    on_gpu = torch.cuda.is_available() and options.get('accelerator', 'auto') != 'cpu'
+    # Half of the time of float32 on a processor that multiplies bfloat16 itself.
+    quick = on_gpu or torch.cpu._is_avx512_bf16_supported()
+    options.setdefault('precision', 'bf16-mixed' if quick else '32-true')
+    return lightning.Trainer(
         default_root_dir=run.output,
         logger=[
             TensorBoardLogger(run.output, name='curves', version=''),
@@ -158,7 +270,8 @@ def train(run: Run) -> Path:
         enable_checkpointing=False,
         max_steps=recipe.steps,
         max_epochs=-1,
-        val_check_interval=recipe.validate_every,
+        val_check_interval=recipe.validate_every if run.validation else None,
+        limit_val_batches=None if run.validation else 0,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=recipe.gradient_clip or None,
@@ -167,32 +280,6 @@ def train(run: Run) -> Path:
         benchmark=on_gpu,
         **options,
     )
-    size = (config.height, config.width)
-    maker = BatchMaker(recipe, *size, run.sources, trainer.global_rank)
-    watched = replace(recipe, seed=recipe.seed + 1_000_000, scene_pool=0, at_once=1)
-    validation = BatchMaker(watched, *size, run.sources)
-    module = TrainingModule(config, recipe, run.finish_in)
-    if run.start_from:
-        given = load_network(run.start_from)
-        _require_same(given.config, config, run.start_from)
-        module.network.load_state_dict(given.state_dict())
-    # A sixth less time a step on a CPU, more on a GPU.
-    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if run.compile:
-        module.network.compile()
-    try:
-        trainer.fit(
-            module,
-            datamodule=TrainingStream(recipe, maker, validation),
-            ckpt_path=checkpoint if run.resume else None,
-            weights_only=True,
-        )
-    except SIGTERMException:
-        # Lightning's own ends as if all were done.
-        raise SystemExit(128 + signal.SIGTERM) from None
-    if trainer.is_global_zero:
-        save_weights(module.network, weights)
-    return weights
 
 
 def _resumed(checkpoint: Path, config: Any) -> dict[str, Any]:
@@ -204,7 +291,7 @@ def _resumed(checkpoint: Path, config: Any) -> dict[str, Any]:
         before = state['hyper_parameters']['network']
     except Exception as error:  # whatever a damaged file makes the reader raise
         raise DataError(f'{checkpoint}: not a checkpoint of a training run ({error})') from None
-    _require_same(stored_config(type(config), before, str(checkpoint)), config, checkpoint)
+    _require_same(typed(type(config), before, str(checkpoint)), config, checkpoint)
     return dict(state)
 
 

@@ -15,7 +15,8 @@ from magadepth_ros.errors import ModelError
 from magadepth_ros.files import write_result
 
 from .networks.output import Network
-from .networks.registry import FAMILIES, create_network, stored_config
+from .networks.registry import FAMILIES, create_network
+from .typed import typed
 
 
 def save_weights(network: Network, path: Path) -> None:
@@ -59,7 +60,7 @@ def load_network(path: Path) -> Network:
     family = values.pop('family', metadata.get('family'))
     if family not in FAMILIES:
         raise ModelError(f'{path}: no magadepth configuration in its metadata')
-    network = create_network(stored_config(FAMILIES[family][1], values, str(path)))
+    network = create_network(typed(FAMILIES[family][1], values, str(path)))
     tensors = {n: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items()}
     try:
         network.load_state_dict(tensors)

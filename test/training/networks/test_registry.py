@@ -9,12 +9,13 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from support.networks import SHRUNK, frames, tiny, tiny_s2ml
+from support.networks import SHRUNK_CHOOSER, frames, tiny, tiny_s2ml
 
 from magadepth_ros.errors import DataError
-from magadepth_training.networks.magadepth import MagaDepth
+from magadepth_training.networks.paper.magadepth import MagaDepth
 from magadepth_training.networks.registry import create_network, network_config, network_names
-from magadepth_training.networks.s2ml import S2ML
+from magadepth_training.networks.s2ml.network import S2ML
+from magadepth_training.networks.surfaces.chooser import Chooser
 from magadepth_training.recipe import read_recipe
 
 
@@ -59,13 +60,13 @@ def test_family_sizes_are_in_order():
 def test_families():
     assert isinstance(create_network(tiny()), MagaDepth)
     assert isinstance(create_network(tiny_s2ml()), S2ML)
-    assert isinstance(create_network('magadepth_tiny', **SHRUNK), MagaDepth)
+    assert isinstance(create_network('magadepth_tiny', **SHRUNK_CHOOSER), Chooser)
 
 
 def test_overrides_replace_fields():
-    net = create_network('magadepth_tiny', **SHRUNK, log_variance=False)
+    net = create_network('magadepth_tiny', **SHRUNK_CHOOSER)
 
-    assert net(*frames()).log_variance is None
+    assert net(*frames()).depth.shape == frames()[1].shape
     assert net.config.name == 'magadepth_tiny'
 
 
@@ -89,7 +90,10 @@ def test_unknown_name_lists_the_known_ones(name):
     ('text', 'said'),
     [
         ('network:\n  chanels: [1, 2, 3]\n', 'unknown chanels; known: .*channels'),
-        ('network:\n  family: resnet\n', 'unknown family resnet; known: magadepth, s2ml'),
+        (
+            'network:\n  family: resnet\n',
+            'unknown family resnet; known: chooser, guided_fill, paper, s2ml',
+        ),
         ('recipe:\n  steps: 3\n', 'section `network`'),
         ('- network\n', 'section `network`'),
         ('network: [1, 2]\n', 'network: expected a mapping'),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from magadepth_training.scenes import geometry
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 from magadepth_training.scenes.geometry import MISS, Camera, LocalRays, PointRays
 from magadepth_training.scenes.placing import random_matrix
 
@@ -68,7 +68,7 @@ def test_room_is_closed_for_rays_along_its_walls():
 
 @pytest.mark.parametrize('distance', [1.0, 8.0])
 def test_points_on_an_ellipsoid_satisfy_its_equation(distance):
-    turn = random_matrix(Dice(torch.Generator().manual_seed(1), torch.device('cpu'), 1))[0]
+    turn = random_matrix(Draws(torch.Generator().manual_seed(1), torch.device('cpu'), 1))[0]
     half = torch.tensor([0.2, 0.1, 0.3]) * distance / 1.0
     depth = geometry.ellipsoid(rays([0.0, distance, 0.0], turn), half.view(1, 1, 3), 0.1)[0, 0]
     hit = depth < MISS

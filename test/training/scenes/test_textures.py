@@ -7,10 +7,10 @@ import torch
 
 from magadepth_training.scenes import trace
 from magadepth_training.scenes.batch import SceneConfig
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 from magadepth_training.scenes.geometry import Camera
 from magadepth_training.scenes.layout import make_layout
-from magadepth_training.scenes.slots import COUNT
+from magadepth_training.scenes.primitives import COUNT
 from magadepth_training.scenes.textures import TILES, atlas, look_up
 
 CPU = torch.device('cpu')
@@ -42,7 +42,7 @@ def test_far_texture_is_its_mean_instead_of_noise():
 
 def test_coordinates_stay_on_the_surface_when_the_camera_moves():
     """The same point of a box has the same coordinates from two places."""
-    layout = make_layout(Dice(torch.Generator().manual_seed(0), CPU, 1), SceneConfig())
+    layout = make_layout(Draws(torch.Generator().manual_seed(0), CPU, 1), SceneConfig())
     half = layout.room_half[0]
     point = torch.tensor([0.3, 0.9999 * half[1], half[2]])  # on the far wall
     seen = []

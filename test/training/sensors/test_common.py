@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 from magadepth_training.sensors import common
 
 
@@ -38,8 +38,8 @@ def test_a_plane_casts_no_shadow():
 
 
 def test_field_has_about_unit_variance_and_blobs():
-    dice = Dice(torch.Generator().manual_seed(0), torch.device('cpu'), 8)
-    noise = common.field(dice, 120, 160, 8.0)
+    draws = Draws(torch.Generator().manual_seed(0), torch.device('cpu'), 8)
+    noise = common.field(draws, 120, 160, 8.0)
     assert abs(noise.std() - 1.0) < 0.15
     step = (noise[..., 1:] - noise[..., :-1]).std()
     assert step < 0.35
@@ -53,16 +53,16 @@ def test_displace_by_nothing_is_the_identity():
 
 
 def test_border_covers_the_middle():
-    dice = Dice(torch.Generator().manual_seed(0), torch.device('cpu'), 16)
-    inside = common.border(dice, torch.full((16, 1, 60, 80), 2.0), (0.05, 0.15), 1.0)
+    draws = Draws(torch.Generator().manual_seed(0), torch.device('cpu'), 16)
+    inside = common.border(draws, torch.full((16, 1, 60, 80), 2.0), (0.05, 0.15), 1.0)
     assert inside[:, :, 20:40, 25:55].all()
     assert 0.02 < (~inside).float().mean() < 0.4
 
 
 def test_border_has_a_band_at_each_side_wider_where_things_are_near():
     def lost(depth, probability):
-        dice = Dice(torch.Generator().manual_seed(0), torch.device('cpu'), 16)
-        return ~common.border(dice, torch.full((16, 1, 60, 80), depth), (0.1, 0.15), probability)
+        draws = Draws(torch.Generator().manual_seed(0), torch.device('cpu'), 16)
+        return ~common.border(draws, torch.full((16, 1, 60, 80), depth), (0.1, 0.15), probability)
 
     near, far = lost(0.5, 1.0), lost(50.0, 1.0)
     for side in (far[..., 1, :], far[..., -2, :], far[..., 1], far[..., -2]):

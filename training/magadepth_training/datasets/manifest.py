@@ -31,8 +31,11 @@ class ManifestSource:
             depth=data.depth,
             target=data.target,
             score=data.score,
+            glass=data.glass,
+            behind=data.behind,
             name=frame.stem,
             sensor=frame.sensor,
             scene=frame.scene,
             hiding=frame.hiding,
+            place=frame.place or frame.scene,
         )

@@ -20,17 +20,23 @@ class Sample:
     ``target`` the same of the true depth, 0 = unknown, or None; ``score`` (H, W) uint8 with
     0 = ignore, 1 = missing in the input, 2 = measured in it, or None; ``hiding`` says what made
     the holes, '' = unknown; ``camera`` stands where the picture was taken, if that is known.
+    ``glass`` (H, W) uint8 is not 0 on transparent things, ``behind`` (H, W) float32 the depth [m]
+    without them, or None.
+    ``place`` names the room or the source of which there may be many frames.
     """
 
     rgb: np.ndarray
     depth: np.ndarray
     target: np.ndarray | None = None
     score: np.ndarray | None = None
+    glass: np.ndarray | None = None
+    behind: np.ndarray | None = None
     name: str = ''
     sensor: str = ''
     scene: str = ''
     hiding: str = ''
     camera: CameraPose | None = None
+    place: str = ''
 
 
 class Source(Protocol):

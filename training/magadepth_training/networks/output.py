@@ -17,13 +17,14 @@ class NetworkOutput(NamedTuple):
     A network's answer for a batch.
 
     ``depth`` is (B, 1, H, W) float32 metres, complete; ``log_variance`` the natural log of the
-    expected squared error [ln m^2], same shape, or None; ``stages`` the intermediate depths
-    (B, 1, H, W) of a network that refines, coarse to fine, without the last.
+    expected squared error [ln m^2], same shape, or None; ``choice`` and ``candidates`` are what a
+    network chose among (`surfaces.choice.Choice`, `surfaces.candidates.Candidates`), or None.
     """
 
     depth: Tensor
     log_variance: Tensor | None = None
-    stages: tuple[Tensor, ...] = ()
+    choice: Any = None
+    candidates: Any = None
 
 
 class Network(nn.Module):
@@ -54,3 +55,8 @@ def check_input(rgb: Tensor, depth: Tensor, height: int, width: int) -> None:
 def normalised_picture(rgb: Tensor) -> Tensor:
     """(B, 3, H, W) in 0..1 -> about zero mean and unit variance, as every network takes it."""
     return (rgb - RGB_MEAN) / RGB_STD
+
+
+def missing_mask(depth: Tensor) -> Tensor:
+    """(B, 1, H, W) metres, 0 = missing -> the paper's mask (Eq. 2), 1 = missing."""
+    return (depth <= 0).to(depth.dtype)

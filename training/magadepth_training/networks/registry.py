@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,18 @@ import yaml
 from magadepth_ros.errors import DataError
 
 from ..typed import typed
-from .magadepth import MagaDepth, MagaDepthConfig
 from .output import Network
-from .s2ml import S2ML, S2MLConfig
+from .paper.magadepth import MagaDepth, MagaDepthConfig
+from .s2ml.network import S2ML, S2MLConfig
+from .surfaces.chooser import Chooser, ChooserConfig
+from .surfaces.fill_network import GuidedFillConfig, GuidedFillNetwork
 
 FAMILIES: dict[str, tuple[type[Network], type]] = {
-    'magadepth': (MagaDepth, MagaDepthConfig),
+    'chooser': (Chooser, ChooserConfig),
+    'guided_fill': (GuidedFillNetwork, GuidedFillConfig),
+    'paper': (MagaDepth, MagaDepthConfig),
     's2ml': (S2ML, S2MLConfig),
 }
-TAKEN_OUT: dict[tuple[type, str], bool] = {
-    (MagaDepthConfig, 'learned_links'): False,
-    (S2MLConfig, 'residual'): True,
-}
-"""Fields that older files name, and the value with which their network is what it is without."""
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 
 
@@ -85,16 +83,10 @@ def _merged(name: Path, seen: list[Path]) -> dict[str, dict[str, Any]]:
 def network_config(name: str | Path) -> Any:
     """Return the typed network configuration of a shipped name or a YAML file."""
     values = dict(read_config(name)['network'])
-    family = values.pop('family', 'magadepth')
+    family = values.pop('family', 'chooser')
     if family not in FAMILIES:
         raise DataError(f'{name}: unknown family {family}; known: {", ".join(FAMILIES)}')
     return typed(FAMILIES[family][1], values, f'{name}: network')
-
-
-def stored_config(kind: type, values: Mapping[str, Any], where: str) -> Any:
-    """Return the typed configuration that a file of weights or a checkpoint holds."""
-    kept = {n: v for n, v in values.items() if TAKEN_OUT.get((kind, n), ...) is not v}
-    return typed(kind, kept, where)
 
 
 def create_network(name: str | Path | Any, **overrides: Any) -> Network:
@@ -106,7 +98,7 @@ def create_network(name: str | Path | Any, **overrides: Any) -> Network:
     name:
         a shipped name (``magadepth_small``), a YAML file, or a typed configuration.
     overrides:
-        fields of the configuration to replace, for example ``log_variance=False``.
+        fields of the configuration to replace, for example ``height=192``.
 
     Raises
     ------

@@ -11,13 +11,13 @@ from torch.nn import functional
 from magadepth_ros.errors import DataError
 from magadepth_training.scenes import trace
 from magadepth_training.scenes.batch import SceneBatch, SceneConfig
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 from magadepth_training.scenes.geometry import Camera, total
 from magadepth_training.scenes.layout import Layout, make_layout
 from magadepth_training.scenes.lighting import Lights, make_lights, shade
 from magadepth_training.scenes.materials import make_materials
 from magadepth_training.scenes.photo import develop
-from magadepth_training.scenes.slots import COUNT, FIRST_WALL
+from magadepth_training.scenes.primitives import COUNT, FIRST_WALL
 from magadepth_training.scenes.textures import atlas
 from magadepth_training.scenes.trace import Surface
 from magadepth_training.scenes.viewpoint import make_cameras
@@ -73,7 +73,7 @@ def _render(
     layout: Layout,
     materials: torch.Tensor,
     lights: Lights,
-    dice: Dice,
+    draws: Draws,
     picture: torch.Tensor,
     config: SceneConfig,
 ) -> SceneBatch:
@@ -107,11 +107,11 @@ def _render(
     distance = torch.sqrt(total(r * r for r in front.ray))
     facing = -total(n * r for n, r in zip(front.normal, front.ray, strict=True)) / distance
     fresnel = (0.04 + 0.96 * (1.0 - facing.clamp(0, 1)) ** 5)[:, None]
-    tint = 1.0 - 0.25 * dice.rand(3, 1, 1) * dice.rand(1, 1, 1)
-    ambient = lights.ambient[:, :, None, None] * dice.uniform(0.5, 2.5, 1, 1, 1)
+    tint = 1.0 - 0.25 * draws.rand(3, 1, 1) * draws.rand(1, 1, 1)
+    ambient = lights.ambient[:, :, None, None] * draws.uniform(0.5, 2.5, 1, 1, 1)
     through = torch.lerp(scene['light'] * tint, ambient.expand_as(scene['light']), fresnel)
     light = torch.where(clear, through, scene['light'])
-    rgb = develop(light, depth, dice)
+    rgb = develop(light, depth, draws)
     grey = rgb.mean(1, keepdim=True)
     mean = functional.avg_pool2d(grey, 7, 1, 3, count_include_pad=False)
     square = functional.avg_pool2d(grey * grey, 7, 1, 3, count_include_pad=False)
@@ -171,11 +171,11 @@ def generate_scenes(
     config = config or SceneConfig()
     # Half precision would cost centimetres here: keep a caller's autocast out.
     with torch.autocast(device.type, enabled=False):
-        dice = Dice(generator, device, batch)
-        layout = make_layout(dice, config)
-        camera, intrinsics = make_cameras(dice, layout, height, width, config)
-        materials = make_materials(dice, layout)
-        lights = make_lights(dice, layout, config)
+        draws = Draws(generator, device, batch)
+        layout = make_layout(draws, config)
+        camera, intrinsics = make_cameras(draws, layout, height, width, config)
+        materials = make_materials(draws, layout)
+        lights = make_lights(draws, layout, config)
         picture = atlas(device)
         # Whole strides, so that the scenes with mirrors and shadows do not depend on the chunk.
         stride = math.lcm(max(1, config.mirror_every), max(1, config.shadow_every))
@@ -190,7 +190,7 @@ def generate_scenes(
                     layout[part],
                     materials[part],
                     lights[part],
-                    Dice(generator, device, part.stop - start),
+                    Draws(generator, device, part.stop - start),
                     picture,
                     config,
                 )

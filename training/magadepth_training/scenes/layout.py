@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from magadepth_training.scenes import things
+from magadepth_training.scenes import objects
 from magadepth_training.scenes.batch import SceneConfig
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 from magadepth_training.scenes.furniture import (
     FURNITURE,
     PARTS,
@@ -19,7 +19,7 @@ from magadepth_training.scenes.furniture import (
     templates,
 )
 from magadepth_training.scenes.placing import OnDesk, yaw_matrix
-from magadepth_training.scenes.slots import (
+from magadepth_training.scenes.primitives import (
     COUNT,
     FIRST_CLUTTER,
     FIRST_POLE,
@@ -51,11 +51,11 @@ class Layout:
         return Layout(*(getattr(self, n)[samples] for n in self.__dataclass_fields__))
 
 
-def _assemble(dice, kind, parts, sizes, count):
+def _assemble(draws, kind, parts, sizes, count):
     """Part centres and halves (B, count, PARTS, 3) in the pieces' frames, and their sizes."""
     part, limit = parts[kind], sizes[kind]
-    size = limit[..., :3] + dice.rand(count, 3) * (limit[..., 3:] - limit[..., :3])
-    jitter = 1.0 + 0.25 * (dice.rand(count, PARTS, 3) - 0.5)
+    size = limit[..., :3] + draws.rand(count, 3) * (limit[..., 3:] - limit[..., :3])
+    jitter = 1.0 + 0.25 * (draws.rand(count, PARTS, 3) - 0.5)
     return part[..., :3] * size[..., None, :], part[..., 3:] * size[..., None, :] * jitter, size
 
 
@@ -67,30 +67,30 @@ def _place(centre, half, origin, yaw):
     return world.flatten(1, 2), rotation.flatten(1, 2), half.flatten(1, 2)
 
 
-def _furniture(dice: Dice, room_half: torch.Tensor):
-    parts, sizes = templates(FURNITURE, SIZES, dice.device)
-    kind = dice.integers(len(FURNITURE), PIECES)
-    kind[:, 0] = torch.where(dice.chance(0.9), 0, 6)  # the desk: a table, sometimes a bench
-    centre, half, size = _assemble(dice, kind, parts, sizes, PIECES)
+def _furniture(draws: Draws, room_half: torch.Tensor):
+    parts, sizes = templates(FURNITURE, SIZES, draws.device)
+    kind = draws.integers(len(FURNITURE), PIECES)
+    kind[:, 0] = torch.where(draws.chance(0.9), 0, 6)  # the desk: a table, sometimes a bench
+    centre, half, size = _assemble(draws, kind, parts, sizes, PIECES)
     free = room_half[:, None, :2] - 0.5 * size[..., :2].amax(-1, keepdim=True)
-    place = dice.uniform(-1.0, 1.0, PIECES, 2)
-    wall = dice.chance(0.6, PIECES, 1) & (
-        torch.arange(2, device=dice.device) == dice.integers(2, PIECES, 1)
+    place = draws.uniform(-1.0, 1.0, PIECES, 2)
+    wall = draws.chance(0.6, PIECES, 1) & (
+        torch.arange(2, device=draws.device) == draws.integers(2, PIECES, 1)
     )
     place = torch.where(wall, torch.sign(place), place) * free.clamp(min=0.1)
-    quarter = dice.integers(4, PIECES) * (torch.pi / 2)
-    yaw = quarter + torch.where(dice.chance(0.35, PIECES), dice.uniform(-0.8, 0.8, PIECES), 0.0)
+    quarter = draws.integers(4, PIECES) * (torch.pi / 2)
+    yaw = quarter + torch.where(draws.chance(0.35, PIECES), draws.uniform(-0.8, 0.8, PIECES), 0.0)
     origin = torch.cat([place, torch.zeros_like(place[..., :1])], -1)
-    desk = origin[:, 0] + size[:, 0] * torch.tensor([0.0, 0.0, 1.0]).to(dice.device)
+    desk = origin[:, 0] + size[:, 0] * torch.tensor([0.0, 0.0, 1.0]).to(draws.device)
     return _place(centre, half, origin, yaw), desk, size[:, 0], yaw[:, 0]
 
 
-def _tops(dice: Dice, on_desk: OnDesk, desk_yaw: torch.Tensor):
-    parts, sizes = templates(TABLETOP, TABLETOP_SIZES, dice.device)
-    kind = dice.integers(len(TABLETOP), TOPS)
-    centre, half, _ = _assemble(dice, kind, parts, sizes, TOPS)
-    flip = torch.where(dice.chance(0.5, TOPS), torch.pi, 0.0)
-    yaw = desk_yaw[:, None] + dice.randn(TOPS) * 0.5 + flip
+def _tops(draws: Draws, on_desk: OnDesk, desk_yaw: torch.Tensor):
+    parts, sizes = templates(TABLETOP, TABLETOP_SIZES, draws.device)
+    kind = draws.integers(len(TABLETOP), TOPS)
+    centre, half, _ = _assemble(draws, kind, parts, sizes, TOPS)
+    flip = torch.where(draws.chance(0.5, TOPS), torch.pi, 0.0)
+    yaw = desk_yaw[:, None] + draws.randn(TOPS) * 0.5 + flip
     return _place(centre, half, on_desk(TOPS, 0.42, 0.3), yaw)
 
 
@@ -105,26 +105,26 @@ def _frame_pane(centre: torch.Tensor, rotation: torch.Tensor, half: torch.Tensor
         half[:, pole] = torch.where(there, framing, half[:, pole])
 
 
-def make_layout(dice: Dice, config: SceneConfig) -> Layout:
+def make_layout(draws: Draws, config: SceneConfig) -> Layout:
     """Draw the contents of a batch of rooms."""
-    half_xy = dice.log_uniform(*config.room_half, 2)
-    room_half = torch.cat([half_xy, 0.5 * dice.uniform(*config.room_height, 1)], -1)
-    furniture, desk, size, yaw = _furniture(dice, room_half)
-    on_desk = OnDesk(dice, desk, size, yaw)
+    half_xy = draws.log_uniform(*config.room_half, 2)
+    room_half = torch.cat([half_xy, 0.5 * draws.uniform(*config.room_height, 1)], -1)
+    furniture, desk, size, yaw = _furniture(draws, room_half)
+    on_desk = OnDesk(draws, desk, size, yaw)
     parts = [
         furniture,
-        _tops(dice, on_desk, yaw),
-        things.clutter(dice, on_desk, room_half),
-        things.walls(dice, room_half),
-        things.ellipsoids(dice, on_desk, room_half),
-        things.frusta(dice, on_desk, room_half),
-        things.glass(dice, on_desk, room_half, config.glass_share),
+        _tops(draws, on_desk, yaw),
+        objects.clutter(draws, on_desk, room_half),
+        objects.walls(draws, room_half),
+        objects.ellipsoids(draws, on_desk, room_half),
+        objects.frusta(draws, on_desk, room_half),
+        objects.glass(draws, on_desk, room_half, config.glass_share),
     ]
     centre, rotation, half = (torch.cat([p[i] for p in parts], 1) for i in range(3))
     _frame_pane(centre, rotation, half)
     # Three quarters of the movable things at most: crowded and sparse scenes alike.
-    keep = dice.rand(COUNT) < dice.uniform(0.4, 1.3, 1)
-    movable = torch.ones(COUNT, dtype=torch.bool, device=dice.device)
+    keep = draws.rand(COUNT) < draws.uniform(0.4, 1.3, 1)
+    movable = torch.ones(COUNT, dtype=torch.bool, device=draws.device)
     movable[: PIECES * PARTS] = False
     movable[FIRST_TOP:FIRST_CLUTTER] = False
     movable[FIRST_WALL] = False

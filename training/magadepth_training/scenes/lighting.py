@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from magadepth_training.scenes import trace
 from magadepth_training.scenes.batch import SceneConfig
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 from magadepth_training.scenes.geometry import Camera, total
 from magadepth_training.scenes.layout import Layout
 from magadepth_training.scenes.materials import FIELDS
@@ -50,23 +50,23 @@ class Shading:
     sun: torch.Tensor
 
 
-def make_lights(dice: Dice, layout: Layout, config: SceneConfig) -> Lights:
+def make_lights(draws: Draws, layout: Layout, config: SceneConfig) -> Lights:
     """Draw the lights of a batch of rooms."""
     limit = layout.room_half[:, None]
-    position = dice.uniform(-0.9, 0.9, LAMPS, 3) * limit
-    position[..., 2] = limit[..., 2] * dice.uniform(1.2, 1.95, LAMPS)
-    warmth = dice.uniform(-0.15, 0.3, LAMPS, 1) * torch.tensor([1.0, 0.0, -1.0]).to(dice.device)
-    colour = (1.0 + warmth) * dice.uniform(0.4, 2.5, LAMPS, 1)
-    ambient = dice.uniform(0.06, 0.45, 1) * (1.0 + 0.1 * dice.randn(3)).clamp(0.7, 1.3)
-    on = dice.chance(config.sun_share)
+    position = draws.uniform(-0.9, 0.9, LAMPS, 3) * limit
+    position[..., 2] = limit[..., 2] * draws.uniform(1.2, 1.95, LAMPS)
+    warmth = draws.uniform(-0.15, 0.3, LAMPS, 1) * torch.tensor([1.0, 0.0, -1.0]).to(draws.device)
+    colour = (1.0 + warmth) * draws.uniform(0.4, 2.5, LAMPS, 1)
+    ambient = draws.uniform(0.06, 0.45, 1) * (1.0 + 0.1 * draws.randn(3)).clamp(0.7, 1.3)
+    on = draws.chance(config.sun_share)
     sun = torch.stack(
         [
-            dice.uniform(-1.2, 1.2),
-            dice.uniform(-1.2, 1.2),
-            dice.uniform(-0.8, 0.8) * layout.room_half[:, 0],
-            dice.uniform(-0.8, 0.8) * layout.room_half[:, 1],
-            dice.uniform(0.2, 0.9),
-            torch.where(on, dice.uniform(1.0, 4.0), 0.0),
+            draws.uniform(-1.2, 1.2),
+            draws.uniform(-1.2, 1.2),
+            draws.uniform(-0.8, 0.8) * layout.room_half[:, 0],
+            draws.uniform(-0.8, 0.8) * layout.room_half[:, 1],
+            draws.uniform(0.2, 0.9),
+            torch.where(on, draws.uniform(1.0, 4.0), 0.0),
         ],
         -1,
     )

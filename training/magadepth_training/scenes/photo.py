@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 
 
 def smooth3(image: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
@@ -15,14 +15,14 @@ def smooth3(image: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
     return torch.lerp(image, mean, amount)
 
 
-def _motion(image: torch.Tensor, dice: Dice) -> torch.Tensor:
+def _motion(image: torch.Tensor, draws: Draws) -> torch.Tensor:
     """Blur along the rows or columns of every fourth picture, by a length that is its own."""
     out = image.clone()
     for first, kernel in ((1, (1, 9)), (5, (9, 1))):
         some = slice(first, None, 8)
         pad = (kernel[0] // 2, kernel[1] // 2)
         mean = functional.avg_pool2d(image[some], kernel, 1, pad, count_include_pad=False)
-        out[some] = torch.lerp(image[some], mean, dice.rand(1, 1, 1)[some])
+        out[some] = torch.lerp(image[some], mean, draws.rand(1, 1, 1)[some])
     return out
 
 
@@ -34,24 +34,24 @@ def occlusion(depth: torch.Tensor) -> torch.Tensor:
     return 1.0 - 0.22 * functional.avg_pool2d(deeper, 3, 1, 1, count_include_pad=False)
 
 
-def develop(light: torch.Tensor, depth: torch.Tensor, dice: Dice) -> torch.Tensor:
+def develop(light: torch.Tensor, depth: torch.Tensor, draws: Draws) -> torch.Tensor:
     """Turn linear light (B, 3, H, W) into a picture (B, 3, H, W) in 0..1."""
     height, width = light.shape[-2:]
-    image = light * torch.lerp(torch.ones_like(depth), occlusion(depth), dice.rand(1, 1, 1))
+    image = light * torch.lerp(torch.ones_like(depth), occlusion(depth), draws.rand(1, 1, 1))
     mean = image.mean((1, 2, 3), keepdim=True).clamp(min=1e-3)
-    image = image * (dice.log_uniform(0.16, 0.6, 1, 1, 1) / mean)
-    image = image * (1.0 + 0.08 * dice.randn(3, 1, 1)).clamp(0.8, 1.25)
+    image = image * (draws.log_uniform(0.16, 0.6, 1, 1, 1) / mean)
+    image = image * (1.0 + 0.08 * draws.randn(3, 1, 1)).clamp(0.8, 1.25)
     y = torch.linspace(-1, 1, height, device=light.device)[:, None]
     x = torch.linspace(-1, 1, width, device=light.device)
-    image = image * (1.0 - dice.uniform(0.0, 0.25, 1, 1, 1) * (x * x + y * y) * 0.5)
+    image = image * (1.0 - draws.uniform(0.0, 0.25, 1, 1, 1) * (x * x + y * y) * 0.5)
     # A shoulder as cameras have it, instead of a hard clip.
     image = torch.where(image < 0.7, image, 0.7 + 0.3 * torch.tanh((image - 0.7) / 0.45))
-    image = image.clamp(0.0, 1.0) ** (1.0 / dice.uniform(1.8, 2.4, 1, 1, 1))
-    image = _motion(image, dice)
-    image = smooth3(image, dice.uniform(0.1, 0.9, 1, 1, 1))
-    noise = dice.randn(3, height, width) * dice.log_uniform(0.002, 0.025, 1, 1, 1)
-    image = image + smooth3(noise, dice.rand(1, 1, 1))
+    image = image.clamp(0.0, 1.0) ** (1.0 / draws.uniform(1.8, 2.4, 1, 1, 1))
+    image = _motion(image, draws)
+    image = smooth3(image, draws.uniform(0.1, 0.9, 1, 1, 1))
+    noise = draws.randn(3, height, width) * draws.log_uniform(0.002, 0.025, 1, 1, 1)
+    image = image + smooth3(noise, draws.rand(1, 1, 1))
     # Compression keeps brightness and smears colour.
     grey = image.mean(1, keepdim=True)
     colour = functional.avg_pool2d(image - grey, 3, 1, 1, count_include_pad=False)
-    return torch.lerp(image, grey + colour, dice.rand(1, 1, 1)).clamp_(0.0, 1.0)
+    return torch.lerp(image, grey + colour, draws.rand(1, 1, 1)).clamp_(0.0, 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 
 
 def yaw_matrix(yaw: torch.Tensor) -> torch.Tensor:
@@ -15,9 +15,9 @@ def yaw_matrix(yaw: torch.Tensor) -> torch.Tensor:
     return rows.reshape(*yaw.shape, 3, 3)
 
 
-def random_matrix(dice: Dice, *shape: int) -> torch.Tensor:
+def random_matrix(draws: Draws, *shape: int) -> torch.Tensor:
     """Uniform random rotations (B, *shape, 3, 3), from quaternions."""
-    q = torch.nn.functional.normalize(dice.randn(*shape, 4), dim=-1)
+    q = torch.nn.functional.normalize(draws.randn(*shape, 4), dim=-1)
     w, x, y, z = q.unbind(-1)
     return torch.stack(
         [
@@ -33,12 +33,12 @@ class OnDesk:
     """Positions on, and a little beyond, the desk's top; many of them about one busy spot."""
 
     def __init__(
-        self, dice: Dice, desk: torch.Tensor, size: torch.Tensor, yaw: torch.Tensor
+        self, draws: Draws, desk: torch.Tensor, size: torch.Tensor, yaw: torch.Tensor
     ) -> None:
         """Take the middle of the top (B, 3), the desk's size (B, 3) and its yaw (B,)."""
-        self.dice, self.desk, self.size, self.rotation = dice, desk, size, yaw_matrix(yaw)
-        self.spot = dice.uniform(-0.35, 0.35, 1, 3) * size[:, None]
-        self.spread = dice.log_uniform(0.1, 0.5, 1, 1)
+        self.draws, self.desk, self.size, self.rotation = draws, desk, size, yaw_matrix(yaw)
+        self.spot = draws.uniform(-0.35, 0.35, 1, 3) * size[:, None]
+        self.spread = draws.log_uniform(0.1, 0.5, 1, 1)
         self.focus = self.world(self.spot)[:, 0]
 
     def world(self, local: torch.Tensor) -> torch.Tensor:
@@ -48,8 +48,8 @@ class OnDesk:
 
     def __call__(self, count: int, spread: float = 0.5, busy: float = 0.7) -> torch.Tensor:
         """Draw (B, count, 3); a share ``busy`` of them lies about the busy spot."""
-        anywhere = self.dice.uniform(-spread, spread, count, 3) * self.size[:, None]
-        near = self.spot + self.dice.randn(count, 3) * self.spread
+        anywhere = self.draws.uniform(-spread, spread, count, 3) * self.size[:, None]
+        near = self.spot + self.draws.randn(count, 3) * self.spread
         edge = 0.52 * self.size[:, None]
         near = torch.minimum(torch.maximum(near, -edge), edge)
-        return self.world(torch.where(self.dice.chance(busy, count, 1), near, anywhere))
+        return self.world(torch.where(self.draws.chance(busy, count, 1), near, anywhere))

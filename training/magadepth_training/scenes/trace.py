@@ -18,7 +18,7 @@ from magadepth_training.scenes.geometry import (
     total,
 )
 from magadepth_training.scenes.layout import Layout
-from magadepth_training.scenes.slots import COUNT, GLASS_GROUPS, OPAQUE_GROUPS
+from magadepth_training.scenes.primitives import COUNT, GLASS_GROUPS, OPAQUE_GROUPS
 
 _INTERSECT = {
     'box': geometry.box,

@@ -6,24 +6,24 @@ from __future__ import annotations
 import torch
 
 from magadepth_training.scenes.batch import SceneConfig
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 from magadepth_training.scenes.furniture import PARTS
 from magadepth_training.scenes.geometry import Camera
 from magadepth_training.scenes.layout import Layout
 
 
 def make_cameras(
-    dice: Dice, layout: Layout, height: int, width: int, config: SceneConfig
+    draws: Draws, layout: Layout, height: int, width: int, config: SceneConfig
 ) -> tuple[Camera, torch.Tensor]:
     """Draw a camera per scene; returns it with its intrinsics (B, 4) fx, fy, cx, cy [px]."""
     limit = layout.room_half
-    kind = dice.rand(1)
+    kind = draws.rand(1)
     at_desk = kind < config.desk_share
     robot = ~at_desk & (kind < config.desk_share + config.robot_share)
 
-    distance = dice.log_uniform(*config.desk_distance, 1)
-    azimuth, elevation = dice.uniform(0, 2 * torch.pi, 1), dice.uniform(0.12, 1.3, 1)
-    aim_desk = layout.focus + 0.15 * dice.randn(3)
+    distance = draws.log_uniform(*config.desk_distance, 1)
+    azimuth, elevation = draws.uniform(0, 2 * torch.pi, 1), draws.uniform(0.12, 1.3, 1)
+    aim_desk = layout.focus + 0.15 * draws.randn(3)
     direction = torch.cat(
         [
             torch.cos(azimuth) * torch.cos(elevation),
@@ -34,13 +34,13 @@ def make_cameras(
     )
     from_desk = aim_desk + distance * direction
 
-    stand = dice.uniform(-0.95, 0.95, 2) * (limit[:, :2] - 0.3)
-    eye = torch.where(robot, dice.uniform(0.12, 0.6, 1), dice.uniform(0.6, 1.9, 1))
+    stand = draws.uniform(-0.95, 0.95, 2) * (limit[:, :2] - 0.3)
+    eye = torch.where(robot, draws.uniform(0.12, 0.6, 1), draws.uniform(0.6, 1.9, 1))
     from_room = torch.cat([stand, eye], -1)
-    across = -stand * dice.uniform(0.0, 1.0, 1) + dice.randn(2) * 0.5
-    furniture = layout.centre[:, PARTS, :2] + dice.randn(2) * 0.4
-    across = torch.where(dice.chance(0.65, 1), furniture, across)
-    aim_z = torch.where(robot, dice.uniform(0.0, 0.9, 1), dice.uniform(0.1, 1.6, 1))
+    across = -stand * draws.uniform(0.0, 1.0, 1) + draws.randn(2) * 0.5
+    furniture = layout.centre[:, PARTS, :2] + draws.randn(2) * 0.4
+    across = torch.where(draws.chance(0.65, 1), furniture, across)
+    aim_z = torch.where(robot, draws.uniform(0.0, 0.9, 1), draws.uniform(0.1, 1.6, 1))
     aim_room = torch.cat([across, aim_z], -1)
 
     origin = torch.where(at_desk, from_desk, from_room)
@@ -56,17 +56,19 @@ def make_cameras(
     right = torch.nn.functional.normalize(torch.linalg.cross(forward, up), dim=-1)
     down = torch.linalg.cross(forward, right)
     roll = torch.where(
-        dice.chance(config.large_roll_share, 1), dice.uniform(-1.2, 1.2, 1), dice.randn(1) * 0.06
+        draws.chance(config.large_roll_share, 1),
+        draws.uniform(-1.2, 1.2, 1),
+        draws.randn(1) * 0.06,
     )
     c, s = torch.cos(roll), torch.sin(roll)
     right, down = c * right + s * down, c * down - s * right
 
-    fx = dice.log_uniform(*config.focal) * width
-    fy = fx * dice.uniform(0.99, 1.01)
-    cx = 0.5 * (width - 1) + dice.randn() * 0.01 * width
-    cy = 0.5 * (height - 1) + dice.randn() * 0.015 * height
-    u = torch.arange(width, device=dice.device, dtype=torch.float32)
-    v = torch.arange(height, device=dice.device, dtype=torch.float32)
+    fx = draws.log_uniform(*config.focal) * width
+    fy = fx * draws.uniform(0.99, 1.01)
+    cx = 0.5 * (width - 1) + draws.randn() * 0.01 * width
+    cy = 0.5 * (height - 1) + draws.randn() * 0.015 * height
+    u = torch.arange(width, device=draws.device, dtype=torch.float32)
+    v = torch.arange(height, device=draws.device, dtype=torch.float32)
     x = (u - cx[:, None]) / fx[:, None]
     y = (v - cy[:, None]) / fy[:, None]
     return Camera(origin, right, down, forward, x, y), torch.stack([fx, fy, cx, cy], -1)

@@ -8,17 +8,14 @@ from magadepth_training.sensors.config import (
     StructuredLightConfig,
     ToFConfig,
 )
-from magadepth_training.sensors.hiding import HidingConfig, hide_measured
 from magadepth_training.sensors.simulate import KINDS, simulate
 
 __all__ = [
     'KINDS',
     'ActiveStereoConfig',
-    'HidingConfig',
     'SensorConfig',
     'SparseConfig',
     'StructuredLightConfig',
     'ToFConfig',
-    'hide_measured',
     'simulate',
 ]

@@ -9,25 +9,25 @@ import torch
 from torch.nn import functional
 
 from magadepth_training.scenes.batch import SceneBatch
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 
 
-def field(dice: Dice, height: int, width: int, size: float, channels: int = 1) -> torch.Tensor:
+def field(draws: Draws, height: int, width: int, size: float, channels: int = 1) -> torch.Tensor:
     """Smooth Gaussian noise (B, channels, H, W), about unit variance, blobs of ``size`` pixels."""
     rows, cols = max(2, round(height / size) + 1), max(2, round(width / size) + 1)
-    coarse = dice.randn(channels, rows, cols)
+    coarse = draws.randn(channels, rows, cols)
     # Bilinear interpolation keeps 4/9 of the variance on average.
     return 1.5 * functional.interpolate(
         coarse, size=(height, width), mode='bilinear', align_corners=True
     )
 
 
-def blobs(dice: Dice, height: int, width: int, scale: float = 1.0) -> torch.Tensor:
+def blobs(draws: Draws, height: int, width: int, scale: float = 1.0) -> torch.Tensor:
     """Noise at three scales, so that its thresholds have ragged outlines of all sizes."""
     return (
-        0.6 * field(dice, height, width, 14.0 * scale)
-        + 0.6 * field(dice, height, width, 5.0 * scale)
-        + 0.5 * field(dice, height, width, 2.0 * scale)
+        0.6 * field(draws, height, width, 14.0 * scale)
+        + 0.6 * field(draws, height, width, 5.0 * scale)
+        + 0.5 * field(draws, height, width, 2.0 * scale)
     )
 
 
@@ -129,7 +129,7 @@ def despeckle(valid: torch.Tensor, size: int, share: float) -> torch.Tensor:
 
 
 def border(
-    dice: Dice, depth: torch.Tensor, widest: tuple[float, float], probability: float = 0.8
+    draws: Draws, depth: torch.Tensor, widest: tuple[float, float], probability: float = 0.8
 ) -> torch.Tensor:
     """
     Bool (B, 1, H, W), true inside the part of the picture that registered depth covers.
@@ -141,13 +141,13 @@ def border(
     height, width = depth.shape[-2:]
     u = torch.arange(width, device=depth.device, dtype=depth.dtype)
     v = torch.arange(height, device=depth.device, dtype=depth.dtype)[:, None]
-    on = dice.chance(probability, 1, 1, 1)
-    limit = dice.uniform(*widest, 1, 1, 1) * width
+    on = draws.chance(probability, 1, 1, 1)
+    limit = draws.uniform(*widest, 1, 1, 1) * width
     near = (0.7 / depth.clamp(min=0.3)).clamp(max=1.5)
     inside = torch.ones_like(depth, dtype=torch.bool)
     for distance in (u, width - 1 - u, v, height - 1 - v):
-        reach = dice.rand(1, 1, 1) * limit
-        parallax = dice.rand(1, 1, 1) ** 2 * 0.5 * limit
+        reach = draws.rand(1, 1, 1) * limit
+        parallax = draws.rand(1, 1, 1) ** 2 * 0.5 * limit
         inside &= distance >= reach + parallax * near
     return inside | ~on
 
@@ -168,7 +168,7 @@ class Observed:
     """Bool (B, 1, H, W): glass or a mirror that was not seen through; hardly ever measured."""
 
 
-def observe(scene: SceneBatch, dice: Dice, share: float) -> Observed:
+def observe(scene: SceneBatch, draws: Draws, share: float) -> Observed:
     """
     Decide where glass and mirrors are seen through.
 
@@ -176,7 +176,7 @@ def observe(scene: SceneBatch, dice: Dice, share: float) -> Observed:
     """
     special = torch.maximum(scene.transparency, scene.mirror) > 0.5
     limit = float(torch.special.ndtri(torch.tensor(share, dtype=torch.float64)))
-    passes = special & (field(dice, scene.depth.shape[-2], scene.depth.shape[-1], 30.0) < limit)
+    passes = special & (field(draws, scene.depth.shape[-2], scene.depth.shape[-1], 30.0) < limit)
     cosine = facing(scene.normal, scene.intrinsics)
     mirrored = passes & (scene.mirror > 0.5)  # what the mirror shows has its own surface
     return Observed(

@@ -10,7 +10,7 @@ import torch
 
 from magadepth_ros.errors import DataError
 from magadepth_training.scenes.batch import SceneBatch
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 from magadepth_training.sensors.active_stereo import active_stereo
 from magadepth_training.sensors.config import SensorConfig
 from magadepth_training.sensors.sparse import sparse
@@ -77,15 +77,15 @@ def simulate(
     device = scene.depth.device
     with torch.autocast(device.type, enabled=False):
         if kind != 'mixed':
-            dice = Dice(generator, device, scene.depth.shape[0])
-            return _SENSORS[kind](scene, dice, getattr(config, kind))
+            draws = Draws(generator, device, scene.depth.shape[0])
+            return _SENSORS[kind](scene, draws, getattr(config, kind))
         parts, start = [], 0
         for name, size in zip(
             _SENSORS, mixed_sizes(scene.depth.shape[0], config.shares), strict=True
         ):
             if size:
                 part = scene[start : start + size]
-                dice = Dice(generator, device, size)
-                parts.append(_SENSORS[name](part, dice, getattr(config, name)))
+                draws = Draws(generator, device, size)
+                parts.append(_SENSORS[name](part, draws, getattr(config, name)))
                 start += size
         return torch.cat(parts)

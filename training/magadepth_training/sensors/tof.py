@@ -6,12 +6,12 @@ from __future__ import annotations
 import torch
 
 from magadepth_training.scenes.batch import SceneBatch
-from magadepth_training.scenes.dice import Dice
+from magadepth_training.scenes.draws import Draws
 from magadepth_training.sensors import common
 from magadepth_training.sensors.config import ToFConfig
 
 
-def tof(scene: SceneBatch, dice: Dice, config: ToFConfig) -> torch.Tensor:
+def tof(scene: SceneBatch, draws: Draws, config: ToFConfig) -> torch.Tensor:
     """
     Measure a scene with a time-of-flight camera.
 
@@ -21,7 +21,7 @@ def tof(scene: SceneBatch, dice: Dice, config: ToFConfig) -> torch.Tensor:
     to the colour camera leaves bands beside near things. Returns (B, 1, H, W) metres, 0 = missing.
     """
     height, width = scene.depth.shape[-2:]
-    seen_at = common.observe(scene, dice, 0.5)
+    seen_at = common.observe(scene, draws, 0.5)
     depth, cosine, gloss = seen_at.depth, seen_at.cosine, seen_at.gloss
 
     diffuse = seen_at.albedo * (1.0 - 0.8 * gloss)
@@ -31,34 +31,34 @@ def tof(scene: SceneBatch, dice: Dice, config: ToFConfig) -> torch.Tensor:
     weight = amplitude + 1e-6
     mixed = common.window_mean(depth * weight, 3) / common.window_mean(weight, 3)
     edge = common.edges(depth, 0.04)
-    share = torch.rand(depth.shape, generator=dice.generator, device=dice.generator.device).to(
+    share = torch.rand(depth.shape, generator=draws.generator, device=draws.generator.device).to(
         depth.device
     )
     flying = torch.where(edge, torch.lerp(depth, mixed, share), depth)
-    survives = share < common.per_sample(dice.uniform(*config.flying))
+    survives = share < common.per_sample(draws.uniform(*config.flying))
 
     # Multipath: a point deep in a hollow (behind the mean of its surroundings) is lengthened.
     size = max(3, width // 16 * 2 + 1)
     near = common.window_mean(depth, size)
     hollow = ((depth - near) / (0.1 * near)).clamp(0.0, 1.0)
     hollow = common.window_mean(hollow, 5)
-    bias = common.per_sample(dice.uniform(*config.multipath)) * hollow * (1.5 - seen_at.albedo)
-    wiggle = 0.003 * torch.sin(depth * 4.0 + common.per_sample(dice.uniform(0.0, 6.28)))
+    bias = common.per_sample(draws.uniform(*config.multipath)) * hollow * (1.5 - seen_at.albedo)
+    wiggle = 0.003 * torch.sin(depth * 4.0 + common.per_sample(draws.uniform(0.0, 6.28)))
 
-    sigma = common.per_sample(dice.log_uniform(*config.noise)) / amplitude.clamp(min=1e-3).sqrt()
-    measured = flying * (1.0 + bias) + wiggle + sigma * dice.randn(1, height, width)
+    sigma = common.per_sample(draws.log_uniform(*config.noise)) / amplitude.clamp(min=1e-3).sqrt()
+    measured = flying * (1.0 + bias) + wiggle + sigma * draws.randn(1, height, width)
 
-    threshold = common.per_sample(dice.log_uniform(*config.amplitude))
-    ragged = 0.25 * common.blobs(dice, height, width) + 0.25 * dice.randn(1, height, width)
+    threshold = common.per_sample(draws.log_uniform(*config.amplitude))
+    ragged = 0.25 * common.blobs(draws, height, width) + 0.25 * draws.randn(1, height, width)
     sunny = 1.0 + 3.0 * scene.sunlight
     seen = torch.log(amplitude / (threshold * sunny) + 1e-9) + ragged > 0.0
     glare = common.glare(gloss, cosine, ragged)
-    reach = scene.intrinsics[:, 0] * dice.uniform(*config.baseline)
-    unseen = common.shadow(common.per_sample(reach) / depth, dice.sign())
+    reach = scene.intrinsics[:, 0] * draws.uniform(*config.baseline)
+    unseen = common.shadow(common.per_sample(reach) / depth, draws.sign())
     valid = seen & (~edge | survives) & ~glare & ~unseen
     valid &= ~(seen_at.stopped & (ragged > -0.1))
     valid = common.despeckle(valid, 3, 0.4)
-    valid &= common.border(dice, depth, config.border, 0.7)
-    limit = common.per_sample(dice.uniform(*config.max_depth))
+    valid &= common.border(draws, depth, config.border, 0.7)
+    limit = common.per_sample(draws.uniform(*config.max_depth))
     valid &= (measured > config.min_depth) & (depth < limit)
     return torch.where(valid, measured, 0.0)

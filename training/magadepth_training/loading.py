@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The batches of a run: which process trains on which sample, and what models are chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from .frames import Frame, Frames
+from .recipe import Recipe
+from .samples import TrainingSamples
+
+
+class SampleNumbers(Sampler[list[int]]):
+    """The numbers of each batch of one process; a resumed run repeats and skips nothing."""
+
+    def __init__(self, data: RunData):
+        self.data = data
+
+    def __len__(self) -> int:
+        return self.data.recipe.steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        trainer, recipe = self.data.trainer, self.data.recipe
+        assert trainer is not None
+        for step in range(trainer.global_step, recipe.steps):
+            first = (step * trainer.world_size + trainer.global_rank) * recipe.batch_size
+            yield list(range(first, first + recipe.batch_size))
+
+
+class WholeFrames(Dataset[dict[str, Tensor]]):
+    """Frames as they are, to validate on."""
+
+    def __init__(self, frames: Sequence[Frame]):
+        self.frames = frames
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        frame = self.frames[index]
+        return {
+            'rgb': torch.from_numpy(frame.rgb).permute(2, 0, 1).float() / 255,
+            'depth': torch.from_numpy(np.ascontiguousarray(frame.depth))[None],
+            'target': torch.from_numpy(np.ascontiguousarray(frame.target))[None],
+        }
+
+
+class RunData(lightning.LightningDataModule):
+    """Feeds a `TrainingModule`; ``watched`` are the sets to validate on, by name."""
+
+    def __init__(self, recipe: Recipe, frames: Frames, watched: dict[str, Frames], workers: int):
+        super().__init__()
+        self.recipe, self.watched, self.workers = recipe, watched, workers
+        self.samples = TrainingSamples(frames, recipe.steps * recipe.batch_size, recipe.seed)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Return the batches that remain."""
+        return DataLoader(
+            self.samples, batch_sampler=SampleNumbers(self), num_workers=self.workers
+        )
+
+    def val_dataloader(self) -> list[DataLoader[dict[str, Tensor]]]:
+        """Return a loader for each watched set; each process takes its share of the frames."""
+        assert self.trainer is not None
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        return [
+            DataLoader(WholeFrames(frames.frames[rank::world]), batch_size=4)
+            for frames in self.watched.values()
+        ]

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The networks that are shipped: of the MagaConv / BP-Fusion family, and they choose.
+
+A correction that is added to a fill has its best value at 0 nearly everywhere, and an uncertain
+sign where it has not; so the network chooses for each pixel among complete surfaces
+(`candidates`). The depth encoder's masked convolutions, the fusion in both directions and the
+gated decoder are the paper's (`networks.paper`); candidates, observations and head
+are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..output import Network, NetworkOutput, check_input
+from ..paper.decoder import DeGConv
+from ..paper.encoders import MaskedLayer, conv_block
+from ..paper.fusion import BPFusion, ConcatFusion
+from ..paper.magaconv import min_pool
+from ..paper.magadepth import MASKED_CONVS
+from . import observations
+from .candidates import find_candidates
+from .choice import ChoiceHead, chosen
+
+
+@dataclass(frozen=True)
+class ChooserConfig:
+    """
+    What a choosing network is made of.
+
+    ``height`` and ``width`` are the fixed input size [px], multiples of 16. ``guide_channels``
+    and ``depth_channels`` of the two encoders at 1/2, 1/4, 1/8 and 1/16 of it;
+    ``decoder_channels`` at 1/8, 1/4 and 1/2. ``conv`` and ``kernels`` make the depth encoder's
+    layers, ``fusion`` at 1/16 is ``bp`` or ``concat``; ``bid_fusions`` and ``hidden`` shape
+    BP-Fusion.
+    """
+
+    name: str
+    height: int = 240
+    width: int = 320
+    guide_channels: tuple[int, ...] = (24, 48, 96, 128)
+    guide_depth: tuple[int, ...] = (1, 1, 1, 1)
+    depth_channels: tuple[int, ...] = (12, 24, 48, 96)
+    decoder_channels: tuple[int, ...] = (96, 48, 24)
+    conv: Literal['magaconv', 'partial', 'vanilla'] = 'magaconv'
+    kernels: tuple[int, ...] = (3, 5, 7)
+    fusion: Literal['bp', 'concat'] = 'bp'
+    bid_fusions: int = 2
+    hidden: int = 128
+    min_depth: float = 0.1
+    max_depth: float = 10.0
+
+
+class Chooser(Network):
+    """Two encoders at half the size, fusion at 1/16, a gated decoder and the choosing head."""
+
+    def __init__(self, config: ChooserConfig):
+        super().__init__()
+        if config.height % 16 or config.width % 16:
+            raise ValueError(
+                f'input size {config.height}x{config.width}: expected multiples of 16'
+            )
+        self.config = config
+        self.height, self.width = config.height, config.width
+        guide, depth, out = config.guide_channels, config.depth_channels, config.decoder_channels
+        self.squeeze = conv_block(4 * observations.COUNT, guide[0], kernel=1)
+        self.guide = nn.ModuleList(
+            nn.Sequential(
+                nn.Identity() if level == 0 else conv_block(guide[level - 1], c, stride=2),
+                *(Residual(c) for _ in range(config.guide_depth[level])),
+            )
+            for level, c in enumerate(guide)
+        )
+        masked = MASKED_CONVS[config.conv]
+        self.depth = nn.ModuleList(
+            MaskedLayer(i, o, 1 if level == 0 else 2, config.kernels, masked)
+            for level, (i, o) in enumerate(zip((1, *depth[:-1]), depth))
+        )
+        coarse = depth[-1]
+        self.to_fusion = conv_block(guide[-1], coarse, kernel=1)
+        if config.fusion == 'bp':
+            self.fusion: nn.Module = BPFusion(
+                coarse,
+                (config.height // 16) * (config.width // 16),
+                modules=config.bid_fusions,
+                hidden=config.hidden,
+            )
+        else:
+            self.fusion = ConcatFusion(coarse)
+        skips = [g + d for g, d in zip(guide, depth)]
+        inputs = (coarse + skips[3], out[0] + skips[2], out[1] + skips[1])
+        self.decoder = nn.ModuleList(DeGConv(i, o, reduce=True) for i, o in zip(inputs, out))
+        self.last = conv_block(out[-1] + skips[0], out[-1])
+        self.head = ChoiceHead(out[-1])
+
+    def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
+        """
+        Complete a batch.
+
+        Parameters
+        ----------
+        rgb:
+            (B, 3, H, W), RGB in 0..1.
+        depth:
+            (B, 1, H, W) metres, 0 = missing.
+
+        Returns
+        -------
+        NetworkOutput
+            complete depth (B, 1, H, W) in metres, its log-variance, the choice and candidates.
+
+        Raises
+        ------
+        ValueError
+            another size than the network's.
+
+        """
+        check_input(rgb, depth, self.height, self.width)
+        # Nothing before the network learns, and half precision would cost centimetres.
+        with torch.no_grad(), torch.autocast(depth.device.type, enabled=False):
+            rgb, depth = rgb.float(), depth.float()
+            candidates = find_candidates(rgb, depth)
+            shown = F.pixel_unshuffle(observations.observe(rgb, candidates), 2)
+            relative, missing = halve_log_depth(depth / candidates.scale)
+        features = self.squeeze(shown)
+        guides = []
+        for block in self.guide:
+            features = block(features)
+            guides.append(features)
+        features, depths = relative, []
+        for level, layer in enumerate(self.depth):
+            features = layer(features, missing)
+            if level > 0:
+                missing = min_pool(missing, stride=2)
+            missing = min_pool(missing)
+            depths.append(features)
+        features = self.fusion(depths[-1], self.to_fusion(guides[-1]))
+        for stage, guide, own in zip(self.decoder, guides[::-1], depths[::-1]):
+            features = stage(torch.cat([features, guide, own], dim=1))
+        choice = self.head(self.last(torch.cat([features, guides[0], depths[0]], dim=1)))
+        with torch.autocast(depth.device.type, enabled=False):
+            return chosen(candidates, choice)
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.convs = nn.Sequential(conv_block(channels, channels), conv_block(channels, channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
+        return features + self.convs(features)
+
+
+def halve_log_depth(relative: Tensor) -> tuple[Tensor, Tensor]:
+    """
+    Return the log of a (B, 1, H, W) depth at half the size, and what is missing there.
+
+    A pixel is the mean of those measured of its four, and missing (1) where none is; there the
+    log depth is 0, as Eq. 1 of the paper wants of a hole.
+    """
+    valid = (relative > 0).to(relative.dtype)
+    count = F.avg_pool2d(valid, 2)
+    logs = F.avg_pool2d(valid * torch.log(relative.clamp(min=1e-3)), 2)
+    return logs / count.clamp(min=0.25), (count == 0).to(relative.dtype)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guided fill as a network of its own; nothing in it is learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..output import Network, NetworkOutput, check_input
+from .choice import LOG_VARIANCE_RANGE
+from .fill import mean_valid
+from .guided_fill import guided_fill
+
+NEAREST = 0.001
+"""Nothing is filled nearer to the camera, or behind it [m]."""
+
+
+@dataclass(frozen=True)
+class GuidedFillConfig:
+    """``height`` and ``width`` are the fixed input size [px], multiples of 8."""
+
+    name: str = 'guided_fill'
+    height: int = 240
+    width: int = 320
+    min_depth: float = 0.1
+    max_depth: float = 10.0
+
+
+class GuidedFillNetwork(Network):
+    """`guided_fill` of the depth relative to its mean, with the log-variance it expects."""
+
+    def __init__(self, config: GuidedFillConfig):
+        super().__init__()
+        if config.height % 8 or config.width % 8:
+            raise ValueError(f'input size {config.height}x{config.width}: expected multiples of 8')
+        self.config = config
+        self.height, self.width = config.height, config.width
+
+    def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
+        """(B, 3, H, W) in 0..1 and (B, 1, H, W) m, 0 = missing -> depth and log-variance."""
+        check_input(rgb, depth, self.height, self.width)
+        with torch.autocast(depth.device.type, enabled=False):
+            rgb, depth = rgb.float(), depth.float()
+            valid = (depth > 0).to(depth.dtype)
+            scale = mean_valid(depth, valid, otherwise=1.0)
+            # In units of the mean depth: a scene of twice the size is filled in the same way.
+            fill = guided_fill(rgb, depth / scale, valid)
+            filled = torch.where(valid > 0, depth, fill.depth * scale).clamp(min=NEAREST)
+            low, high = LOG_VARIANCE_RANGE
+            doubt = (2 * torch.log(fill.deviation + 1e-6)).clamp(low, high)
+            nothing = 1 - valid.amax(dim=(2, 3), keepdim=True)
+            doubt = doubt + nothing * (high - doubt)
+            return NetworkOutput(filled, doubt + 2 * torch.log(scale))

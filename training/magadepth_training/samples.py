@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training samples by number: a part of a frame, its colours varied, some of it hidden."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from .frames import Frame, Frames
+from .holes import HidingConfig, Random, ellipses, hide
+
+LEAST = 0.01
+"""Share of a frame that is hidden at least: nothing is learned where nothing is."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """
+    How frames are varied.
+
+    ``zoom`` is the smallest part that is shown, as a share of the sides; ``smaller`` the share of
+    frames that are shown smaller, between bars; ``noise`` the largest standard deviation of the
+    noise [share of the depth] that half of the complete frames get.
+    """
+
+    zoom: float = 0.55
+    smaller: float = 0.12
+    noise: float = 0.006
+
+
+class TrainingSamples(Dataset[dict[str, Tensor]]):
+    """
+    Sample number n of a run, the same whenever it is asked for.
+
+    Gives ``rgb`` (3, H, W) in 0..1, ``depth`` (1, H, W) metres, 0 = missing, and ``target``
+    (1, H, W) metres, 0 = unknown.
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        count: int,
+        seed: int,
+        hiding: HidingConfig | None = None,
+        views: Views | None = None,
+    ):
+        self.frames, self.count, self.seed = frames, count, seed
+        self.hiding, self.views = hiding or HidingConfig(), views or Views()
+        self.until = np.cumsum(frames.weights)
+        # Frames that a sensor took lend their holes.
+        shares = [float((frame.depth <= 0).mean()) for frame in frames.frames]
+        lenders = [i for i, share in enumerate(shares) if 0.02 < share < 0.9]
+        self.lenders = np.array(lenders or range(len(frames)))
+        weights = frames.weights[self.lenders]
+        self.lent_until = np.cumsum(weights / weights.sum())
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng((self.seed, number))
+        frame = self.frames.frames[self._draw(rng, self.until)]
+        lender = self.frames.frames[self.lenders[self._draw(rng, self.lent_until)]]
+        frame = seen(rng, frame, self.views)
+        rgb, depth, target = frame.rgb, frame.depth, frame.target
+        rgb = colours(rng, rgb)
+        if frame.glass is not None and frame.behind is not None:
+            depth = looked_through(rng, frame)
+        if not frame.own_holes:
+            hidden = hide(rng, rgb, depth, lender.depth <= 0, self.hiding)
+            if (hidden & (target > 0)).mean() < LEAST:
+                hidden |= ellipses(rng, *depth.shape)
+            depth = np.where(hidden, np.float32(0), depth)
+            if (target > 0).mean() > 0.97 and rng.random() < 0.5:
+                depth = noisy(rng, depth, self.views.noise)
+        return {
+            'rgb': torch.from_numpy(rgb).permute(2, 0, 1).float() / 255,
+            'depth': torch.from_numpy(depth)[None],
+            'target': torch.from_numpy(target)[None],
+        }
+
+    @staticmethod
+    def _draw(rng: Random, until: np.ndarray) -> int:
+        return min(int(np.searchsorted(until, rng.random())), len(until) - 1)
+
+
+def seen(rng: Random, frame: Frame, views: Views) -> Frame:
+    """
+    Show a mirrored part of a frame, or all of it smaller.
+
+    Depth is taken from the nearest pixel, so that a missing value never bleeds into a measured
+    one, and keeps its metres: a part of a picture is that of a camera with a longer lens.
+    """
+    height, width = frame.depth.shape
+    scale = 1.0
+    if rng.random() < views.smaller:
+        scale = rng.uniform(1.0, 1.35)
+    elif rng.random() < 0.75:
+        scale = rng.uniform(views.zoom, 1.0)
+    # Of equal sides mostly, as the runtime stretches shapes a little too.
+    sides = np.array([width, height]) * scale * np.exp(rng.uniform(-0.04, 0.04, 2))
+    corner = rng.uniform(0, 1, 2) * (np.array([width, height]) - sides)
+    grow = np.array([width, height]) / sides
+    mirror = rng.random() < 0.5
+    move = np.array([[grow[0], 0, -corner[0] * grow[0]], [0, grow[1], -corner[1] * grow[1]]])
+    if mirror:
+        move[0] = [-grow[0], 0, width - 1 + corner[0] * grow[0]]
+
+    def nearest(image: np.ndarray | None) -> np.ndarray | None:
+        if image is None:
+            return None
+        return cv2.warpAffine(image, move, (width, height), flags=cv2.INTER_NEAREST)
+
+    rgb = cv2.warpAffine(
+        frame.rgb, move, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    depth, target = nearest(frame.depth), nearest(frame.target)
+    assert depth is not None and target is not None
+    return frame._replace(
+        rgb=rgb,
+        depth=depth,
+        target=target,
+        glass=nearest(frame.glass),
+        behind=nearest(frame.behind),
+    )
+
+
+def colours(rng: Random, rgb: np.ndarray) -> np.ndarray:
+    """Vary exposure, contrast, gamma, cast, saturation, sharpness and noise; (H, W, 3) uint8."""
+    if rng.random() < 0.2:
+        rgb = cv2.blur(rgb, (3, 3))
+    level = np.arange(256, dtype=np.float32) / 255
+    curve = level ** np.exp(rng.uniform(-0.35, 0.35))
+    curve = (curve - 0.45) * rng.uniform(0.75, 1.25) + 0.45 * rng.uniform(0.7, 1.35)
+    table = curve[:, None] * np.exp(rng.uniform(-0.12, 0.12, 3))
+    table = (np.clip(table, 0, 1) * 255).astype(np.uint8)
+    rgb = cv2.LUT(rgb, np.ascontiguousarray(table[None]))
+    saturation = 0.0 if rng.random() < 0.06 else rng.uniform(0.6, 1.3)
+    if rng.random() < 0.4:
+        grey = cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        rgb = cv2.addWeighted(rgb, saturation, grey, 1 - saturation, 0)
+    if rng.random() < 0.4:
+        noise = rng.standard_normal(rgb.shape, np.float32) * rng.uniform(1, 7)
+        rgb = np.clip(rgb + noise, 0, 255).astype(np.uint8)
+    return rgb
+
+
+def looked_through(rng: Random, frame: Frame) -> np.ndarray:
+    """
+    Return what a sensor measures of a frame with transparent things, thing by thing.
+
+    Most are lost, some are seen through, some measured; (H, W) float32 metres, 0 = missing.
+    """
+    assert frame.glass is not None and frame.behind is not None
+    depth = frame.depth.copy()
+    count, things = cv2.connectedComponents((frame.glass > 0).astype(np.uint8))
+    for thing in range(1, count):
+        where = things == thing
+        fate = rng.random()
+        if fate < 0.7:
+            if rng.random() < 0.5:
+                where = cv2.dilate(where.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+            depth[where] = 0
+        elif fate < 0.85:
+            depth[where] = frame.behind[where]
+    return depth
+
+
+def noisy(rng: Random, depth: np.ndarray, largest: float) -> np.ndarray:
+    """Add a sensor's noise and steps of disparity to a depth, (H, W) float32 m, 0 = missing."""
+    noise = cv2.GaussianBlur(rng.standard_normal(depth.shape, np.float32), (0, 0), 0.8)
+    known = depth > 0
+    inverse = known / np.where(known, depth * (1 + rng.uniform(0, 2 * largest) * noise), 1)
+    step = rng.uniform(0.0, largest) * float(np.median(inverse[known])) if known.any() else 0
+    if step > 0:
+        inverse = np.round(inverse / step) * step
+    return np.where(inverse > 0, 1 / np.where(inverse > 0, inverse, 1), 0).astype(np.float32)
