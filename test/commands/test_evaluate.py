@@ -147,8 +147,9 @@ def test_the_page_is_made_of_the_csv(tmp_path: Path) -> None:
     assert run(folder, *flags) == 0
     nearest = lines_of(table)
     text = page.read_text()
-    assert f'| nearest | {float(nearest["fill"]["rmse"]):.3f} | ' in text
-    assert f'| sensor 1 | {float(nearest["sensor:sensor 1"]["rel"]):.4f} | ' in text
+    figures = [float(nearest['fill'][name]) for name in ('rel', 'rel_low', 'rel_high', 'rmse')]
+    assert '| nearest | {:.4f} | {:.4f}–{:.4f} | {:.3f} | '.format(*figures) in text
+    assert f'| sensor 1 | {float(nearest["sensor:sensor 1"]["rel"]):.4f} |' in text
     assert '### By hiding' not in text  # there is one
     assert run('--from-csv', table, '--markdown', again) == 0
     assert again.read_text() == text
@@ -208,7 +209,8 @@ def test_step_limit_and_frames_without_target(
 ) -> None:
     folder = write_frames(tmp_path, 5, without_target=(2,))
     out, sheet = tmp_path / 'a.json', tmp_path / 'a.png'
-    flags = ('--baselines', 'nearest', '--json', out)
+    table = tmp_path / 'a.csv'
+    flags = ('--baselines', 'nearest', '--json', out, '--csv', table)
     assert run(folder, *flags, '--step', 2, '--limit', 2, '--sheet', sheet) == 0
     (row,) = json.loads(out.read_text())['rows']
     assert (row['frames'], row['frames_scored']) == (2, 1)
@@ -216,6 +218,8 @@ def test_step_limit_and_frames_without_target(
     assert run(folder, *flags) == 0
     (row,) = json.loads(out.read_text())['rows']
     assert row['frames_scored'] == 0 and 'fill' not in row and row['unfilled'] == 0
+    assert lines_of(table)['fill']['frames'] == '0' and float(lines_of(table)['fill']['ms']) > 0
+    assert run('--from-csv', table) == 0
     assert 'no frame of planes has a target' in capsys.readouterr().err
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from magadepth_ros.errors import DataError
@@ -12,17 +12,25 @@ from magadepth_ros.tables import markdown_table
 from magadepth_training.evaluation.regions import REGIONS
 
 Line = dict[str, str]
+ByMethod = dict[str, Line]
 
 _MAIN = (
-    # heading, figure, digits behind the point; its interval follows where it says so
-    ('RMSE', 'rmse', 3),
-    ('95 %', 'rmse', 3),
+    # heading, figure, digits behind the point; '95 %' is the interval of the figure
     ('REL', 'rel', 4),
     ('95 %', 'rel', 4),
+    ('RMSE', 'rmse', 3),
+    ('95 %', 'rmse', 3),
     ('within 5 %', 'd105', 1),
-    ('within 10 %', 'd110', 1),
     ('phantom', 'phantom', 2),
+)
+_MORE = (
+    ('MAE', 'mae', 3),
+    ('within 10 %', 'd110', 1),
+    ('within 25 %', 'd125', 1),
+    ('within 1 cm', 'within_1cm', 1),
+    ('within 2 cm', 'within_2cm', 1),
     ('AUSE', 'ause', 3),
+    ('by distance', 'ause_distance', 3),
 )
 _MOTION = (
     ('ghost cells', 'ghosts', 1),
@@ -32,7 +40,6 @@ _MOTION = (
     ('missed', 'missed', 1),
     ('95 %', 'missed', 1),
     ('flicker', 'flicker', 3),
-    ('95 %', 'flicker', 3),
     ('lag', 'lag', 2),
 )
 _ROBOT = (
@@ -43,18 +50,23 @@ _ROBOT = (
     ('rgbd_glass_val', 'glass within 1 cm', 'within_1cm', 1),
     ('rgbd_glass_val', 'within 2 cm', 'within_2cm', 1),
 )
+_COMPARED = ('nearest', 'levin')
+"""Baselines that stand beside the models where frames are scored by sensor and so on."""
 _MOST_GROUPS = 16
+
+_INTRODUCTION = """\
+What `magadepth evaluate` measured; [Evaluation](evaluation.md) explains each figure. If nothing
+else is said, it is of pixels that were missing in the input. RMSE, MAE and AUSE are in metres,
+shares in percent, and *95 %* is the interval over scenes of the figure before it."""
 _ROBOT_TEXT = """\
 A robot drives through rooms in which somebody walks by; cells of 5 cm are marked and cleared as
 Nav2's voxel layer does it ([how](evaluation.md#does-it-help-a-robot)). Left in its map after each
 frame: *ghost cells* of what has gone, *phantom cells* of what never was, and *obstacles missed* [%
 of their cells]. Beside it the share of the surface of glasses and bottles that a grasp planner
 would see within 1 and 2 cm of the truth [%]."""
-
-_INTRODUCTION = """\
-What `magadepth evaluate` measured, as [Evaluation](evaluation.md) explains it. All figures are
-errors at pixels that were missing in the input: RMSE [m] and REL, both with their 95 % interval
-over scenes, the shares within 5 % and 10 % of the truth [%], phantom obstacles [%], AUSE [m]."""
+_MOTION_TEXT = """\
+Cells of the costmap that are wrong after each frame, obstacles missed [% of their cells], flicker
+[m], and the lag behind a moving edge [frames]."""
 
 
 def read_lines(paths: Sequence[Path]) -> list[Line]:
@@ -82,89 +94,60 @@ def to_markdown(lines: Sequence[Line], sources: Sequence[str]) -> str:
         f'by `magadepth evaluate --from-csv {files} --markdown docs/results.md`. Speed is on the '
         '[performance](performance.md) page.',
     ]
-    robot = _robot(lines)
-    if robot:
-        parts += ['## Does it help a robot?', _ROBOT_TEXT, robot]
-    for data in dict.fromkeys(line['data'] for line in lines):
-        parts += _section(data, [line for line in lines if line['data'] == data])
+    groups: dict[str, dict[str, ByMethod]] = {}
+    for line in lines:
+        group = groups.setdefault(line['data'], {}).setdefault(line['group'], {})
+        group[line['name']] = line
+    if _ROBOT[0][0] in groups:
+        names = groups[_ROBOT[0][0]]['fill']
+        columns = [(h, groups.get(data, {}).get('fill', {}), f, n) for data, h, f, n in _ROBOT]
+        parts += ['## Does it help a robot?', _ROBOT_TEXT, _table(names, columns)]
+    for data in groups:
+        parts += _section(data, groups[data])
     return '\n\n'.join(parts) + '\n'
 
 
-def _section(data: str, lines: Sequence[Line]) -> Iterator[str]:
-    whole = [line for line in lines if line['group'] == 'fill']
+def _section(data: str, groups: dict[str, ByMethod]) -> Iterator[str]:
+    fill = groups['fill']
+    first = next(iter(fill.values()))
+    runtimes = dict.fromkeys(line['runtime'] for line in fill.values() if line['runtime'])
+    ran = f'; the models ran on {", ".join(runtimes)}' if runtimes else ''
     yield f'## {data}'
-    yield f'{whole[0]["frames"]} frames of {whole[0]["scenes"]} scenes.'
-    yield _columns(whole, _MAIN)
-    if any(line.get('ghosts') for line in whole):
+    yield f'{first["frames"]} frames of {first["scenes"]} scenes{ran}.'
+    yield _table(fill, [(h, fill, f, n) for h, f, n in _MAIN])
+    if first.get('ghosts'):
         yield '### From frame to frame'
-        yield (
-            'Cells of the costmap that are wrong after each frame, obstacles missed [% of their '
-            'cells], flicker [m], and the lag behind a moving edge [frames].'
-        )
-        yield _columns(whole, _MOTION)
+        yield _MOTION_TEXT
+        yield _table(fill, [(h, fill, f, n) for h, f, n in _MOTION])
+    yield '### More figures'
+    yield _table(fill, [(h, fill, f, n) for h, f, n in _MORE])
     yield '### By region'
     yield 'REL; *kept* is the share of measured pixels that stay as they are [%].'
-    yield _by_region(lines)
+    regions = [name for name in REGIONS if name not in ('fill', 'keep', 'all')]
+    columns = [(name.replace('_', ' '), groups.get(name, {}), 'rel', 4) for name in regions]
+    yield _table(fill, [*columns, ('kept', groups.get('keep', {}), 'unchanged', 2)])
+    shown = [n for n, line in fill.items() if line['kind'] != 'baseline' or n in _COMPARED]
     for kind in ('sensor', 'scene', 'hiding'):
-        groups = dict.fromkeys(line['group'] for line in lines if line['group'].startswith(kind))
-        if 1 < len(groups) <= _MOST_GROUPS:
+        found = [group for group in groups if group.startswith(f'{kind}:')]
+        if 1 < len(found) <= _MOST_GROUPS:
             yield f'### By {kind}'
-            yield 'REL.'
-            yield _by_group(lines, list(groups))
+            yield 'REL; the CSV has the other methods too.'
+            body = [
+                [group.partition(':')[2], *(_cell(groups[group].get(n), 'rel', 4) for n in shown)]
+                for group in found
+            ]
+            yield markdown_table([[kind, *shown], *body])
 
 
-def _robot(lines: Sequence[Line]) -> str:
-    found = {(line['data'], line['name']): line for line in lines if line['group'] == 'fill'}
-    names = dict.fromkeys(name for data, name in found if data == _ROBOT[0][0])
+def _table(names: Iterable[str], columns: Sequence[tuple[str, ByMethod, str, int]]) -> str:
     body = [
-        [name, *(_cell(found.get((data, name)), f, digits) for data, _, f, digits in _ROBOT)]
+        [name, *(_cell(lines.get(name), f, n, h == '95 %') for h, lines, f, n in columns)]
         for name in names
     ]
-    return markdown_table([['method', *(h for _, h, _, _ in _ROBOT)], *body]) if body else ''
-
-
-def _columns(lines: Sequence[Line], columns: Sequence[tuple[str, str, int]]) -> str:
-    head = ['method', *(heading for heading, _, _ in columns)]
-    body = [
-        [
-            _title(line),
-            *(_cell(line, figure, digits, h == '95 %') for h, figure, digits in columns),
-        ]
-        for line in lines
-    ]
-    return markdown_table([head, *body])
-
-
-def _by_region(lines: Sequence[Line]) -> str:
-    found = {(line['name'], line['group']): line for line in lines}
-    regions = [name for name in REGIONS if name not in ('fill', 'keep', 'all')]
-    head = ['method', *(name.replace('_', ' ') for name in regions), 'kept']
-    body = [
-        [
-            name,
-            *(_cell(found.get((name, region)), 'rel', 4) for region in regions),
-            _cell(found.get((name, 'keep')), 'unchanged', 2),
-        ]
-        for name in dict.fromkeys(line['name'] for line in lines)
-    ]
-    return markdown_table([head, *body])
-
-
-def _by_group(lines: Sequence[Line], groups: Sequence[str]) -> str:
-    found = {(line['name'], line['group']): line for line in lines}
-    names = list(dict.fromkeys(line['name'] for line in lines))
-    body = [
-        [group.partition(':')[2], *(_cell(found.get((name, group)), 'rel', 4) for name in names)]
-        for group in groups
-    ]
-    return markdown_table([['', *names], *body])
-
-
-def _title(line: Line) -> str:
-    return f'{line["name"]}, {line["runtime"]}' if line['runtime'] else line['name']
+    return markdown_table([['method', *(column[0] for column in columns)], *body])
 
 
 def _cell(line: Line | None, figure: str, digits: int, interval: bool = False) -> str:
     names = (f'{figure}_low', f'{figure}_high') if interval else (figure,)
     values = [(line or {}).get(name, '') for name in names]
-    return ' to '.join(f'{float(value):.{digits}f}' for value in values) if all(values) else ''
+    return '–'.join(f'{float(value):.{digits}f}' for value in values) if all(values) else ''

@@ -115,7 +115,7 @@ def write_csv(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         for group, errors in _groups(row):
             line = {key: row[key] for key in ('data', 'name', 'kind', 'runtime')}
-            line |= {'group': group, 'frames': errors['frames'], 'scenes': errors['scenes']}
+            line |= {'group': group} | {n: errors.get(n, 0) for n in ('frames', 'scenes')}
             if group == 'fill' and 'ms' in row:
                 line['ms'] = f'{row["ms"]:.4g}'
             for name in set(FIGURES) & set(errors):
@@ -127,7 +127,8 @@ def write_csv(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _groups(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield from ((name, row[name]) for name in REGIONS if name in row)
+    # Where nothing could be scored, times are still there.
+    yield from ((name, row.get(name, {})) for name in REGIONS if name in row or name == 'fill')
     for kind in GROUPS:
         for name, errors in row[f'{kind}s'].items():
             if errors['fill'] and (kind != 'scene' or errors['fill']['frames'] > 1):
