@@ -10,7 +10,10 @@ from pathlib import Path
 from magadepth_ros.errors import DataError, ModelError
 
 PACKAGE = 'magadepth_ros'
-DEFAULT_MODEL = 'guided_fill'
+DEFAULT_MODEL = 'magadepth_small'
+"""Of offline commands and the library."""
+AUTO_MODEL = 'auto'
+"""The node's default; see `auto_model`."""
 
 
 @lru_cache(maxsize=1)
@@ -67,6 +70,17 @@ def find_model(name: str | Path = DEFAULT_MODEL) -> Path:
     raise ModelError(
         f"model '{name}' is neither a file nor installed; installed in {folder}: {names}"
     )
+
+
+def auto_model(on_gpu: bool) -> str:
+    """
+    Return the name of the best installed model that is fast enough for a live camera.
+
+    ``magadepth_small`` on a GPU; on a CPU ``magadepth_tiny``, or ``guided_fill`` where that is not
+    installed.
+    """
+    wanted = (DEFAULT_MODEL,) if on_gpu else ('magadepth_tiny',)
+    return next((name for name in wanted if name in model_names()), 'guided_fill')
 
 
 def model_names() -> list[str]:

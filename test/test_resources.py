@@ -106,3 +106,18 @@ def test_unknown_config_names_those_that_there_are(share):
     assert resources.find_config('fastdds.xml') == share / 'config' / 'fastdds.xml'
     with pytest.raises(DataError, match=r'fastdds\.xml'):
         resources.find_config('none.xml')
+
+
+@pytest.mark.parametrize(
+    ('installed', 'on_gpu', 'expected'),
+    [
+        (('guided_fill', 'magadepth_small', 'magadepth_tiny'), True, 'magadepth_small'),
+        (('guided_fill', 'magadepth_small', 'magadepth_tiny'), False, 'magadepth_tiny'),
+        (('guided_fill', 'magadepth_small'), False, 'guided_fill'),
+        (('guided_fill',), True, 'guided_fill'),
+    ],
+)
+def test_the_automatic_model_keeps_up_with_a_camera(monkeypatch, installed, on_gpu, expected):
+    monkeypatch.setattr(resources, 'model_names', lambda: list(installed))
+
+    assert resources.auto_model(on_gpu) == expected

@@ -17,7 +17,7 @@ from magadepth_ros.commands.stopping import Stop
 from magadepth_ros.errors import DataError, EngineError
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
-from magadepth_ros.resources import find_config, find_model
+from magadepth_ros.resources import AUTO_MODEL, find_config, find_model
 from magadepth_ros.topics import realsense_topics
 from magadepth_ros.viewer import require_rerun
 
@@ -64,6 +64,7 @@ def add_parser(subparsers: Any) -> None:
         help='where summary.json, preview.png and the logs go',
     )
     add_engine_options(parser, 'model', 'backend', 'precision')
+    parser.set_defaults(model=AUTO_MODEL)
     add('--rate', type=float, default=30.0, metavar='HZ', help='frames a second of the camera')
     add('--width', type=int, default=640, metavar='PX', help='columns of the camera')
     add('--height', type=int, default=480, metavar='PX', help='rows of the camera')
@@ -94,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if not args.duration > 0:
         raise DataError(f'duration: expected seconds above 0, got {args.duration:g}')
-    model = find_model(args.model)
+    # The node knows which model is fast enough for the runtime that it finds.
+    model = args.model if args.model == AUTO_MODEL else str(find_model(args.model))
     if args.input:
         _check_input(Path(args.input))
     if args.viewer or args.save:
@@ -219,8 +221,8 @@ def _camera(args: argparse.Namespace) -> list[str]:
     return node_command('simulated_camera', parameters)
 
 
-def _completion(args: argparse.Namespace, model: Path) -> list[str]:
-    parameters = {'model': str(model), 'backend': args.backend, 'precision': args.precision}
+def _completion(args: argparse.Namespace, model: str) -> list[str]:
+    parameters = {'model': model, 'backend': args.backend, 'precision': args.precision}
     return node_command('completion_node', parameters, CAMERA.as_inputs())
 
 

@@ -6,17 +6,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from magadepth_ros.engines.building import build_only
-from magadepth_ros.engines.opening import EngineWish
+from magadepth_ros.engines.opening import ON_GPU, EngineWish
+from magadepth_ros.engines.request import find_gpu
 from magadepth_ros.errors import describe
 from magadepth_ros.nodes.logger import ThreadLogger
 from magadepth_ros.nodes.parameters import NodeParameters
-from magadepth_ros.resources import find_model
+from magadepth_ros.resources import AUTO_MODEL, auto_model, find_model
 
 
 def wish_of(parameters: NodeParameters) -> EngineWish:
     """Return the engine that the parameters name; ModelError where there is no such model."""
+    model = parameters.model
+    if model == AUTO_MODEL:
+        on_gpu = parameters.backend in ON_GPU or (
+            parameters.backend in ('auto', 'torch') and find_gpu() is not None
+        )
+        model = auto_model(on_gpu)
     return EngineWish(
-        find_model(parameters.model),
+        find_model(model),
         parameters.backend,
         parameters.precision,
         parameters.threads,

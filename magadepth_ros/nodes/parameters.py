@@ -17,7 +17,7 @@ from magadepth_ros.completion.completer import CompletionSettings
 from magadepth_ros.engines import BACKENDS, FASTEST_FIRST
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.registration import DepthRegistration
-from magadepth_ros.resources import DEFAULT_MODEL
+from magadepth_ros.resources import AUTO_MODEL
 
 LIVE = 'Takes effect at once.'
 ON_RELOAD = 'Takes effect at ~/reload_model or configure.'
@@ -44,7 +44,12 @@ _p = parameter
 class NodeParameters:
     """One consistent set of parameter values; each field is a parameter of the same name."""
 
-    model: str = _p(DEFAULT_MODEL, 'Shipped model by name, or path of an ONNX.', ON_RELOAD)
+    model: str = _p(
+        AUTO_MODEL,
+        'Shipped model by name, or path of an ONNX; auto: magadepth_small on a GPU, on a CPU '
+        'the best that keeps up with a camera.',
+        ON_RELOAD,
+    )
     backend: str = _p(
         'auto',
         f'Runtime; auto is the first of {", ".join(FASTEST_FIRST)} that works.',
