@@ -10,7 +10,7 @@ from pathlib import Path
 from magadepth_ros.errors import DataError, ModelError
 
 PACKAGE = 'magadepth_ros'
-DEFAULT_MODEL = 'magadepth_small'
+DEFAULT_MODEL = 'guided_fill'
 """Of offline commands and the library."""
 AUTO_MODEL = 'auto'
 """The node's default; see `auto_model`."""
@@ -79,7 +79,7 @@ def auto_model(on_gpu: bool) -> str:
     ``magadepth_small`` on a GPU; on a CPU ``magadepth_tiny``, or ``guided_fill`` where that is not
     installed.
     """
-    wanted = (DEFAULT_MODEL,) if on_gpu else ('magadepth_tiny',)
+    wanted = ('magadepth_small',) if on_gpu else ('magadepth_tiny',)
     return next((name for name in wanted if name in model_names()), 'guided_fill')
 
 
