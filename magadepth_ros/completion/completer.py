@@ -206,9 +206,12 @@ class Completer:
         # comparison, so it is outside too.
         valid = np.greater_equal(depth, max(low, 1e-6), out=take(depth.shape, np.bool_))
         valid &= np.less_equal(depth, high, out=take(depth.shape, np.bool_))
-        measured = take(depth.shape)
-        measured.fill(0.0)
-        cv2.copyTo(depth, valid.view(np.uint8), measured)
+        measured, count = depth, int(np.count_nonzero(valid))
+        # Most cameras write 0 for all that is missing: then there is nothing to take out.
+        if count < cv2.countNonZero(depth):
+            measured = take(depth.shape)
+            measured.fill(0.0)
+            cv2.copyTo(depth, valid.view(np.uint8), measured)
         suspects, shown = None, measured
         if self.settings.replace_outliers:
             suspects = find_suspects(measured, valid, self.settings.outlier_tolerance)
@@ -221,7 +224,7 @@ class Completer:
         small_rgb = fit_rgb(rgb, geo, rgb_input)
         small_depth = fit_depth(shown, geo, depth_input, self._buffers)
         fit_ms = (perf_counter() - start) * 1e3
-        return _Fitted(rgb, measured, valid, suspects, geo, small_rgb, small_depth, fit_ms)
+        return _Fitted(rgb, measured, valid, count, suspects, geo, small_rgb, small_depth, fit_ms)
 
     def _finish(
         self, frame: _Fitted, prediction: Prediction, index: int, infer_ms: float
@@ -247,9 +250,8 @@ class Completer:
         )
         confident_at = perf_counter()
         valid = frame.valid
-        measured = np.count_nonzero(valid)
         known = self._all_known(followed, small)
-        if not measured:
+        if not frame.count:
             # A picture alone has no metres: a guess would be an obstacle that is not there.
             restored.fill(np.nan)
             known = False
@@ -271,7 +273,7 @@ class Completer:
             depth,
             confidence,
             filled,
-            measured / valid.size,
+            frame.count / valid.size,
             unknown / valid.size,
             {
                 'fit': frame.fit_ms,
@@ -308,6 +310,7 @@ class _Fitted:
     rgb: np.ndarray
     measured: np.ndarray
     valid: np.ndarray
+    count: int
     suspects: np.ndarray | None
     geo: Geometry
     small_rgb: np.ndarray

@@ -18,10 +18,10 @@ TRUSTED = 0.10
 """A measurement this far from the prediction, relative to it, is on another surface."""
 
 EDGE = 0.10
-"""Relative depth range within `WINDOW` small pixels from which on there are two surfaces."""
+"""Relative depth range within 3 small pixels from which on there are two surfaces."""
 
 WINDOW = 5
-"""Small pixels, in both directions, in which an edge of a prediction may be smeared."""
+"""Small pixels, in both directions, in which the two surfaces of an edge are looked for."""
 
 COLOUR_WEIGHT = np.float32(0.12)
 """How far, in shares of the step, colour may move the border between two surfaces."""
@@ -84,11 +84,8 @@ def restore_depth(
     buffers = buffers or Buffers()
     shape = rgb.shape[:2]
     restored = restore_smooth(predicted, shape, buffers.take(shape))
-    kernel = np.ones((WINDOW, WINDOW), np.uint8)
-    low, high = cv2.erode(predicted, kernel), cv2.dilate(predicted, kernel)
-    step = high - low
-    # A twentieth of the pixels in most pictures: only there is anything computed at full size.
-    cells = step > low * np.float32(EDGE)
+    low, high = _range(predicted, predicted)
+    cells = high - low > low * np.float32(EDGE)
     if wanted is not None:
         # As 0 and 255, of which no average is rounded to 0.
         cells &= shrink(np.negative(wanted.view(np.uint8)), cells.shape) > 0
@@ -97,7 +94,7 @@ def restore_depth(
         where = where[wanted.ravel().take(where)]
     if not len(where):
         return restored
-    sides = _sides(predicted, low, step, small_rgb)
+    sides = _sides(predicted, *_range(low, high), small_rgb)
     near, step, middle, contrast = _sampled(sides, where, shape)
     # -0.5..0.5 by depth, then moved towards the surface of the pixel's own brightness.
     side = restored.ravel().take(where)
@@ -117,13 +114,19 @@ def restore_depth(
     return restored
 
 
+def _range(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # Least and greatest within 3 pixels of what are those of each already: 3, then 5, `WINDOW`.
+    kernel = np.ones((3, 3), np.uint8)
+    return cv2.erode(low, kernel), cv2.dilate(high, kernel)
+
+
 def _sides(
-    predicted: np.ndarray, low: np.ndarray, step: np.ndarray, small_rgb: np.ndarray
+    predicted: np.ndarray, low: np.ndarray, high: np.ndarray, small_rgb: np.ndarray
 ) -> np.ndarray:
     # What is on the two sides of an edge, (h/2, w/2, 4): depth of the near one, step to the far
     # one [m], middle of their brightness, share of the step that a level of it stands for.
     far = predicted - low
-    far /= np.maximum(step, np.float32(1e-6))
+    far /= np.maximum(high - low, np.float32(1e-6))
     # Off 0 and 1, because a power of next to nothing is a denormal: ten times slower.
     np.clip(far, 0.02, 0.98, out=far)
     near = np.float32(1.0) - far

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -163,8 +163,21 @@ def to_metres(raw: np.ndarray) -> np.ndarray:
     return raw.astype(np.float32)
 
 
+def reused(kind: type) -> Any:
+    """
+    Make a message that is filled again and again, of a type of ROS with uint8[] data.
+
+    It takes data that is in an `array.array` as it is; others copy that, from Jazzy on.
+    """
+    try:
+        return kind(check_fields=True)
+    except AssertionError:
+        # Humble has no such choice, and copies nothing.
+        return kind()
+
+
 def fill(msg: Image, pixels: np.ndarray, encoding: str) -> None:
-    """Fill an outgoing message with (H, W) or (H, W, C) pixels in one copy."""
+    """Fill an outgoing message with (H, W) or (H, W, C) pixels; see `fill_data`."""
     pixels = np.ascontiguousarray(pixels)
     msg.height, msg.width = pixels.shape[:2]
     msg.encoding = encoding
@@ -173,28 +186,41 @@ def fill(msg: Image, pixels: np.ndarray, encoding: str) -> None:
     fill_data(msg, pixels)
 
 
-def fill_data(msg: object, values: np.ndarray) -> None:
+def fill_data(msg: Any, values: np.ndarray) -> None:
     """
-    Copy a C-contiguous array's bytes once into ``msg.data`` (any message with uint8[] data).
+    Make a C-contiguous array's bytes ``msg.data`` (any message with uint8[] data).
 
-    An array that is `memory_of` the message already stays where it is.
+    They are copied once; not at all where the array is `memory_of` the message already, or is the
+    whole of an `array.array` of bytes: from then on the message shares it.
     """
-    raw = values.reshape(-1).view(np.uint8)
-    memory = memory_of(msg, raw.size)
-    if not np.may_share_memory(memory, raw):
-        np.copyto(memory, raw)
+    owner = _owner(values)
+    if owner is not None and owner is not msg.data:
+        msg.data = owner
+    elif owner is None:
+        np.copyto(memory_of(msg, values.nbytes), values.reshape(-1).view(np.uint8))
 
 
-def memory_of(msg: object, size: int) -> np.ndarray:
+def _owner(values: np.ndarray) -> array.array | None:
+    # The array.array of bytes whose whole memory these are.
+    base: Any = values
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    whole = isinstance(base, array.array) and base.typecode == 'B' and len(base) == values.nbytes
+    return base if whole else None
+
+
+def memory_of(msg: Any, size: int) -> np.ndarray:
     """
     Return the ``size`` bytes of ``msg.data`` to be written, (size,) uint8.
 
     A message that is filled again keeps its memory: no allocation, no page faults.
     """
-    data = msg.data  # type: ignore[attr-defined]
+    data = msg.data
     if not isinstance(data, array.array) or len(data) != size:
-        msg.data = array.array('B', bytes(size))  # type: ignore[attr-defined]
-        data = msg.data  # type: ignore[attr-defined]  # a copy, in some versions
+        msg.data = array.array('B', bytes(size))
+        data = msg.data  # a copy, in some versions
     return np.frombuffer(data, np.uint8)
 
 

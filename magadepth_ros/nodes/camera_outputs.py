@@ -19,7 +19,7 @@ from magadepth_ros.completion.project import CloudProjector, points_above
 from magadepth_ros.messages.camera_info import camera_info
 from magadepth_ros.messages.clouds import cloud_memory, fill_cloud
 from magadepth_ros.messages.compressed import depth_to_compressed
-from magadepth_ros.messages.images import fill
+from magadepth_ros.messages.images import fill, reused
 from magadepth_ros.nodes import qos
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.pictures import to_millimetres
@@ -47,9 +47,11 @@ class CameraOutputs:
         self._colorized = self._add(Image, f'{base}/colorized')
         self._points = self._add(PointCloud2, f'{base}/points')
         self._marking = self._add(PointCloud2, f'{base}/points_marking')
-        # Messages are filled again and again, so that their memory is touched once.
-        self._depth_msg, self._confidence_msg, self._colorized_msg = Image(), Image(), Image()
-        self._points_msg, self._marking_msg = PointCloud2(), PointCloud2()
+        # Memory is touched once: fresh pages cost several times what is written to them.
+        self._depth_msg, self._confidence_msg, self._colorized_msg = (
+            reused(Image) for _ in range(3)
+        )
+        self._points_msg, self._marking_msg = reused(PointCloud2), reused(PointCloud2)
         self._projector = CloudProjector()
         self._next_cloud = self._next_colorized = 0.0
 

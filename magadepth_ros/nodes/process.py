@@ -19,6 +19,7 @@ from rclpy.node import Node
 
 from magadepth_ros.errors import MagadepthError, describe
 from magadepth_ros.nodes.dds import use_shipped_profile
+from magadepth_ros.nodes.heap import keep_freed_memory
 
 ANSWERED_WITHIN = 1.0
 """Seconds that a message needs to reach a process that is busy."""
@@ -39,6 +40,7 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> NoR
     try:
         with _noting_sigterm() as sigterm:
             use_shipped_profile()
+            keep_freed_memory()
             rclpy.init(args=None if args is None else list(args))
         if not sigterm:
             node = make_node()

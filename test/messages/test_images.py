@@ -16,12 +16,14 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from support.messages import depth_image, rgb_image
 
+from magadepth_ros.completion.buffers import Buffers
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages.encodings import COLOUR, DEPTH, SUBSAMPLED
 from magadepth_ros.messages.images import (
     fill,
     image_to_depth,
     image_to_rgb,
+    reused,
 )
 
 # Of one pixel OpenCV 4.5 makes no colours.
@@ -133,6 +135,19 @@ def test_filling_a_message_again_keeps_its_memory():
     np.testing.assert_array_equal(image_to_depth(msg), 1)
     fill(msg, np.ones((2, 3, 3), np.uint8), 'rgb8')
     assert (len(msg.data), msg.step) == (18, 9)
+
+
+def test_a_result_is_published_without_a_copy_and_an_excerpt_of_it_as_one():
+    msg, buffers = reused(Image), Buffers()
+    depth = buffers.take((4, 5))
+    depth[:] = 2.0
+
+    fill(msg, depth, '32FC1')
+    assert np.shares_memory(np.frombuffer(msg.data, np.uint8), depth)
+
+    fill(msg, depth[:2], '32FC1')
+    assert not np.shares_memory(np.frombuffer(msg.data, np.uint8), depth)
+    np.testing.assert_array_equal(image_to_depth(msg), np.full((2, 5), 2.0))
 
 
 @pytest.mark.parametrize('kind', [bytes, bytearray, memoryview, np.asarray])
