@@ -92,6 +92,7 @@ setup(
     extras_require={
         'ros': [f'{wheel}; platform_machine == "x86_64"' for wheel in ros_wheels],
         'openvino': [openvino],  # where the distribution brings OpenCV
+        'onnxruntime': ['onnxruntime'],  # instead of OpenVINO
         'cpu': [openvino, opencv],
         'bags': ['rosbags>=0.10'],
         'viewer': ['rerun-sdk>=0.23'],

@@ -56,7 +56,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         '--precision',
         nargs='+',
         default=['auto'],
-        choices=('auto', 'fp32', 'fp16', 'int8'),
+        choices=('auto', 'fp32', 'fp16'),
         help='arithmetic inside, an engine for each; auto: fp16 where the model calls it safe, '
         'else fp32',
     )
@@ -81,12 +81,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar='MIB',
         help="scratch memory on the GPU at most [MiB]; 0: TensorRT's own limit",
-    )
-    add(
-        '--timing-cache',
-        type=Path,
-        metavar='FILE',
-        help='keep measured times of kernels here for the next build; TensorRT alone has them',
     )
     add(
         '--output',
@@ -121,12 +115,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add('--force', action='store_true', help='build even where the cache has the engine')
     add('--json', type=Path, metavar='FILE', help='write the summary here')
-    add(
-        '--calibration',
-        type=Path,
-        metavar='DATA',
-        help='folder with a manifest.json to calibrate int8 with (default: that of --check)',
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -205,16 +193,15 @@ def _one(onnx: Path, precision: str, args: argparse.Namespace) -> dict[str, Any]
     """Build one engine; returns its row, with ``error`` where it was refused."""
     from magadepth_ros.engines import building
     from magadepth_ros.engines.cache import engine_path
-    from magadepth_ros.engines.converting import convert
-    from magadepth_ros.engines.request import EngineRequest, find_gpu
+    from magadepth_ros.engines.precision import write_typed
     from magadepth_ros.engines.tensorrt_build import BuildOptions
     from magadepth_ros.engines.tensorrt_library import RTX, load_library
 
     row: dict[str, Any] = {'model': onnx.stem, 'precision': precision}
     try:
-        gpu = find_gpu()
+        gpu = building.find_gpu()
         builder = RTX if args.builder == 'auto' and gpu is None else args.builder
-        request = EngineRequest(
+        request = building.EngineRequest(
             model=onnx,
             library=load_library(builder),
             cuda=gpu,
@@ -222,11 +209,9 @@ def _one(onnx: Path, precision: str, args: argparse.Namespace) -> dict[str, Any]
             options=BuildOptions(
                 batch=args.batch,
                 workspace=int(args.workspace * 2**20),
-                timing_cache=args.timing_cache,
                 compute_capabilities=tuple(args.compute_capability),
             ),
             check_data=args.check,
-            calibration_data=args.calibration or args.check,
             limit=0 if args.no_check else args.max_difference,
             typed=onnx if args.no_convert else None,
         ).resolved()
@@ -237,15 +222,13 @@ def _one(onnx: Path, precision: str, args: argparse.Namespace) -> dict[str, Any]
         if args.no_build or (args.onnx is not None and not args.no_convert):
             kept = _kept(args.onnx or Path.cwd(), f'{name}.onnx')
             progress(f'converting to {request.precision}', 0.0)
-            convert(onnx, kept, request.precision, args.batch, request.calibration_data)
+            write_typed(onnx, kept, request.precision, args.batch)
             row['onnx'] = str(kept)
             if args.no_build:
                 return row
             request = replace(request, typed=kept)
         place = _place(args.output, f'{name}-{request.library.name}.engine')
-        # The cache's int8 engine was measured on frames that nobody knows any more.
-        calibrated = request.precision == 'int8' and request.calibration_data is not None
-        if place is None and (args.force or calibrated):
+        if place is None and args.force:
             place = engine_path(onnx, request.key())
         file = building.obtain_engine(request, progress, path=place)
         row.update(file.report, engine=str(file.path) if file.path else None)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks at the door of every engine: what goes in and comes out has the model's size and type."""
+"""What all engines do with arrays: check what goes in and comes out, and run in several goes."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -41,3 +43,26 @@ def check_prediction(prediction: Prediction, shape: tuple[int, ...]) -> None:
         # A sum is NaN or infinite as soon as one element is: one pass, no mask.
         if not np.isfinite(array.sum(dtype=np.float64)):
             raise EngineError(f'the engine returned NaN or infinity in {name}; try precision fp32')
+
+
+def in_parts(
+    run: Callable[[np.ndarray, np.ndarray], Prediction],
+    rgb: np.ndarray,
+    depth: np.ndarray,
+    size: int,
+) -> Prediction:
+    """Return what ``run`` makes of all frames, given at most ``size`` of them at a time."""
+    if len(rgb) <= size:
+        return run(rgb, depth)
+    parts = [run(rgb[i : i + size], depth[i : i + size]) for i in range(0, len(rgb), size)]
+    variances = [part.log_variance for part in parts if part.log_variance is not None]
+    return Prediction(
+        np.concatenate([part.depth for part in parts]),
+        np.concatenate(variances) if variances else None,
+    )
+
+
+def last_line(error: Exception) -> str:
+    """Return the cause alone: runtimes write source lines and traces before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

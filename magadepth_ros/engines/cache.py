@@ -16,12 +16,11 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from magadepth_ros.engines.engine import ModelInfo
-from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.errors import EngineError
 from magadepth_ros.files import write_atomically
 
@@ -158,15 +157,9 @@ def read_engine(path: Path | str, key: EngineKey | None = None) -> EngineFile:
     return EngineFile(data, info, stored, found.get('report', {}), path)
 
 
-def store_engine(
-    model: Path | str,
-    key: EngineKey,
-    data: bytes,
-    report: dict[str, Any],
-    path: Path | None = None,
-) -> EngineFile:
+def store_engine(file: EngineFile, path: Path) -> EngineFile:
     """
-    Write an engine and its sidecar, each under a temporary name first.
+    Write an engine and its sidecar to ``path``, each under a temporary name first.
 
     Where the same engine is there already, only what is known of it is written anew.
 
@@ -176,16 +169,14 @@ def store_engine(
         the folder cannot be written or the disk is full; no half-written file stays.
 
     """
-    path = path or engine_path(model, key)
-    info = read_model_info(model)
-    digest = hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256(file.data).hexdigest()
     sidecar = {
         'format': SIDECAR_FORMAT,
-        'key': key.as_json(),
-        'size': len(data),
+        'key': file.key.as_json(),
+        'size': len(file.data),
         'sha256': digest,
-        'model': asdict(info),
-        'report': report,
+        'model': asdict(file.info),
+        'report': file.report,
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +186,7 @@ def store_engine(
             path.unlink(missing_ok=True)
         write_atomically(sidecar_path(path), json.dumps(sidecar, indent=2).encode() + b'\n')
         if not kept:
-            write_atomically(path, data)
+            write_atomically(path, file.data)
     except OSError as error:
         with suppress(OSError):
             if not path.exists():
@@ -204,7 +195,7 @@ def store_engine(
             f'{path}: the engine cannot be kept ({error.strerror or error}); free some space or '
             'set XDG_CACHE_HOME to a folder that can be written'
         ) from error
-    return EngineFile(data, info, key, report, path)
+    return replace(file, path=path)
 
 
 @contextmanager

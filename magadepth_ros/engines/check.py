@@ -106,18 +106,9 @@ def check_frames(info: ModelInfo, data: Path | None = None, count: int = FRAMES)
 
 def open_reference(model: Path, threads: int = 0) -> Engine:
     """Open the float32 reference of an ONNX: OpenVINO where installed, else ONNX Runtime."""
-    from magadepth_ros.engines.onnx_cpu import OnnxCpuEngine
-    from magadepth_ros.engines.openvino import OpenVinoEngine
+    from magadepth_ros.engines.opening import EngineWish, open_for_service
 
-    try:
-        return OpenVinoEngine(model, precision='fp32', threads=threads)
-    except EngineError as openvino_error:
-        try:
-            return OnnxCpuEngine(model, threads=threads)
-        except EngineError as error:
-            raise EngineError(
-                f'no runtime for the float32 reference: {openvino_error}; {error}'
-            ) from error
+    return open_for_service(EngineWish(model, precision='fp32', threads=threads), gpu=False).engine
 
 
 def check_engine(

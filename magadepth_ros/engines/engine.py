@@ -60,7 +60,7 @@ class Engine(Protocol):
 
     @property
     def precision(self) -> str:
-        """Arithmetic inside the network: ``fp32``, ``bf16``, ``fp16`` or ``int8``."""
+        """Arithmetic inside the network: ``fp32``, ``bf16`` or ``fp16``."""
         ...
 
     def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:

@@ -9,16 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from magadepth_ros.engines.engine import Engine
-from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.errors import EngineError, ModelError, describe
 
 _LOG = logging.getLogger(__name__)
 
-BACKENDS = ('auto', 'openvino', 'tensorrt', 'torch', 'torch-cuda', 'torch-cpu')
-FASTEST_FIRST = ('tensorrt', 'torch-cuda', 'openvino')
+BACKENDS = ('auto', 'openvino', 'onnxruntime', 'tensorrt', 'torch', 'torch-cuda', 'torch-cpu')
+FASTEST_FIRST = ('tensorrt', 'torch-cuda', 'openvino', 'onnxruntime')
 """The order in which ``auto`` tries them."""
-ON_CPU = ('openvino',)
-"""What stands in for a backend on a GPU; any processor has them."""
+ON_CPU = ('openvino', 'onnxruntime')
+"""What stands in for a backend on a GPU, the faster one first."""
 ON_GPU = ('tensorrt', 'tensorrt-rtx', 'torch-cuda')
 """Values of ``Engine.backend``."""
 ENGINE_SUFFIXES = ('.engine', '.plan')
@@ -41,8 +40,8 @@ class EngineWish:
         one of `BACKENDS`; ``torch`` is the better of the two, ``auto`` the first of
         `FASTEST_FIRST` that is installed and works: the log says why.
     precision:
-        arithmetic inside the network: ``fp32``, ``bf16``, ``fp16``, ``int8`` (as far as the
-        runtime has it) or ``auto``: the lowest that the model's metadata calls safe.
+        arithmetic inside the network: ``fp32``, ``bf16``, ``fp16`` (as far as the runtime has it)
+        or ``auto``: the lowest that the model's metadata calls safe.
     threads:
         CPU threads, 0 = all cores.
     batch:
@@ -86,7 +85,7 @@ def open_engine(
 
     """
     wish = EngineWish(Path(model), backend, precision, threads, batch)
-    return _first_that_works(wish, _candidates(wish), lambda one: Offer(_open(one))).engine
+    return _first_that_works(wish, _backends(wish), lambda one: Offer(_open(one))).engine
 
 
 def open_for_service(wish: EngineWish, gpu: bool = True) -> Offer:
@@ -98,7 +97,7 @@ def open_for_service(wish: EngineWish, gpu: bool = True) -> Offer:
     wish:
         what is wanted.
     gpu:
-        False takes a runtime on the CPU, whatever the wish says, in its own best precision.
+        False takes a runtime on the CPU, whatever the wish says; what was fp16 is ``auto`` there.
 
     Raises
     ------
@@ -106,22 +105,19 @@ def open_for_service(wish: EngineWish, gpu: bool = True) -> Offer:
         as `open_engine`; where TensorRT or a GPU is missing that was asked for by name, too.
 
     """
-    names = _candidates(wish)
-    if not gpu:
-        return Offer(_open_on_cpu(wish))
-    return _first_that_works(wish, names, _offer)
+    return _first_that_works(wish, _backends(wish), _offer) if gpu else _on_cpu(wish)
 
 
-def _candidates(wish: EngineWish) -> tuple[str, ...]:
-    """Return the backends to try, in order; ModelError where the file is the trouble."""
+def _backends(wish: EngineWish) -> tuple[str, ...]:
     if wish.backend not in BACKENDS:
         raise EngineError(f'unknown backend {wish.backend!r}; use one of {", ".join(BACKENDS)}')
-    suffix = Path(wish.model).suffix
-    if suffix in ENGINE_SUFFIXES:
+    if _is_engine(wish):
         return ('tensorrt',)
-    if suffix != '.safetensors':
-        read_model_info(wish.model)  # a broken file is the model's fault, not each runtime's
     return FASTEST_FIRST if wish.backend == 'auto' else (wish.backend,)
+
+
+def _is_engine(wish: EngineWish) -> bool:
+    return Path(wish.model).suffix in ENGINE_SUFFIXES
 
 
 def _first_that_works(
@@ -132,12 +128,12 @@ def _first_that_works(
         try:
             offer = attempt(replace(wish, backend=backend))
         except Exception as error:
-            if len(backends) == 1:
+            # A broken file is no better elsewhere. Whatever a driver or a half-installed library
+            # raises, the next one is tried.
+            if len(backends) == 1 or isinstance(error, ModelError):
                 raise
-            # Whatever a driver or a half-installed library raises, the next one is tried.
-            reason = describe(error)
-            _LOG.info('backend %s is not used: %s', backend, reason)
-            reasons.append(f'{backend}: {reason}')
+            _LOG.info('backend %s is not used: %s', backend, describe(error))
+            reasons.append(f'{backend}: {describe(error)}')
             continue
         if len(backends) > 1:
             _LOG.info('backend auto: %s in %s', offer.engine.backend, offer.engine.precision)
@@ -145,24 +141,23 @@ def _first_that_works(
     raise EngineError(f'{wish.model}: no runtime works; ' + '; '.join(reasons))
 
 
-def _open_on_cpu(wish: EngineWish) -> Engine:
-    """Open what stands in for a GPU; what the GPU's precision was means nothing here."""
-    if Path(wish.model).suffix in ENGINE_SUFFIXES:
+def _on_cpu(wish: EngineWish, build: Build | None = None) -> Offer:
+    """Open what stands in for a GPU, whose fp16 is none of its precisions."""
+    if _is_engine(wish):
         raise EngineError(f'{wish.model}: an engine runs on its GPU only; give the ONNX as model')
-    plain = replace(wish, precision='auto')
-    return _first_that_works(plain, ON_CPU, lambda one: Offer(_open(one))).engine
+    plain = replace(wish, precision='fp32' if wish.precision == 'fp32' else 'auto')
+    return _first_that_works(plain, ON_CPU, lambda one: Offer(_open(one), build))
 
 
 def _offer(wish: EngineWish) -> Offer:
     """Open one backend for service: for TensorRT the cached engine, or the CPU and a build."""
-    if wish.backend != 'tensorrt' or Path(wish.model).suffix in ENGINE_SUFFIXES:
+    if wish.backend != 'tensorrt' or _is_engine(wish):
         return Offer(_open(wish))
     from magadepth_ros.engines import building
     from magadepth_ros.engines.cache import EngineFile, find_engine
-    from magadepth_ros.engines.request import request_engine
     from magadepth_ros.engines.tensorrt import TensorRtEngine
 
-    request = request_engine(wish.model, wish.precision, wish.batch)
+    request = building.request_engine(wish.model, wish.precision, wish.batch)
 
     def run(file: EngineFile) -> Engine:
         return TensorRtEngine(file, request.library, request.cuda, wish.batch)
@@ -177,35 +172,37 @@ def _offer(wish: EngineWish) -> Offer:
         except EngineError as error:
             why = str(error)
     try:
-        offer = Offer(_open_on_cpu(wish), build)
+        offer = _on_cpu(wish, build)
     except EngineError as error:
         _LOG.info('%s: the build is waited for', error)
-        return Offer(build(building.log_progress, lambda: False))
+        return Offer(_open(wish))
     _LOG.info('%s; the CPU serves while it is built', why)
     return offer
 
 
 def _open(wish: EngineWish) -> Engine:
     """Open one backend; a TensorRT engine is built where there is none."""
-    model, precision, threads, batch = wish.model, wish.precision, wish.threads, wish.batch
-    if Path(model).suffix in ENGINE_SUFFIXES:
-        return _open_engine_file(Path(model), batch)
+    given = Path(wish.model), wish.precision, wish.threads, wish.batch
+    if _is_engine(wish):
+        return _open_engine_file(given[0], wish.batch)
     if wish.backend == 'openvino':
         from magadepth_ros.engines.openvino import OpenVinoEngine
 
-        return OpenVinoEngine(model, precision, threads, batch)
+        return OpenVinoEngine(*given)
+    if wish.backend == 'onnxruntime':
+        from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(*given)
     if wish.backend == 'tensorrt':
         from magadepth_ros.engines import building
-        from magadepth_ros.engines.request import request_engine
         from magadepth_ros.engines.tensorrt import TensorRtEngine
 
-        request = request_engine(model, precision, batch)
+        request = building.request_engine(wish.model, wish.precision, wish.batch)
         file = building.obtain_engine(request, building.log_progress)
-        return TensorRtEngine(file, request.library, request.cuda, batch)
+        return TensorRtEngine(file, request.library, request.cuda, wish.batch)
     from magadepth_ros.engines.torch import TorchEngine
 
-    device = wish.backend.partition('-')[2] or 'auto'
-    return TorchEngine(model, precision, threads, batch, device)
+    return TorchEngine(*given, device=wish.backend.partition('-')[2] or 'auto')
 
 
 def _open_engine_file(path: Path, batch: int) -> Engine:
@@ -219,9 +216,8 @@ def _open_engine_file(path: Path, batch: int) -> Engine:
         raise ModelError(f'{path}: no such engine')
     file = read_engine(path)
     library, cuda = load_library(file.key.runtime), CudaDriver()
-    here = (library.version, cuda.name)
     gpu = cuda.name if file.key.gpu == PORTABLE_GPU else file.key.gpu
-    if (file.key.runtime_version, gpu) != here:
+    if (file.key.runtime_version, gpu) != (library.version, cuda.name):
         raise EngineError(
             f'{path}: built with {file.key.runtime} {file.key.runtime_version} for '
             f'{file.key.gpu}, this is {library.version} on {cuda.name}; build it here with '

@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from magadepth_ros.engines.arrays import as_inputs
+from magadepth_ros.engines.arrays import as_inputs, in_parts
 from magadepth_ros.engines.cache import EngineFile
 from magadepth_ros.engines.cuda_driver import CudaDriver
 from magadepth_ros.engines.engine import Prediction
 from magadepth_ros.engines.metadata import INPUTS, OPTIONAL_OUTPUT, OUTPUT
 from magadepth_ros.engines.tensorrt_library import TensorRtLibrary
 from magadepth_ros.errors import EngineError
-from magadepth_ros.files import write_atomically
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,7 +93,6 @@ class TensorRtEngine:
         self._device: dict[str, int] = {}
         self._host: dict[str, np.ndarray] = {}
         self._stream: int | None = None
-        self._jit_file = file.path.with_suffix('.jit') if file.path else None
         try:
             self._allocate()
             self._plan(min(batch, self._largest))
@@ -107,13 +105,7 @@ class TensorRtEngine:
         if self._engine is None:
             raise EngineError(f'{self._name}: this engine is closed; open it again')
         rgb, depth = as_inputs(self.info, rgb, depth)
-        found: dict[str, list[np.ndarray]] = {name: [] for name in self._outputs}
-        for first in range(0, rgb.shape[0], self._largest):
-            part = slice(first, first + self._largest)
-            for name, array in self._run(rgb[part], depth[part]).items():
-                found[name].append(array)
-        arrays = {n: a[0] if len(a) == 1 else np.concatenate(a) for n, a in found.items()}
-        return Prediction(arrays[OUTPUT], arrays.get(OPTIONAL_OUTPUT))
+        return in_parts(self._run, rgb, depth, self._largest)
 
     def recorded(self, batch: int) -> bool:
         """Whether this batch size runs as a recorded CUDA graph."""
@@ -191,7 +183,7 @@ class TensorRtEngine:
             self._host[name] = self._cuda.allocate_pinned(full)
             self._host[name].fill(0)
 
-    def _run(self, rgb: np.ndarray, depth: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         count = rgb.shape[0]
         # An engine with a fixed batch always runs in full; the rest of its buffers is ignored.
         batch = count if self._dynamic else self._largest
@@ -204,7 +196,8 @@ class TensorRtEngine:
         else:
             self._queue(plan.context, batch)
         self._cuda.synchronise(self._stream)
-        return {name: self._host[name][:count].copy() for name in self._outputs}
+        found = {name: self._host[name][:count].copy() for name in self._outputs}
+        return Prediction(found[OUTPUT], found.get(OPTIONAL_OUTPUT))
 
     def _queue(self, context: Any, batch: int) -> None:
         """Queue one frame's copies and computation on the stream."""
@@ -239,7 +232,6 @@ class TensorRtEngine:
         assert self._stream is not None
         self._cuda.synchronise(self._stream)
         plan.graph = self._record(context, batch)
-        self._keep_compiled(context)
         return plan
 
     def _record(self, context: Any, batch: int) -> Any:
@@ -255,25 +247,11 @@ class TensorRtEngine:
             return None
 
     def _create_context(self) -> Any:
-        """Create a context; TensorRT for RTX compiles in it, which is kept for the next start."""
         if not self._library.portable:
             return self._engine.create_execution_context()
         config = self._engine.create_runtime_config()
-        kernels = config.create_runtime_cache()
-        if self._jit_file is not None and self._jit_file.is_file():
-            kernels.deserialize(self._jit_file.read_bytes())
-        config.set_runtime_cache(kernels)
         # Otherwise slow kernels would be recorded while good ones are still being compiled.
         strategy = getattr(self._library.module, 'DynamicShapesKernelSpecializationStrategy', None)
         if strategy is not None:
             config.dynamic_shapes_kernel_specialization_strategy = strategy.EAGER
         return self._engine.create_execution_context(config)
-
-    def _keep_compiled(self, context: Any) -> None:
-        if not self._library.portable or self._jit_file is None:
-            return
-        compiled = bytes(context.get_runtime_config().get_runtime_cache().serialize())
-        try:
-            write_atomically(self._jit_file, compiled)
-        except OSError as error:
-            _LOG.warning('%s: compiled kernels cannot be kept: %s', self._jit_file, error)

@@ -14,7 +14,7 @@ import numpy as np
 from magadepth_ros.engines.arrays import as_inputs
 from magadepth_ros.engines.engine import ModelInfo, Prediction
 from magadepth_ros.engines.metadata import read_model_info
-from magadepth_ros.errors import EngineError, ModelError
+from magadepth_ros.errors import EngineError
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,10 +43,8 @@ class TorchEngine:
     Raises
     ------
     EngineError
-        torch or magadepth_training is not installed, or the device or precision is not there.
-    ModelError
-        there are no weights beside the model.
-
+        torch or magadepth_training is not installed, there are no weights beside the model, or the
+        device or precision is not there.
     """
 
     def __init__(
@@ -62,7 +60,7 @@ class TorchEngine:
         onnx = Path(model).with_suffix('.onnx')
         weights = Path(model).with_suffix('.safetensors')
         if not weights.is_file():
-            raise ModelError(
+            raise EngineError(
                 f'{weights}: no such file; backend torch runs the weights beside the ONNX, '
                 'use another backend or put them there'
             )

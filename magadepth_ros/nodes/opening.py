@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from magadepth_ros.engines.building import build_only
+from magadepth_ros.engines.building import build_only, find_gpu
 from magadepth_ros.engines.opening import ON_GPU, EngineWish
-from magadepth_ros.engines.request import find_gpu
 from magadepth_ros.errors import describe
 from magadepth_ros.nodes.logger import ThreadLogger
 from magadepth_ros.nodes.parameters import NodeParameters
@@ -55,7 +54,8 @@ def build_engine(
         last = step
 
     try:
-        path = build_only(wish_of(parameters), progress, cancelled)
+        wish = wish_of(parameters)
+        path = build_only(wish.model, wish.precision, wish.batch, progress, cancelled)
     # Whatever a builder raises, the process says it and ends with it.
     except Exception as error:
         if cancelled():

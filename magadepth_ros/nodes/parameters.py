@@ -60,7 +60,7 @@ class NodeParameters:
         'auto',
         'Arithmetic inside the network; auto is the lowest that the model calls safe.',
         ON_RELOAD,
-        choices=('auto', 'fp32', 'bf16', 'fp16', 'int8'),
+        choices=('auto', 'fp32', 'bf16', 'fp16'),
     )
     threads: int = _p(
         0,

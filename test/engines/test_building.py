@@ -10,7 +10,6 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -22,10 +21,10 @@ pytest.importorskip('onnxruntime', reason='ONNX Runtime runs the converted model
 from support.gpu import HostCuda
 from support.models import write_tiny_model
 
-from magadepth_ros.engines import building, tensorrt, tensorrt_build
+from magadepth_ros.engines import building, tensorrt
+from magadepth_ros.engines.building import EngineRequest
 from magadepth_ros.engines.cache import find_engine, read_engine
-from magadepth_ros.engines.converting import convert, stated_precision
-from magadepth_ros.engines.request import EngineRequest
+from magadepth_ros.engines.precision import stated_precision, write_typed
 from magadepth_ros.engines.tensorrt_build import BuildOptions
 from magadepth_ros.engines.tensorrt_library import RTX, load_library
 from magadepth_ros.errors import EngineError
@@ -95,14 +94,14 @@ def test_precision_auto_needs_the_models_word(tmp_path):
     assert request_for(model, 'auto').precision == 'fp32'
     model = write_tiny_model(tmp_path / 'tiny.onnx', metadata={'low_precision_safe': '1'})
     assert request_for(model, 'auto').precision == 'fp16'
-    with pytest.raises(EngineError, match='use auto, fp32, fp16, int8'):
+    with pytest.raises(EngineError, match='use auto, fp32, fp16'):
         request_for(model, 'fp8')
 
 
 def test_an_onnx_that_states_its_arithmetic_is_built_as_it_is(tmp_path):
     model = write_tiny_model(tmp_path / 'tiny.onnx')
     for precision in ('fp32', 'fp16'):
-        convert(model, tmp_path / f'{precision}.onnx', precision)
+        write_typed(model, tmp_path / f'{precision}.onnx', precision)
         assert stated_precision(tmp_path / f'{precision}.onnx') == precision
     typed = tmp_path / 'fp16.onnx'
     seen = []
@@ -157,24 +156,6 @@ def test_a_portable_engine_for_other_gpus_is_checked_by_its_onnx(tmp_path, monke
     assert 'no target of it' in caplog.text
 
 
-@pytest.mark.parametrize('blocked', ['a file in the way', 'a folder in its place'])
-def test_a_timing_cache_that_cannot_be_used_costs_no_build(tmp_path, caplog, blocked):
-    path = tmp_path / 'way' / 'timing.cache'
-    if blocked == 'a file in the way':
-        path.parent.write_text('')
-    else:
-        path.mkdir(parents=True)
-    kept = SimpleNamespace(serialize=lambda: b'times')
-    config = SimpleNamespace(
-        create_timing_cache=lambda known: kept,
-        set_timing_cache=lambda cache, ignore: None,
-        get_timing_cache=lambda: kept,
-    )
-    tensorrt_build.load_timing_cache(config, path)
-    tensorrt_build.save_timing_cache(config, path)
-    assert 'timing cache cannot be written' in caplog.text
-
-
 def test_a_full_disk_below_the_temporary_folder_is_a_clear_error(tmp_path, monkeypatch):
     def full(*args, **options):
         raise OSError(28, 'No space left on device')
@@ -192,35 +173,6 @@ def test_an_engine_that_overflows_is_refused_and_not_kept(tmp_path):
         building.obtain_engine(request)
     assert find_engine(model, request.key())[0] is None
     building.obtain_engine(replace(request, precision='fp32'))
-
-
-def test_int8_by_modelopt_is_built_and_checked(tmp_path):
-    pytest.importorskip('modelopt.onnx', reason='nvidia-modelopt[onnx] is not installed')
-    pytest.importorskip('magadepth_training', reason='the training package is not installed')
-    from magadepth_training.export import export_onnx
-    from magadepth_training.networks.registry import create_network
-
-    model = tmp_path / 'net.onnx'
-    network = create_network('magadepth_tiny', height=48, width=64)
-    export_onnx(network, model, training_data='none')
-    file = building.obtain_engine(request_for(model, 'int8'))
-    assert file.report['precision_share']['int8'] > 0
-    assert file.report['check']['precision'] == 'int8'
-    assert file.info.network == 'magadepth_tiny'
-
-
-def test_int8_of_a_network_too_narrow_for_it_is_refused(tmp_path):
-    pytest.importorskip('modelopt.onnx', reason='nvidia-modelopt[onnx] is not installed')
-    model = write_tiny_model(tmp_path / 'tiny.onnx')
-    with pytest.raises(EngineError, match=r'nothing worth int8.*use precision fp16'):
-        building.obtain_engine(request_for(model, 'int8'))
-
-
-def test_int8_without_modelopt_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'modelopt.onnx.quantization', None)
-    model = write_tiny_model(tmp_path / 'tiny.onnx')
-    with pytest.raises(EngineError, match=r'pip install "nvidia-modelopt\[onnx\]"'):
-        building.obtain_engine(request_for(model, 'int8'))
 
 
 def test_a_truncated_engine_is_built_again(tmp_path):
@@ -267,7 +219,7 @@ def test_two_processes_build_once(tmp_path):
     code = (
         'import sys; from pathlib import Path\n'
         'from magadepth_ros.engines import building\n'
-        'from magadepth_ros.engines.request import EngineRequest\n'
+        'from magadepth_ros.engines.building import EngineRequest\n'
         'from magadepth_ros.engines.tensorrt_library import load_library\n'
         'seen = []\n'
         'request = EngineRequest(Path(sys.argv[1]), load_library("tensorrt-rtx"),\n'

@@ -18,6 +18,7 @@ from support.models import write_tiny_model
 
 from magadepth_ros.engines import cache
 from magadepth_ros.engines.cache import (
+    EngineFile,
     EngineKey,
     build_lock,
     engine_path,
@@ -25,11 +26,16 @@ from magadepth_ros.engines.cache import (
     read_engine,
     sha256_of,
     sidecar_path,
-    store_engine,
 )
+from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.errors import EngineError
 
 ENGINE = bytes(range(256)) * 40
+
+
+def store_engine(model, key, data, report):
+    file = EngineFile(data, read_model_info(model), key, report)
+    return cache.store_engine(file, engine_path(model, key))
 
 
 @pytest.fixture(autouse=True)

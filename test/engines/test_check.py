@@ -16,9 +16,9 @@ from support.models import write_tiny_model
 
 from magadepth_ros.engines.check import check_engine, check_frames, open_reference
 from magadepth_ros.engines.engine import Prediction
-from magadepth_ros.engines.half_precision import to_half
 from magadepth_ros.engines.metadata import read_model_info
-from magadepth_ros.engines.onnx_cpu import OnnxCpuEngine
+from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
+from magadepth_ros.engines.precision import write_typed
 from magadepth_ros.errors import DataError, EngineError
 
 
@@ -80,10 +80,12 @@ def test_an_overflow_of_float16_inside_is_caught(tmp_path):
     model = write_tiny_model(tmp_path / 'm.onnx', gain=9e4)
     reference = open_reference(model, threads=1)
     frames = check_frames(reference.info)
-    check_engine(OnnxCpuEngine(model, 1), reference, frames)  # float32 is fine
-    to_half(model, tmp_path / 'half.onnx')
+    check_engine(OnnxRuntimeEngine(model, threads=1), reference, frames)  # float32 is fine
+    write_typed(model, tmp_path / 'half.onnx', 'fp16')
     with pytest.raises(EngineError, match=r'NaN or infinite.*overflow.*use precision fp32'):
-        check_engine(OnnxCpuEngine(tmp_path / 'half.onnx', 1), reference, frames)
+        engine = OnnxRuntimeEngine(tmp_path / 'half.onnx', threads=1, exact=True)
+        engine.precision = 'fp16'
+        check_engine(engine, reference, frames)
 
 
 def test_real_frames_come_from_a_manifest_at_the_models_size(tmp_path):

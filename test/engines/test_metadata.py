@@ -9,7 +9,7 @@ onnx = pytest.importorskip('onnx', reason='the tiny model is written with onnx')
 
 from support.models import write_tiny_model
 
-from magadepth_ros.engines.metadata import read_model_info, read_onnx_header
+from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.errors import ModelError
 
 
@@ -27,15 +27,6 @@ def test_low_precision_must_be_stated(tmp_path):
     assert read_model_info(path).low_precision_safe
     path = write_tiny_model(tmp_path / 'm.onnx', metadata={'low_precision_safe': ''})
     assert not read_model_info(path).low_precision_safe
-
-
-def test_the_header_is_what_the_onnx_package_reads(tmp_path):
-    path = write_tiny_model(tmp_path / 'm.onnx')
-    model = onnx.load(path)
-    header = read_onnx_header(path)
-    assert header.metadata == {entry.key: entry.value for entry in model.metadata_props}
-    assert header.inputs == tuple(value.name for value in model.graph.input)
-    assert header.outputs == tuple(value.name for value in model.graph.output)
 
 
 def test_every_truncation_is_noticed(tmp_path):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,10 @@ from support.models import write_tiny_model
 from support.pictures import holey_batch
 
 from magadepth_ros.engines import building, open_engine
-from magadepth_ros.engines import request as requests
 from magadepth_ros.engines.cache import engine_path, find_engine
 from magadepth_ros.engines.keeper import EngineKeeper, State
 from magadepth_ros.engines.opening import EngineWish
-from magadepth_ros.engines.tensorrt_build import BuildOptions, BuiltEngine
+from magadepth_ros.engines.tensorrt_build import BuildOptions
 from magadepth_ros.errors import EngineError
 
 
@@ -36,11 +36,11 @@ class Machine:
         self.go_on = threading.Event()
         self.go_on.set()
         self.damage = lambda data: data
-        monkeypatch.setattr(requests, 'request_engine', self.request)
+        monkeypatch.setattr(building, 'request_engine', self.request)
         monkeypatch.setattr(building, 'build_engine', self.build)
 
     def request(self, model, precision='auto', batch=1):
-        return requests.EngineRequest(
+        return building.EngineRequest(
             Path(model), self.trt.library(), self.cuda, precision, BuildOptions(batch=batch)
         ).resolved()
 
@@ -48,7 +48,7 @@ class Machine:
         self.builds += 1
         progress('building', 0.1)
         assert self.go_on.wait(20)
-        return BuiltEngine(self.damage(Path(typed).read_bytes()), 20, 0.1)
+        return self.damage(Path(typed).read_bytes()), {'layers': 20}
 
 
 @pytest.fixture
@@ -145,8 +145,8 @@ def test_an_engine_that_computes_wrongly_never_serves(machine, model, keeper):
 def test_an_engine_built_ahead_is_checked_before_its_first_use(machine, model, keeper):
     request = machine.request(model, 'fp32')
     file = building.obtain_engine(request)
-    unchecked = {**file.report, 'check': None}
-    building.cache.store_engine(model, file.key, file.data, unchecked, file.path)
+    unchecked = replace(file, report={**file.report, 'check': None})
+    building.cache.store_engine(unchecked, file.path)
     keeper.open(wish(model))
     wait_for(lambda: keeper.state is State.SERVING)
     assert machine.builds == 1
@@ -180,7 +180,7 @@ def test_a_gpu_whose_every_call_fails_from_some_frame_on_hands_over_to_the_cpu(
 
 def test_build_only_returns_the_place_of_the_engine(machine, model):
     def build_only():
-        return building.build_only(wish(model), lambda text, share: None, lambda: False)
+        return building.build_only(model, 'fp32', 1, lambda text, share: None, lambda: False)
 
     path = build_only()
     assert path == engine_path(model, machine.request(model, 'fp32').key())

@@ -16,7 +16,7 @@ from support.pictures import holey_batch
 
 from magadepth_ros.engines import open_engine
 from magadepth_ros.engines.torch import TorchEngine
-from magadepth_ros.errors import EngineError, ModelError
+from magadepth_ros.errors import EngineError
 from magadepth_training.export import export_onnx
 from magadepth_training.networks.registry import create_network
 from magadepth_training.weights import save_weights
@@ -63,7 +63,7 @@ def test_bf16_changes_little_and_is_reported(model):
 
 def test_missing_weights_and_devices_are_said(model, tmp_path):
     (tmp_path / 'net.onnx').write_bytes(model.read_bytes())
-    with pytest.raises(ModelError, match=r'net\.safetensors: no such file'):
+    with pytest.raises(EngineError, match=r'net\.safetensors: no such file'):
         open_engine(tmp_path / 'net.onnx', backend='torch-cpu')
     with pytest.raises(EngineError, match='use auto, fp32, bf16'):
         TorchEngine(model, device='cpu', precision='fp16')

@@ -11,8 +11,7 @@ from pathlib import Path
 from support.gpu import HostCuda, HostTensorRt
 
 from magadepth_ros.engines import building
-from magadepth_ros.engines import request as requests
-from magadepth_ros.engines.tensorrt_build import BuildOptions, BuiltEngine
+from magadepth_ros.engines.tensorrt_build import BuildOptions
 from magadepth_ros.errors import EngineError
 from magadepth_ros.nodes.completion_node import CompletionNode
 from magadepth_ros.nodes.process import run
@@ -27,7 +26,7 @@ TRT = HostTensorRt(CUDA)
 def request(model, precision='auto', batch=1):
     """Ask for an engine for that GPU."""
     options = BuildOptions(batch=batch)
-    return requests.EngineRequest(Path(model), TRT.library(), CUDA, precision, options).resolved()
+    return building.EngineRequest(Path(model), TRT.library(), CUDA, precision, options).resolved()
 
 
 def build(typed, library, options, progress, cancelled):
@@ -37,9 +36,9 @@ def build(typed, library, options, progress, cancelled):
         if cancelled():
             raise EngineError('cancelled')
         time.sleep(0.02)
-    return BuiltEngine(Path(typed).read_bytes(), 20, 0.1)
+    return Path(typed).read_bytes(), {'layers': 20}
 
 
 if __name__ == '__main__':
-    requests.request_engine, building.build_engine = request, build
+    building.request_engine, building.build_engine = request, build
     sys.exit(run(CompletionNode))

@@ -20,11 +20,10 @@ pytest.importorskip('onnx')
 from support.exports import export_untrained, random_frame
 
 from magadepth_ros.completion.completer import Completer
-from magadepth_ros.engines.building import convert_build_check
+from magadepth_ros.engines.building import EngineRequest, convert_build_check
 from magadepth_ros.engines.check import check_frames
-from magadepth_ros.engines.onnx_cpu import OnnxCpuEngine
+from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
 from magadepth_ros.engines.openvino import OpenVinoEngine
-from magadepth_ros.engines.request import EngineRequest
 from magadepth_ros.engines.tensorrt_library import RTX, load_library
 from magadepth_ros.errors import EngineError
 from magadepth_ros.simulation import simulated_frames
@@ -63,11 +62,10 @@ def expected(exported, frames):
         return [exported[0](*map(torch.from_numpy, frame)).depth.numpy() for frame in frames]
 
 
-@pytest.mark.parametrize('runtime', [OnnxCpuEngine, OpenVinoEngine])
+@pytest.mark.parametrize('runtime', [OnnxRuntimeEngine, OpenVinoEngine])
 def test_every_runtime_gives_the_network_s_metres(exported, frames, expected, runtime):
     network, path = exported
-    options = {'precision': 'fp32'} if runtime is OpenVinoEngine else {}
-    engine = runtime(path, threads=1, **options)
+    engine = runtime(path, 'fp32', threads=1)
     worst = [
         np.abs(engine.infer(*frame).depth - metres).max()
         for frame, metres in zip(frames, expected)

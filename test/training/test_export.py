@@ -21,7 +21,7 @@ from support.networks import (
 )
 
 from magadepth_ros import __version__
-from magadepth_ros.engines.metadata import read_model_info, read_onnx_header
+from magadepth_ros.engines.metadata import read_model_info
 from magadepth_training.export import export_onnx
 from magadepth_training.networks.registry import create_network
 from magadepth_training.networks.surfaces import guided_fill, slopes
@@ -116,15 +116,16 @@ def test_extreme_inputs_give_what_the_network_gives(exported, missing):
 
 def test_the_runtime_reads_its_metadata(exported):
     network, path = exported
-    info, header = read_model_info(path), read_onnx_header(path)
+    info, graph = read_model_info(path), onnx.load(path).graph
+    outputs = [value.name for value in graph.output]
 
     assert (info.network, info.height, info.width) == (network.config.name, HEIGHT, WIDTH)
     assert (info.min_depth, info.max_depth) == (0.1, 10.0)
     assert (info.training_data, info.licence, info.version) == ('planes', 'CC0-1.0', __version__)
     assert info.low_precision_safe
-    assert header.inputs == ('rgb', 'depth')
-    assert header.outputs[0] == 'completed'
-    assert header.outputs[1:] == (('log_variance',) if network.config.log_variance else ())
+    assert [value.name for value in graph.input] == ['rgb', 'depth']
+    assert outputs[0] == 'completed'
+    assert outputs[1:] == (['log_variance'] if network.config.log_variance else [])
 
 
 def test_it_is_one_file_that_older_tensorrt_takes(exported):

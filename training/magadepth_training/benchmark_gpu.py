@@ -27,9 +27,9 @@ import torch
 
 from magadepth_ros.completion.completer import Completer
 from magadepth_ros.engines import building
+from magadepth_ros.engines.building import EngineRequest, find_gpu
 from magadepth_ros.engines.check import Frames, check_engine, check_frames, open_reference
 from magadepth_ros.engines.engine import Engine
-from magadepth_ros.engines.request import EngineRequest, find_gpu
 from magadepth_ros.engines.tensorrt import TensorRtEngine
 from magadepth_ros.engines.tensorrt_build import BuildOptions
 from magadepth_ros.engines.tensorrt_library import load_library

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the OpenVINO engine."""
+"""Tests of the engines on the CPU, OpenVINO's and ONNX Runtime's, and of choosing among all."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 pytest.importorskip('openvino', reason='the openvino package is not installed')
+onnx = pytest.importorskip('onnx', reason='the tiny model is written with onnx')
 onnxruntime = pytest.importorskip('onnxruntime', reason='ONNX Runtime is the reference')
 
 from support.models import write_tiny_model
 from support.pictures import holey_batch
 
-from magadepth_ros.engines import open_engine
-from magadepth_ros.engines import request as requests
+from magadepth_ros.engines import building, open_engine
 from magadepth_ros.engines.metadata import read_model_info
+from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
 from magadepth_ros.engines.openvino import OpenVinoEngine, choose_precision
 from magadepth_ros.errors import EngineError, ModelError
 
@@ -28,11 +29,16 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
 
 
+@pytest.fixture(params=[OpenVinoEngine, OnnxRuntimeEngine])
+def runtime(request):
+    return request.param
+
+
 @pytest.mark.parametrize('dynamic', [True, False])
 @pytest.mark.parametrize('log_variance', [True, False])
-def test_it_computes_what_onnx_runtime_computes(tmp_path, dynamic, log_variance):
+def test_it_computes_what_the_network_says(tmp_path, runtime, dynamic, log_variance):
     model = write_tiny_model(tmp_path / 'm.onnx', dynamic_batch=dynamic, log_variance=log_variance)
-    engine = OpenVinoEngine(model, threads=1)
+    engine = runtime(model, threads=1, batch=2)
     session = onnxruntime.InferenceSession(str(model))
     for count in (1, 3, 1):
         rgb, depth = holey_batch(count)
@@ -61,8 +67,8 @@ def test_it_tells_nobody_that_it_is_used():
     subprocess.run([sys.executable, '-c', code], check=True, timeout=120)
 
 
-def test_an_answer_stays_when_the_next_frame_comes(tmp_path):
-    engine = OpenVinoEngine(write_tiny_model(tmp_path / 'm.onnx'), threads=1)
+def test_an_answer_stays_when_the_next_frame_comes(tmp_path, runtime):
+    engine = runtime(write_tiny_model(tmp_path / 'm.onnx'), threads=1)
     first = engine.infer(*holey_batch(seed=1)).depth
     kept = first.copy()
     engine.infer(*holey_batch(seed=2))
@@ -91,8 +97,8 @@ def test_the_reported_precision_is_the_used_one(tmp_path):
     assert low.precision == 'bf16'
 
 
-def test_a_wrong_size_is_refused_with_both_sizes(tmp_path):
-    engine = OpenVinoEngine(write_tiny_model(tmp_path / 'm.onnx'), threads=1)
+def test_a_wrong_size_is_refused_with_both_sizes(tmp_path, runtime):
+    engine = runtime(write_tiny_model(tmp_path / 'm.onnx'), threads=1)
     with pytest.raises(EngineError, match=r'expected shape \(1, 3, 48, 64\).*\(1, 3, 32, 64\)'):
         engine.infer(*holey_batch(height=32))
     rgb, depth = holey_batch(2)
@@ -102,14 +108,14 @@ def test_a_wrong_size_is_refused_with_both_sizes(tmp_path):
         engine.infer(rgb[0], depth[0])
 
 
-def test_metadata_that_contradicts_the_network_is_refused(tmp_path):
+def test_metadata_that_contradicts_the_network_is_refused(tmp_path, runtime):
     model = write_tiny_model(tmp_path / 'm.onnx', metadata={'input_height': '50'})
     with pytest.raises(EngineError, match='expected an input'):
-        OpenVinoEngine(model, threads=1)
+        runtime(model, threads=1)
 
 
-def test_a_closed_engine_raises(tmp_path):
-    engine = OpenVinoEngine(write_tiny_model(tmp_path / 'm.onnx'), threads=1)
+def test_a_closed_engine_raises(tmp_path, runtime):
+    engine = runtime(write_tiny_model(tmp_path / 'm.onnx'), threads=1)
     engine.close()
     engine.close()
     with pytest.raises(EngineError, match='closed'):
@@ -149,11 +155,65 @@ def test_auto_goes_on_whatever_a_runtime_raises(tmp_path, caplog, monkeypatch):
     def broken(name='auto'):
         raise RuntimeError('driver and library do not fit')
 
-    monkeypatch.setattr(requests, 'load_library', broken)
+    monkeypatch.setattr(building, 'load_library', broken)
     model = write_tiny_model(tmp_path / 'm.onnx')
     with caplog.at_level('INFO'):
         assert open_engine(model, threads=1).backend in ('openvino', 'torch-cuda')
     assert 'backend tensorrt is not used: RuntimeError: driver and library' in caplog.text
+
+
+def test_every_truncation_is_the_models_fault(tmp_path, runtime):
+    path = write_tiny_model(tmp_path / 'm.onnx')
+    data = path.read_bytes()
+    for length in range(0, len(data), 97):
+        path.write_bytes(data[:length])
+        with pytest.raises(ModelError):
+            runtime(path, threads=1)
+    with pytest.raises(ModelError, match=r'gone\.onnx: no such model file'):
+        runtime(tmp_path / 'gone.onnx')
+
+
+def test_an_operator_that_is_unknown_is_the_runtimes_fault(tmp_path, runtime):
+    path = write_tiny_model(tmp_path / 'm.onnx')
+    model = onnx.load(path)
+    model.graph.node[-1].op_type = 'Fantasy'
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(EngineError, match='Fantasy'):
+        runtime(path, threads=1)
+
+
+def test_a_failure_while_it_runs_is_an_engine_error(tmp_path, runtime, monkeypatch):
+    engine = runtime(write_tiny_model(tmp_path / 'm.onnx'), threads=1)
+
+    class Broken:
+        def infer(self, *given, **named):
+            raise RuntimeError('trace\nthe cause')
+
+        run = infer
+
+    if runtime is OpenVinoEngine:
+        engine._requests[1] = Broken()
+    else:
+        engine._session = Broken()
+    with pytest.raises(EngineError, match='failed: the cause'):
+        engine.infer(*holey_batch())
+
+
+def test_onnx_runtime_has_one_precision(tmp_path):
+    model = write_tiny_model(tmp_path / 'm.onnx')
+    assert OnnxRuntimeEngine(model, 'fp32', threads=1).precision == 'fp32'
+    with pytest.raises(EngineError, match="'bf16' is not there on onnxruntime; use auto or fp32"):
+        OnnxRuntimeEngine(model, 'bf16')
+
+
+def test_auto_takes_onnx_runtime_where_openvino_is_missing(tmp_path, caplog, monkeypatch):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    monkeypatch.setitem(sys.modules, 'openvino', None)
+    with caplog.at_level('INFO', logger='magadepth_ros.engines'):
+        engine = open_engine(write_tiny_model(tmp_path / 'm.onnx'), threads=1, batch=2)
+    assert (engine.backend, engine.precision) == ('onnxruntime', 'fp32')
+    assert 'backend openvino is not used' in caplog.text
+    assert np.isfinite(engine.infer(*holey_batch(2)).depth).all()
 
 
 def test_a_broken_model_is_not_blamed_on_the_runtimes(tmp_path):
@@ -163,19 +223,3 @@ def test_a_broken_model_is_not_blamed_on_the_runtimes(tmp_path):
         open_engine(path)
     with pytest.raises(EngineError, match='unknown backend'):
         open_engine(path, backend='quantum')
-
-
-@pytest.mark.parametrize('count', [1, 2])
-def test_bf16_leaves_metres_alone(tmp_path, count):
-    # 8 bits at 10 m are 4 cm: the holes' filling must not be computed in them.
-    model = write_tiny_model(tmp_path / 'm.onnx', dynamic_batch=True)
-    try:
-        engine = OpenVinoEngine(model, precision='bf16', threads=1)
-    except EngineError as error:
-        pytest.skip(str(error))
-    rgb, depth = holey_batch(count)
-    wanted = OpenVinoEngine(model, precision='fp32', threads=1).infer(rgb, 3 * depth)
-    found = engine.infer(rgb, 3 * depth)
-    np.testing.assert_allclose(found.depth, wanted.depth, atol=5e-4)
-    assert found.log_variance is not None
-    np.testing.assert_allclose(found.log_variance, wanted.log_variance, atol=0.1)
