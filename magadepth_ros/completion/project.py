@@ -18,8 +18,16 @@ fields by their offsets, so both are read alike.
 """
 
 
+FULL_CLOUD = 640 * 480
+"""Points [px] up to which a cloud has one for each pixel by default: 4.9 MB."""
+
 Rays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 """x/z and y/z of the pixels, and which of them see nothing, if any."""
+
+
+def stride_for(shape: tuple[int, int]) -> int:
+    """Every how many pixels of an image (rows, columns) the cloud has a point by default."""
+    return 1 if shape[0] * shape[1] <= FULL_CLOUD else 2
 
 
 class CloudProjector:

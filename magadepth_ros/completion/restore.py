@@ -23,8 +23,13 @@ EDGE = 0.10
 WINDOW = 5
 """Small pixels, in both directions, in which the two surfaces of an edge are looked for."""
 
-COLOUR_WEIGHT = np.float32(0.12)
-"""How far, in shares of the step, colour may move the border between two surfaces."""
+COLOUR_WEIGHT = 0.20
+"""
+How far, in shares of the step, colour may move the border between two surfaces.
+
+This is for a picture many times the size of the prediction; nothing where they are of one size, as
+colour tells no more there than it told the network.
+"""
 
 COLOUR_SCALE = 16.0
 """Levels of brightness that tell two surfaces apart."""
@@ -101,10 +106,13 @@ def restore_depth(
     side -= near
     side /= np.maximum(step, np.float32(1e-6))
     side -= np.float32(0.5)
-    colour = rgb.ravel().take(where * np.int32(3) + np.int32(GREEN)) - middle
-    colour *= contrast
-    np.clip(colour, -COLOUR_WEIGHT, COLOUR_WEIGHT, out=colour)
-    side += colour
+    weight = COLOUR_WEIGHT * max(0.0, 1.0 - len(predicted) / len(rgb))
+    if weight:
+        colour = rgb.ravel().take(where * np.int32(3) + np.int32(GREEN)) - middle
+        colour *= contrast
+        colour *= np.float32(weight / COLOUR_SCALE**2)
+        np.clip(colour, -weight, weight, out=colour)
+        side += colour
     side *= SLOPE
     side += np.float32(0.5)
     np.clip(side, 0.0, 1.0, out=side)
@@ -124,7 +132,7 @@ def _sides(
     predicted: np.ndarray, low: np.ndarray, high: np.ndarray, small_rgb: np.ndarray
 ) -> np.ndarray:
     # What is on the two sides of an edge, (h/2, w/2, 4): depth of the near one, step to the far
-    # one [m], middle of their brightness, share of the step that a level of it stands for.
+    # one [m], middle of their brightness and step to that of the far one.
     far = predicted - low
     far /= np.maximum(high - low, np.float32(1e-6))
     # Off 0 and 1, because a power of next to nothing is a denormal: ten times slower.
@@ -133,9 +141,8 @@ def _sides(
     green = small_rgb[..., GREEN].astype(np.float32)
     far_depth, far_green = _means(far, predicted, green)
     near_depth, near_green = _means(near, predicted, green)
-    contrast = (far_green - near_green) * (COLOUR_WEIGHT / np.float32(COLOUR_SCALE**2))
     middle = (far_green + near_green) * np.float32(0.5)
-    return cv2.merge([near_depth, far_depth - near_depth, middle, contrast])
+    return cv2.merge([near_depth, far_depth - near_depth, middle, far_green - near_green])
 
 
 def _means(share: np.ndarray, *fields: np.ndarray) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.colorize import colorize
 from magadepth_ros.completion.completer import Completion
 from magadepth_ros.completion.frame import RgbdFrame
-from magadepth_ros.completion.project import CloudProjector, points_above
+from magadepth_ros.completion.project import CloudProjector, points_above, stride_for
 from magadepth_ros.messages.camera_info import camera_info
 from magadepth_ros.messages.clouds import cloud_memory, fill_cloud
 from magadepth_ros.messages.compressed import depth_to_compressed
@@ -111,7 +111,7 @@ class CameraOutputs:
             return 0.0
         self._next_cloud = _next(self._next_cloud, now, parameters.cloud_rate)
         start = perf_counter()
-        stride = parameters.cloud_stride
+        stride = parameters.cloud_stride or stride_for(completion.depth.shape)
         confidence = completion.confidence
         rows, columns = (-(-pixels // stride) for pixels in completion.depth.shape)
         fields = 5 if parameters.cloud_confidence else 4

@@ -90,7 +90,11 @@ class NodeParameters:
     compressed_format: str = _p(
         'png', 'Of depth/completed/compressedDepth; rvl is faster, larger.', choices=('png', 'rvl')
     )
-    cloud_stride: int = _p(1, 'Every how many pixels the cloud has a point.', limits=(1, 16))
+    cloud_stride: int = _p(
+        0,
+        'Every how many pixels the cloud has a point; 0 = 1 up to 640x480, 2 above.',
+        limits=(0, 16),
+    )
     cloud_rate: float = _p(0.0, 'Most clouds a second [Hz]; 0 = each frame.', limits=(0.0, 1e3))
     cloud_confidence: bool = _p(False, 'depth/points has a field confidence too.')
     marking_confidence: float = _p(

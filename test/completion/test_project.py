@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from magadepth_ros.completion.camera_model import CameraModel
-from magadepth_ros.completion.project import CloudProjector, points_above
+from magadepth_ros.completion.project import CloudProjector, points_above, stride_for
 
 K = (500.0, 510.0, 31.2, 23.7)
 
@@ -84,3 +84,8 @@ def test_points_that_can_be_trusted_are_measured_or_confident(least, expected):
     np.testing.assert_array_equal(points[0, :, 2], expected)
     rows = {tuple(point) for point in cloud[..., :3].reshape(-1, 3).tolist()}
     assert {tuple(point) for point in points[0].tolist()} <= rows
+
+
+@pytest.mark.parametrize(('shape', 'stride'), [((480, 640), 1), ((480, 848), 2), ((720, 1280), 2)])
+def test_clouds_of_large_images_have_a_quarter_of_the_points(shape, stride):
+    assert stride_for(shape) == stride

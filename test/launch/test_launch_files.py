@@ -252,7 +252,7 @@ def test_missing_rviz_is_named_with_the_way_to_install_it(ros, monkeypatch):
         ('realsense', {'backend': 'abacus'}, 'backend:=abacus'),
         ('realsense', {'max_depth': 'far'}, 'max_depth:=far'),
         ('realsense', {'confidence_threshold': '2'}, 'confidence_threshold:=2'),
-        ('realsense', {'cloud_stride': '0'}, 'cloud_stride:=0'),
+        ('realsense', {'cloud_stride': '17'}, 'cloud_stride:=17'),
         ('realsense', {'params_file': '/nowhere.yaml'}, 'params_file:=/nowhere.yaml: no such'),
         ('realsense', {'params_file': '{broken}'}, 'broken.yaml: not YAML: '),
         ('realsense', {'params_file': '{list}'}, 'list.yaml: expected a node name'),

@@ -26,7 +26,7 @@ def test_parameters_change_the_next_frame_and_refusals_say_why(live):
         ('min_depth', 'near', 'type'),
         ('transport', 'compressed', 'deactivate'),
         ('slop', -0.5, 'slop'),
-        ('cloud_stride', 0, 'range'),
+        ('cloud_stride', 17, 'range'),
         ('backend', 'openvion', 'torch-cpu'),
         ('diagnostics_period', 2.0, 'read-only'),
     ):
