@@ -19,8 +19,9 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.launching.arguments import EVERYWHERE
-from magadepth_ros.launching.cameras import CAMERAS, SEVERAL, Driver
+from magadepth_ros.launching.cameras import CAMERAS, SEVERAL
 from magadepth_ros.launching.nodes import completion_node, inputs, rviz
+from magadepth_ros.launching.setups import Driver
 from magadepth_ros.launching.sources import driver_actions
 from magadepth_ros.launching.start import described
 from magadepth_ros.launching.values import configuration

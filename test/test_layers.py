@@ -50,7 +50,7 @@ LAYERS = [
 ROS = ('rclpy', 'std_srvs', 'rcl_interfaces', 'builtin_interfaces', 'message_filters', 'cv_bridge')
 TORCH = ('torch', 'lightning', 'torchmetrics', 'magadepth_training')
 
-PURE = ('arguments', 'cameras', 'page')
+PURE = ('arguments', 'cameras', 'page', 'setups')
 """Parts of launching that need no `launch`: tables, and the page that is made of them."""
 
 EXCEPTIONS = {

@@ -8,7 +8,8 @@ Write the page docs/launch_files.md, which is made of the table of cameras.
 from __future__ import annotations
 
 from magadepth_ros.launching.arguments import EVERYWHERE, Argument
-from magadepth_ros.launching.cameras import CAMERAS, SEVERAL, CameraSetup, Driver
+from magadepth_ros.launching.cameras import CAMERAS, SEVERAL
+from magadepth_ros.launching.setups import CameraSetup, Driver
 from magadepth_ros.tables import markdown_table
 
 _INTRODUCTION = """\

@@ -25,7 +25,8 @@ from launch.launch_description_sources import AnyLaunchDescriptionSource
 from launch.logging import get_logger
 from launch_ros.actions import Node, PushRosNamespace
 
-from magadepth_ros.launching.cameras import MASK, CameraSetup, Driver, Player, Simulated
+from magadepth_ros.launching.cameras import MASK
+from magadepth_ros.launching.setups import CameraSetup, Driver, Player, Simulated
 from magadepth_ros.launching.values import configuration, distro, fill, given, topic, warn
 from magadepth_ros.resources import PACKAGE
 

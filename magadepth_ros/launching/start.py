@@ -13,8 +13,9 @@ from launch.actions import OpaqueFunction, SetEnvironmentVariable
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.launching.arguments import EVERYWHERE, Argument
-from magadepth_ros.launching.cameras import CAMERAS, CameraSetup, merged
+from magadepth_ros.launching.cameras import CAMERAS, merged
 from magadepth_ros.launching.nodes import completion_node, inputs, rviz
+from magadepth_ros.launching.setups import CameraSetup
 from magadepth_ros.launching.sources import source_actions
 from magadepth_ros.launching.values import configuration, declared, fill, given, topic
 from magadepth_ros.nodes.dds import PROFILE_VARIABLES

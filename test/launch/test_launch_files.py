@@ -14,7 +14,8 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 from magadepth_ros.errors import DataError
 from magadepth_ros.launching import page
 from magadepth_ros.launching.arguments import EVERYWHERE
-from magadepth_ros.launching.cameras import CAMERAS, SEVERAL, Driver
+from magadepth_ros.launching.cameras import CAMERAS, SEVERAL
+from magadepth_ros.launching.setups import Driver
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))

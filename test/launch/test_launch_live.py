@@ -18,7 +18,8 @@ from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import Image, PointCloud2
 from support.live import Graph, Process, depth_of
 
-from magadepth_ros.launching.cameras import CAMERAS, Driver
+from magadepth_ros.launching.cameras import CAMERAS
+from magadepth_ros.launching.setups import Driver
 
 BASE = '/camera/camera'
 RGB, DEPTH = f'{BASE}/color', f'{BASE}/aligned_depth_to_color'
