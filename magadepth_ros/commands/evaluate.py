@@ -55,6 +55,14 @@ def add_parser(subparsers: Any) -> None:
         '--models', nargs='*', default=[], metavar='MODEL', help='shipped models by name, or files'
     )
     add(
+        '--set',
+        action='append',
+        default=[],
+        metavar='NAME=VALUE',
+        help='run each model a second time with this setting of the completion, for example '
+        'replace_outliers=true; repeatable',
+    )
+    add(
         '--baselines',
         nargs='*',
         default=['all'],
@@ -184,8 +192,11 @@ def _methods(args: argparse.Namespace) -> list[Method]:
         predictions_method,
     )
 
+    variants: list[list[str]] = [[], args.set] if args.set else [[]]
     models = [
-        model_method(model, args.backend, args.precision, args.threads) for model in args.models
+        model_method(model, args.backend, args.precision, args.threads, settings)
+        for model in args.models
+        for settings in variants
     ]
     methods = models + [predictions_method(folder) for folder in args.predictions]
     methods += baseline_methods(args.baselines)

@@ -156,6 +156,18 @@ def test_the_page_is_made_of_the_csv(tmp_path: Path) -> None:
     assert run('--from-csv', table, table, '--markdown', again) == 0
 
 
+def test_a_model_runs_a_second_time_with_other_settings(tmp_path: Path) -> None:
+    folder, out = write_frames(tmp_path), tmp_path / 'a.json'
+    model = write_tiny_model(tmp_path / 'tiny.onnx', *SIZE)
+    flags = ('--set', 'confidence_threshold=1', '--set', 'max_depth=9', '--baselines', 'none')
+    assert run(folder, '--models', model, *flags, '--json', out) == 0
+    plain, strict = json.loads(out.read_text())['rows']
+    assert plain['name'] == 'tiny'
+    assert strict['name'] == 'tiny confidence_threshold=1 max_depth=9'
+    assert plain['fill']['unfilled'] == 0 and strict['fill']['unfilled'] == 1
+    assert strict['keep'] == plain['keep']
+
+
 def test_several_data_sets_are_rows_and_sections_of_their_own(tmp_path: Path) -> None:
     folders = []
     for name in ('one', 'two'):
@@ -232,6 +244,14 @@ def test_step_limit_and_frames_without_target(
         (('--from-csv', 'manifest.json'), 'expected a file that `magadepth evaluate --csv` wrote'),
         (('.', '--baselines', 'newest'), 'unknown baseline'),
         (('.', '--baselines', 'none'), 'nothing to evaluate'),
+        (
+            ('.', '--models', 'guided_fill', '--set', 'min_depth=near'),
+            "'min_depth=near': expected NAME=",
+        ),
+        (
+            ('.', '--models', 'guided_fill', '--set', 'smooth=1'),
+            'the names are min_depth, max_depth',
+        ),
         (('.', '--baselines', 'none', '--predictions', 'absent'), 'folder of predictions'),
         (('.', '--baselines', 'none', '--predictions', '.'), '00.png: cannot be read'),
     ],

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from magadepth_ros.completion import Completer
+from magadepth_ros.completion import Completer, CompletionSettings
 from magadepth_ros.errors import DataError
 from magadepth_ros.manifest import read_depth
 from magadepth_training.datasets.sample import Sample
@@ -33,17 +34,46 @@ class Method:
 
 
 def model_method(
-    model: str, backend: str = 'auto', precision: str = 'auto', threads: int = 0
+    model: str,
+    backend: str = 'auto',
+    precision: str = 'auto',
+    threads: int = 0,
+    settings: Sequence[str] = (),
 ) -> Method:
-    """Open a model by name or path; raises ModelError or EngineError as the Completer does."""
-    completer = Completer.open(model, backend=backend, precision=precision, threads=threads)
+    """
+    Open a model by name or path; raises ModelError or EngineError as the Completer does.
+
+    ``settings`` are ``NAME=VALUE`` of `CompletionSettings`, and part of the method's name.
+    """
+    completer = Completer.open(
+        model, backend, precision, threads, settings=completion_settings(settings)
+    )
 
     def run(sample: Sample) -> Estimate:
         result = completer.complete(sample.rgb, sample.depth)
         return result.depth, result.confidence
 
     engine = completer.engine
-    return Method(Path(model).stem, 'model', run, runtime=f'{engine.backend} {engine.precision}')
+    name = ' '.join([Path(model).stem, *settings])
+    return Method(name, 'model', run, runtime=f'{engine.backend} {engine.precision}')
+
+
+def completion_settings(texts: Sequence[str]) -> CompletionSettings:
+    """Read ``NAME=VALUE``, a number or true or false; DataError says what cannot be set."""
+    values = {}
+    for text in texts:
+        name, _, value = text.partition('=')
+        try:
+            values[name] = json.loads(value)
+        except ValueError:
+            values[name] = None
+        known = [field.name for field in fields(CompletionSettings)]
+        if name not in known or not isinstance(values[name], (bool, int, float)):
+            raise DataError(
+                f'{text!r}: expected NAME=VALUE, a number or true or false; '
+                f'the names are {", ".join(known)}'
+            )
+    return CompletionSettings(**values)
 
 
 def baseline_methods(names: list[str]) -> list[Method]:
