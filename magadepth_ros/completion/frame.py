@@ -32,6 +32,10 @@ class RgbdFrame:
         intrinsics at this size; None where they are unknown or cannot be used.
     camera_fault:
         why ``info`` cannot be used; empty where it can, or where there is none.
+    masked:
+        whether a mask has taken out the depth that is not to be trusted.
+    mask_fault:
+        why the mask cannot be used; empty where it can, or where there is none.
     stamp_ns:
         stamp of the colour image [ns]; 0 = unknown.
     header, info:
@@ -55,6 +59,8 @@ class RgbdFrame:
     header: Any = None
     info: Any = None
     timings: Mapping[str, float] = field(default_factory=dict)
+    masked: bool = False
+    mask_fault: str = ''
 
     def __post_init__(self) -> None:
         rgb, depth = self.rgb, self.depth
@@ -101,7 +107,7 @@ class RgbdFrame:
             mask = cv2.resize(mask, self.size, interpolation=cv2.INTER_NEAREST_EXACT)
         depth = self.depth.copy()
         depth[mask > 0] = 0.0
-        return replace(self, depth=depth)
+        return replace(self, depth=depth, masked=True)
 
 
 def at_size_of(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.frame import RgbdFrame
-from magadepth_ros.errors import DataError, SwappedError
+from magadepth_ros.errors import DataError, EncodingError, SwappedError
 from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.compressed import compressed_to_depth, compressed_to_rgb
 from magadepth_ros.messages.encodings import COLOUR, DEPTH
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
+from magadepth_ros.messages.masks import Masks, mask_of
 from magadepth_ros.messages.registration import DepthRegistration, View
 from magadepth_ros.pairing import stamp_ns
 from magadepth_ros.topics import CameraTopics
@@ -34,7 +36,8 @@ class FrameReader:
     """
     Makes frames of the messages of one camera.
 
-    Its owner sets ``rgb_info`` and ``depth_info`` to the newest camera_infos as they come.
+    Its owner sets ``rgb_info`` and ``depth_info`` to the newest camera_infos as they come, and
+    adds masks to ``masks``.
     """
 
     def __init__(
@@ -45,11 +48,14 @@ class FrameReader:
         self.registration = registration
         self.rgb_info: Any = None
         self.depth_info: Any = None
+        self.masks = Masks()
         self._known: tuple[Any, tuple[int, int], CameraModel] | None = None
 
-    def read(self, rgb: Any, depth: Any) -> RgbdFrame:
+    def read(self, rgb: Any, depth: Any, mask_max_age: float = 0.0) -> RgbdFrame:
         """
-        Decode a pair of messages, register its depth, scale its RGB and find its intrinsics.
+        Decode a pair of messages, register its depth, scale its RGB, find its intrinsics and mask.
+
+        ``mask_max_age`` is the largest gap between the stamps of RGB and mask [s].
 
         Raises
         ------
@@ -81,7 +87,14 @@ class FrameReader:
                 metres = self.registration.register(metres, colour, sensor, size)
                 timings['register'] = (perf_counter() - decoded) * 1e3
         camera, fault = self._camera(info, (metres.shape[1], metres.shape[0]))
-        return RgbdFrame(picture, metres, camera, fault, stamp_ns(rgb), rgb.header, info, timings)
+        frame = RgbdFrame(picture, metres, camera, fault, stamp_ns(rgb), rgb.header, info, timings)
+        mask = self.masks.nearest(frame.stamp_ns, mask_max_age)
+        if mask is None:
+            return frame
+        try:
+            return frame.without(mask_of(mask))
+        except (DataError, EncodingError) as error:
+            return replace(frame, mask_fault=str(error))
 
     def _camera(self, info: Any, size: tuple[int, int]) -> tuple[CameraModel | None, str]:
         if info is None:

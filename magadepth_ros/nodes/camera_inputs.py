@@ -14,7 +14,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from magadepth_ros.errors import describe
 from magadepth_ros.messages.frames import FrameReader
-from magadepth_ros.messages.masks import Masks
 from magadepth_ros.nodes import qos
 from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.parameters import NodeParameters
@@ -68,7 +67,6 @@ class CameraInputs:
         inputs = (self._rgb, self._rgb_info, self._depth, self._depth_info, self._mask)
         self.topics = CameraTopics(*(each.topic for each in inputs))
         self.reader = FrameReader(self.topics, parameters.registration())
-        self.masks = Masks()
 
     def subscribe(self, pairer: Pairer) -> None:
         """Start to listen."""
@@ -84,7 +82,7 @@ class CameraInputs:
         self._subscribe(self._rgb, on_rgb)
         self._subscribe(self._depth, on_depth)
         self._subscribe(self._rgb_info, self._on_rgb_info)
-        self._subscribe(self._mask, self.masks.add)
+        self._subscribe(self._mask, self.reader.masks.add)
         if self.reader.registration is not None:
             self._subscribe(self._depth_info, self._on_depth_info)
             self._subscribe_to_transforms(self.reader.registration.add_transforms)

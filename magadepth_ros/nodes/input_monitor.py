@@ -92,7 +92,7 @@ class InputMonitor:
         effect = 'is dropped' if dropped else 'goes out unmasked'
         self._set('NO_MASK', max_age=max_age, effect=effect)
 
-    def bad_mask(self, error: Exception) -> None:
+    def bad_mask(self, error: str) -> None:
         """Report a mask that cannot be read or does not belong to the frame."""
         self._set('BAD_MASK', reason=error)
 

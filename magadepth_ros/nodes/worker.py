@@ -14,7 +14,6 @@ from magadepth_ros.completion.completer import Completion
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.live import LiveCompleter
 from magadepth_ros.errors import DataError, EncodingError, EngineError, describe
-from magadepth_ros.messages.masks import mask_of
 from magadepth_ros.nodes.camera_outputs import DebugOutputs
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.conditions import Conditions
@@ -148,34 +147,30 @@ class Worker:
     def _read(self, camera: CameraPipeline, pair: MessagePair) -> Job | None:
         began = perf_counter()
         try:
-            frame = camera.inputs.reader.read(pair.rgb, pair.depth)
+            mask_max_age = self._parameters().mask_max_age
+            frame = camera.inputs.reader.read(pair.rgb, pair.depth, mask_max_age)
         except (DataError, EncodingError) as error:
             camera.counters.refused += 1
             camera.monitor.refused(error)
             return None
         camera.monitor.accepted(pair)
-        masked = self._masked(camera, frame)
-        if masked is None:
+        if not self._may_go_out(camera, frame):
             return None
-        frame = masked
         camera.statistics.stages({'wait': (began - pair.arrived) * 1e3, **frame.timings})
         return Job(camera, frame, began, (perf_counter() - began) * 1e3)
 
-    def _masked(self, camera: CameraPipeline, frame: RgbdFrame) -> RgbdFrame | None:
-        """Return the frame without the depth that its mask takes out; None: it may not go out."""
-        masks, parameters = camera.inputs.masks, self._parameters()
+    def _may_go_out(self, camera: CameraPipeline, frame: RgbdFrame) -> bool:
+        """Whether a frame has its mask, or may do without one."""
+        parameters = self._parameters()
         required = parameters.mask_policy == 'required'
-        if not (required or masks.in_use):
-            return frame
-        message = masks.nearest(frame.stamp_ns, parameters.mask_max_age)
-        try:
-            if message is not None:
-                return frame.without(mask_of(message))
-            camera.monitor.unmasked(parameters.mask_max_age, required)
-        except (DataError, EncodingError) as error:
-            camera.monitor.bad_mask(error)
+        if frame.masked or not (required or camera.inputs.reader.masks.in_use):
+            return True
         camera.counters.unmasked += 1
-        return None if required else frame
+        if frame.mask_fault:
+            camera.monitor.bad_mask(frame.mask_fault)
+        else:
+            camera.monitor.unmasked(parameters.mask_max_age, required)
+        return not required
 
     def _publish(self, job: Job, completion: Completion, parameters: NodeParameters) -> None:
         camera, frame = job.camera, job.frame

@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import Image
 from support.live import header_at
+from support.messages import depth_image, rgb_image
 
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.errors import EncodingError, ShapeError
+from magadepth_ros.messages.frames import FrameReader
 from magadepth_ros.messages.images import fill
 from magadepth_ros.messages.masks import Masks, mask_of
+from magadepth_ros.topics import CameraTopics
 
 MILLI = 1_000_000
 
@@ -77,3 +80,19 @@ def test_a_mask_of_another_shape_or_encoding_is_named():
     cut.data = cut.data[:5]
     with pytest.raises(EncodingError, match='cut short'):
         mask_of(cut)
+
+
+def test_a_reader_masks_the_frames_that_have_a_mask_near_and_says_of_a_broken_one():
+    reader = FrameReader(CameraTopics('/rgb', '/info', '/depth'))
+    header = header_at(5_000 * MILLI)
+    rgb = rgb_image(header, np.zeros((8, 12, 3), np.uint8))
+    depth = depth_image(header, np.full((8, 12), 2.0, np.float32))
+    assert not reader.read(rgb, depth, 0.1).masked
+    reader.masks.add(mask(4_950 * MILLI, np.full((8, 12), 255, np.uint8)))
+    assert not reader.read(rgb, depth, 0.04).masked
+    frame = reader.read(rgb, depth, 0.06)
+    assert frame.masked and not frame.depth.any()
+    reader.masks.add(mask(4_990 * MILLI, np.zeros((5, 5), np.uint8)))
+    frame = reader.read(rgb, depth, 0.06)
+    assert not frame.masked and 'the mask is 5x5' in frame.mask_fault
+    assert (frame.depth == 2.0).all()

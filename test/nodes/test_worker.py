@@ -13,7 +13,6 @@ from support.live import header_at
 from support.messages import depth_image, rgb_image
 
 from magadepth_ros.messages.frames import FrameReader
-from magadepth_ros.messages.masks import Masks
 from magadepth_ros.nodes.camera_outputs import _next
 from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.frame_statistics import FrameStatistics
@@ -31,8 +30,7 @@ class StubCamera:
     def __init__(self) -> None:
         self.outputs, self.counters, self.statistics = self, Counters(), FrameStatistics()
         topics = CameraTopics('rgb', 'rgb_info', 'depth')
-        reader = FrameReader(topics)
-        self.inputs = SimpleNamespace(topics=topics, reader=reader, masks=Masks())
+        self.inputs = SimpleNamespace(topics=topics, reader=FrameReader(topics))
         self.monitor, self.said = self, []
         self.published = []
 
