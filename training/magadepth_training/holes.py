@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Hide measured pixels in the ways in which cameras lose them, to learn from frames nobody completed.
+Hide measured pixels of raw frames in the ways in which cameras lose them.
 
 Every function draws from a NumPy generator and returns a mask (H, W) bool, True = hide. The holes
-of other frames come first: what a network meets at work are the holes of real sensors.
+of other frames are used most: they are those of real sensors.
 """
 
 from __future__ import annotations
@@ -85,9 +85,8 @@ def shadow(rng: Random, depth: np.ndarray) -> np.ndarray:
     """
     Return the bands beside near things that a second eye does not see.
 
-    They are as wide as the step of disparity.
-
-    ``depth`` is (H, W) in any unit, 0 = missing, which casts no shadow.
+    A band is as wide as the step of disparity, for a random baseline and side. ``depth`` is
+    (H, W) in any unit, 0 = missing, which casts no shadow.
     """
     known = depth > 0
     if not known.any():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where camera rays meet boxes, ellipsoids and conical frusta, all pixels of a batch at once."""
+"""Intersections of camera rays with boxes, ellipsoids and conical frusta, batched."""
 
 from __future__ import annotations
 

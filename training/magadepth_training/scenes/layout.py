@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands where: rooms, furniture, clutter, thin things, glass and mirrors, batched."""
+"""The layout of scenes: rooms, furniture, clutter, thin things, glass and mirrors, batched."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What surfaces are made of: colours, texture, gloss and infrared reflectance, per scene."""
+"""Materials of surfaces: colour, texture, gloss and infrared reflectance, for each scene."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single things: clutter, what hangs on walls, round and thin things, glass."""
+"""Single objects: clutter, things on walls, round and thin things, glass."""
 
 from __future__ import annotations
 

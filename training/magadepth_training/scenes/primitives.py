@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which primitive of a scene is what: the same places in every scene."""
+"""The index ranges of a scene's primitives by kind; they are the same in every scene."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which primitive each pixel sees: a running minimum over groups, then the surface there."""
+"""Ray tracing: the nearest primitive of each pixel, group by group, then its surface."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the camera is: at a desk, across a room, or on a low robot."""
+"""Camera poses: at a desk, across a room, or on a low robot."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sensor models: from complete depth to what cameras deliver, and ways to hide measured pixels."""
+"""Sensor models: from the complete depth of a scene to what a camera would measure of it."""
 
 from magadepth_training.sensors.config import (
     ActiveStereoConfig,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Active stereo: two cameras that match texture, and grow, smear or lose what they cannot."""
+"""Active stereo: two cameras match texture; what they cannot match grows, smears or is lost."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call from a complete scene to what a camera would deliver of it."""
+"""Simulate a sensor: one call from a complete scene to the depth that a camera would measure."""
 
 from __future__ import annotations
 

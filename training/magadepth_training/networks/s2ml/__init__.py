@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""S2ML: spatial and spectral fusion in a cascade, over our candidates and head."""
+"""S2ML: a cascade of spectral and spatial fusion between our observations and our head."""

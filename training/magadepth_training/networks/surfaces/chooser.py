@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The networks that are shipped: of the MagaConv / BP-Fusion family, and they choose.
+The choosing networks: a softmax for each pixel among complete surfaces (`candidates`).
 
-A correction that is added to a fill has its best value at 0 nearly everywhere, and an uncertain
-sign where it has not; so the network chooses for each pixel among complete surfaces
-(`candidates`). The depth encoder's masked convolutions, the fusion in both directions and the
-gated decoder are the paper's (`networks.paper`); candidates, observations and head
-are ours.
+They choose because a correction that is added to a fill has its best value at 0 nearly everywhere
+and an uncertain sign elsewhere. The depth encoder's masked convolutions, the fusion in both
+directions and the gated decoder are the paper's (`networks.paper`); candidates, observations and
+head are ours.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The guided fill: sloping surfaces go on up to the picture's edges.
+The guided fill: surfaces continue at their slope up to the edges of the picture.
 
-Nothing in it is learned. Coarse to fine, each size settles from the one before, as in a
-cascadic multigrid; depth edges that come out are sharpened by weighing links down across them and
-settling again (iteratively reweighted least squares). On recorded frames it stands clearly before
-colorization, which knows no slopes, at a thousandth of its work.
+Nothing in it is learned. Links between neighbouring pixels are strong where colours are alike. The
+depth diffuses over them, coarse to fine: each size starts from the coarser one, as in a cascadic
+multigrid. Depth edges that appear are sharpened: links across them are weakened and the diffusion
+is run again (iteratively reweighted least squares). On recorded frames the error is clearly below
+that of colorization, which knows no slopes, at a thousandth of its work.
 
 Beside the depth settles how far a pixel is from measurements: the mean number of steps that a
 random walk over the links needs to one, which is the shape of the variance of a Gaussian random
