@@ -106,7 +106,7 @@ class DimlSource:
                     f'{path}: size {depth.shape} differs from {rgb.shape[:2]} of the colour'
                 )
         depth, target = (filled, None) if raw is None else (raw, filled)
-        return Sample(rgb, depth, target, None, entry.name, SENSOR, entry.scene)
+        return Sample(rgb, depth, target, name=entry.name, sensor=SENSOR, scene=entry.scene)
 
 
 def _find(root: Path, layout: _Layout) -> list[_Entry]:

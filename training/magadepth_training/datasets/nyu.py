@@ -71,7 +71,7 @@ class NyuSource:
             raw = np.ascontiguousarray(data['rawDepths'][at].T, np.float32)
         except (OSError, RuntimeError) as error:
             raise self._broken(error) from None
-        return Sample(rgb, raw, target, None, f'{at + 1:04}', 'Kinect v1 (structured light)')
+        return Sample(rgb, raw, target, name=f'{at + 1:04}', sensor='Kinect v1 (structured light)')
 
     def __getstate__(self) -> dict[str, Any]:
         # An open HDF5 file cannot go to a worker process.
