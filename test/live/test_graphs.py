@@ -111,7 +111,7 @@ def test_qos_overrides_are_in_force_and_a_mismatch_is_told(tmp_path, options):
     with running(NODE, tmp_path, *options, *override) as (process, graph):
         best_effort = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         graph.node.create_publisher(Image, '/rgb/image', best_effort)
-        graph.until(lambda: 'a publisher on /rgb/image' in process.log, 'the error')
+        graph.until(lambda: 'INPUT_QOS: nothing arrives on /rgb/image' in process.log, 'the error')
         assert 'RELIABILITY' in process.log
 
 
