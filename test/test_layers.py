@@ -38,6 +38,7 @@ LAYERS = [
     *[f'magadepth_ros.{name}' for name in (*BASE, 'simulation')],
     'magadepth_ros.engines',
     'magadepth_ros.completion',
+    'magadepth_ros.serving',
     'magadepth_ros.messages',
     'magadepth_ros.recordings',
     *[f'magadepth_training.{name}' for name in TRAINING],

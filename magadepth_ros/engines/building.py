@@ -20,6 +20,7 @@ from magadepth_ros.engines.check import (
     open_reference,
 )
 from magadepth_ros.engines.cuda_driver import CudaDriver
+from magadepth_ros.engines.engine import Engine
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.precision import stated_precision, write_typed
 from magadepth_ros.engines.tensorrt_build import BuildOptions, Progress, build_engine
@@ -75,11 +76,6 @@ class EngineRequest:
                 'build with tensorrt-rtx, or on the machine that will run it'
             )
         precision = self.precision
-        if precision not in PRECISIONS:
-            raise EngineError(
-                f'precision {precision!r} is not there on {self.library.name}; '
-                f'use {", ".join(PRECISIONS)}'
-            )
         if self.typed is not None:
             stated = stated_precision(self.typed)
             if precision not in ('auto', stated):
@@ -88,6 +84,11 @@ class EngineRequest:
                     'float32 ONNX to be converted, or leave the precision to the file'
                 )
             return replace(self, precision=stated)
+        if precision not in PRECISIONS:
+            raise EngineError(
+                f'precision {precision!r} is not there on {self.library.name}; '
+                f'use {", ".join(PRECISIONS)}'
+            )
         if precision == 'auto':
             precision = 'fp16' if read_model_info(self.model).low_precision_safe else 'fp32'
         return replace(self, precision=precision)
@@ -134,22 +135,14 @@ def obtain_engine(
     """
     Return the engine from the cache, or build, check and keep it; two processes build once.
 
-    Parameters
-    ----------
-    request:
-        what is wanted.
-    progress:
-        told what is going on and how much of it is done, 0..1.
-    cancelled:
-        asked now and then; once true the build stops with an EngineError.
-    path:
-        where to keep the engine, None for the cache (which is looked in first).
+    ``progress`` is told what is going on and how much of it is done, 0..1; ``cancelled`` is asked
+    now and then. With a ``path`` it is always built and kept there, and the cache left alone.
 
     Raises
     ------
     EngineError
-        it cannot be built, or the check refuses it. A cache that cannot be written is only a
-        warning: the engine is returned all the same.
+        it cannot be built, the check refuses it, or it was cancelled. A cache that cannot be
+        written is only a warning: the engine is returned all the same.
 
     """
     request = request.resolved()
@@ -245,7 +238,7 @@ def _check(
     if request.limit <= 0:
         return None
     progress('checking against float32', 0.0)
-    engine: Any = None  # its precision is corrected below
+    engine: Engine | None = None
     engine_run = False
     if request.cuda is not None:
         from magadepth_ros.engines.tensorrt import TensorRtEngine
@@ -276,17 +269,14 @@ def _check(
         engine.close()
 
 
-class _LogProgress:
-    """Writes a line at every new step and every tenth of it."""
+def each_tenth(say: Callable[[str], None]) -> Progress:
+    """Return a progress that says every new step and every tenth of it."""
+    last = ('', -1)
 
-    def __init__(self) -> None:
-        self._last: tuple[str, int] = ('', -1)
+    def progress(text: str, share: float) -> None:
+        nonlocal last
+        if last != (text, int(share * 10)):
+            last = text, int(share * 10)
+            say(f'engine: {text} {share:.0%}')
 
-    def __call__(self, text: str, share: float) -> None:
-        now = (text, int(share * 10))
-        if now != self._last:
-            self._last = now
-            _LOG.info('engine: %s %d %%', text, round(share * 100))
-
-
-log_progress: Progress = _LogProgress()
+    return progress

@@ -10,6 +10,7 @@ after both agree. What does not agree is moved aside, never deleted: it may be s
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -46,13 +47,9 @@ class EngineKey:
     precision: str
     shape: tuple[int, int, int]
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the key as it stands in the sidecar."""
-        return {**asdict(self), 'shape': list(self.shape)}
-
     def digest(self) -> str:
         """Return 16 hex digits that name this key."""
-        text = json.dumps(self.as_json(), sort_keys=True)
+        text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -96,14 +93,10 @@ def sidecar_path(engine: Path) -> Path:
 
 def find_engine(model: Path | str, key: EngineKey) -> tuple[EngineFile | None, str]:
     """
-    Look for the engine of ``model`` with this key.
+    Return the engine of ``model`` with this key, or None, and why there is none.
 
-    Returns
-    -------
-    tuple
-        the engine, or None, and why there is none. A file that is there but is not the engine
-        it should be (truncated, foreign, of another version or GPU) is moved aside first.
-
+    A file that is there but is not the engine it should be (truncated, foreign, of another version
+    or GPU) is moved aside.
     """
     path = engine_path(model, key)
     if not path.exists():
@@ -111,8 +104,7 @@ def find_engine(model: Path | str, key: EngineKey) -> tuple[EngineFile | None, s
     try:
         return read_engine(path, key), 'found'
     except EngineError as error:
-        aside = move_aside(path)
-        return None, f'{error}; {aside}'
+        return None, f'{error}; {move_aside(path)}'
 
 
 def read_engine(path: Path | str, key: EngineKey | None = None) -> EngineFile:
@@ -123,29 +115,26 @@ def read_engine(path: Path | str, key: EngineKey | None = None) -> EngineFile:
     """
     path = Path(path)
     sidecar = sidecar_path(path)
+    again = 'build it again with `magadepth export-trt`'
     try:
         found = json.loads(sidecar.read_text(encoding='utf-8'))
         stored = EngineKey(**{**found['key'], 'shape': tuple(found['key']['shape'])})
-        size, digest = int(found['size']), str(found['sha256'])
+        size, digest, form = int(found['size']), str(found['sha256']), found['format']
         info = ModelInfo(**found['model'])
-        form = found['format']
     except FileNotFoundError:
         raise EngineError(
             f'{path}: {sidecar.name} is not beside it, so nothing says what it was built for; '
-            'build it again with `magadepth export-trt`'
+            + again
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EngineError(
-            f'{sidecar}: not the description of an engine ({error}); '
-            'build it again with `magadepth export-trt`'
-        ) from None
+        text = f'{sidecar}: not the description of an engine ({error}); {again}'
+        raise EngineError(text) from None
     if form != SIDECAR_FORMAT:
         raise EngineError(f'{sidecar}: format {form}, this version reads {SIDECAR_FORMAT}')
-    if key is not None:
-        for name, wanted in asdict(key).items():
-            have = getattr(stored, name)
-            if have != wanted:
-                raise EngineError(f'{path}: built for {name} {have}, this is {wanted}')
+    for name, wanted in asdict(key or stored).items():
+        have = getattr(stored, name)
+        if have != wanted:
+            raise EngineError(f'{path}: built for {name} {have}, this is {wanted}')
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -172,7 +161,7 @@ def store_engine(file: EngineFile, path: Path) -> EngineFile:
     digest = hashlib.sha256(file.data).hexdigest()
     sidecar = {
         'format': SIDECAR_FORMAT,
-        'key': file.key.as_json(),
+        'key': asdict(file.key),
         'size': len(file.data),
         'sha256': digest,
         'model': asdict(file.info),
@@ -218,27 +207,21 @@ def build_lock(
 
     """
     try:
-        import fcntl
-    except ImportError:
-        yield False
-        return
-    lock_path = path.with_name(path.name + '.lock')
-    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = lock_path.open('a')
+        file = path.with_name(path.name + '.lock').open('a')
     except OSError:
         yield False
         return
     with file:
-        said = False
+        told = False
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if not said:
+                if not told:
                     waiting()
-                    said = True
+                told = True
                 if cancelled():
                     raise EngineError(f'{path}: stopped waiting for its build') from None
                 time.sleep(0.05)

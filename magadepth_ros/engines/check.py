@@ -15,12 +15,11 @@ from magadepth_ros.errors import DataError, EngineError
 
 LIMIT = 0.01
 """Largest difference of a pixel, relative to the reference's depth, that is let through."""
-
 FRAMES = 4
-
 _SAFER = {'int8': 'fp16', 'fp16': 'fp32', 'bf16': 'fp32'}
 
 Frames = list[tuple[np.ndarray, np.ndarray]]
+"""Of rgb (1, 3, H, W) float32 0..1 and depth (1, 1, H, W) float32 metres, 0 = missing."""
 
 
 class DifferenceError(EngineError):
@@ -49,24 +48,10 @@ class CheckReport:
         """Return the report for a JSON file."""
         return asdict(self)
 
-    def __str__(self) -> str:
-        text = (
-            f'{self.frames} frames: worst difference {self.worst * 1000:.2f} mm '
-            f'({self.worst_relative:.3%}), mean {self.mean * 1000:.3f} mm'
-        )
-        if not self.engine_run:
-            text += f'; the engine itself was not run, its ONNX was, on the CPU ({self.backend})'
-        return text
-
 
 def check_frames(info: ModelInfo, data: Path | None = None, count: int = FRAMES) -> Frames:
     """
     Return frames at the model's size: from a manifest folder, else simulated ones.
-
-    Returns
-    -------
-    list
-        of (rgb (1, 3, H, W) float32 0..1, depth (1, 1, H, W) float32 metres, 0 = missing).
 
     Raises
     ------
@@ -130,50 +115,38 @@ def check_engine(
         the reference itself gives a NaN or infinity, or one of the two fails.
 
     """
-    instead = _SAFER.get(engine.precision)
-    advice = f'use precision {instead}' if instead else 'do not use this engine'
-    what = f'{engine.info.network} in {engine.precision} on {engine.backend}'
-    worst = worst_relative = total = 0.0
-    pixels = 0
+    safer = _SAFER.get(engine.precision)
+    advice = f'use precision {safer}' if safer else 'do not use this engine'
+    name = engine.info.network
+    what = f'{name} in {engine.precision} on {engine.backend}'
+    differences, relatives = [], []
     for number, (rgb, depth) in enumerate(frames, start=1):
-        expected = reference.infer(rgb, depth)
-        found = engine.infer(rgb, depth)
-        for name, array, other in (
-            ('depth', found.depth, expected.depth),
-            ('log-variance', found.log_variance, expected.log_variance),
-        ):
+        expected, found = reference.infer(rgb, depth), engine.infer(rgb, depth)
+        for kind in ('depth', 'log_variance'):
+            array, other = getattr(found, kind), getattr(expected, kind)
             if array is None or other is None:
                 continue
             if not np.isfinite(other).all():
                 raise EngineError(
-                    f'{engine.info.network}: the {name} of the float32 reference is itself NaN or '
-                    f'infinite in frame {number}: the model is broken in any precision'
+                    f'{name}: the {kind} of the float32 reference is itself NaN or infinite in '
+                    f'frame {number}: the model is broken in any precision'
                 )
-            bad = int(np.count_nonzero(~np.isfinite(array)))
+            bad = np.count_nonzero(~np.isfinite(array))
             if bad:
                 raise DifferenceError(
-                    f'{what}: {bad} of {array.size} values of the {name} are NaN or infinite in '
+                    f'{what}: {bad} of {array.size} values of the {kind} are NaN or infinite in '
                     f'frame {number} (an overflow inside); {advice}'
                 )
-        difference = np.abs(found.depth.astype(np.float64) - expected.depth)
-        relative = difference / np.maximum(np.abs(expected.depth), engine.info.min_depth or 1e-3)
-        worst = max(worst, float(difference.max()))
-        worst_relative = max(worst_relative, float(relative.max()))
-        total += float(difference.sum())
-        pixels += difference.size
-    report = CheckReport(
-        backend=engine.backend,
-        precision=engine.precision,
-        frames=len(frames),
-        worst=worst,
-        worst_relative=worst_relative,
-        mean=total / max(1, pixels),
-        engine_run=engine_run,
-    )
-    if worst_relative > limit:
+        differences.append(np.abs(found.depth.astype(np.float64) - expected.depth))
+        floor = engine.info.min_depth or 1e-3
+        relatives.append(differences[-1] / np.maximum(np.abs(expected.depth), floor))
+    worst, relative = float(np.max(differences)), float(np.max(relatives))
+    mean = float(np.mean(differences))
+    if relative > limit:
         raise DifferenceError(
-            f'{what}: {worst_relative:.2%} away from the float32 reference at the worst pixel '
-            f'({worst * 1000:.1f} mm; mean {report.mean * 1000:.2f} mm), at most {limit:.2%} is '
+            f'{what}: {relative:.2%} away from the float32 reference at the worst pixel '
+            f'({worst * 1000:.1f} mm; mean {mean * 1000:.2f} mm), at most {limit:.2%} is '
             f'let through; {advice}'
         )
-    return report
+    backend, precision = engine.backend, engine.precision
+    return CheckReport(backend, precision, len(frames), worst, relative, mean, engine_run)

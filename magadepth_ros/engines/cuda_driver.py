@@ -16,7 +16,8 @@ class CudaDriver:
     """
     The first GPU: memory, a stream, and graphs recorded from it.
 
-    Device pointers, streams and graphs are plain integers or opaque handles.
+    Device pointers, streams and graphs are plain integers or opaque handles. Each method raises
+    EngineError where CUDA refuses.
 
     Raises
     ------
@@ -33,12 +34,13 @@ class CudaDriver:
             raise EngineError(f'no CUDA GPU can be used: {error}') from None
         self._call('cudaSetDevice', 0)
         attribute = self._rt.cudaDeviceAttr
-        major = attribute.cudaDevAttrComputeCapabilityMajor
-        minor = attribute.cudaDevAttrComputeCapabilityMinor
         self.name = self._call('cudaGetDeviceProperties', 0).name.decode().rstrip('\0')
-        self.compute_capability = (
-            f'{self._call("cudaDeviceGetAttribute", major, 0)}.'
-            f'{self._call("cudaDeviceGetAttribute", minor, 0)}'
+        self.compute_capability = '.'.join(
+            str(self._call('cudaDeviceGetAttribute', which, 0))
+            for which in (
+                attribute.cudaDevAttrComputeCapabilityMajor,
+                attribute.cudaDevAttrComputeCapabilityMinor,
+            )
         )
 
     def allocate(self, size: int) -> int:
@@ -83,20 +85,13 @@ class CudaDriver:
         self._call('cudaMemcpyAsync', target.ctypes.data, source, target.nbytes, kind, stream)
 
     def record(self, stream: int, work: Callable[[], None]) -> Any:
-        """
-        Record what ``work`` queues on ``stream`` as a graph that is launched in one call.
-
-        Raises
-        ------
-        EngineError
-            something in it cannot be recorded; the stream is usable again.
-
-        """
+        """Record what ``work`` queues on ``stream`` as a graph that is launched in one call."""
         mode = self._rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call('cudaStreamBeginCapture', stream, mode)
         try:
             work()
         except BaseException:
+            # The stream shall be usable again.
             self._rt.cudaStreamEndCapture(stream)
             self._rt.cudaGetLastError()
             raise
@@ -126,14 +121,14 @@ class CudaDriver:
 
 def _import() -> Any:
     try:
-        from cuda.bindings import runtime
-    except ImportError:
         try:
+            from cuda.bindings import runtime
+        except ImportError:
             # Before 12.6.1, as on the first JetPack 6.
             from cuda import cudart as runtime
-        except ImportError as error:
-            raise EngineError(
-                f'the TensorRT engine needs cuda-python ({error}); pip install the cuda-python '
-                'whose major version is that of your CUDA, like "cuda-python<13"'
-            ) from error
+    except ImportError as error:
+        raise EngineError(
+            f'the TensorRT engine needs cuda-python ({error}); pip install the cuda-python '
+            'whose major version is that of your CUDA, like "cuda-python<13"'
+        ) from error
     return runtime

@@ -48,20 +48,12 @@ class Prediction:
 class Engine(Protocol):
     """One opened model on one runtime; used from a single thread at a time."""
 
-    @property
-    def info(self) -> ModelInfo:
-        """What the model says of itself."""
-        ...
-
-    @property
-    def backend(self) -> str:
-        """Name of the runtime that works now, for example ``openvino``."""
-        ...
-
-    @property
-    def precision(self) -> str:
-        """Arithmetic inside the network: ``fp32``, ``bf16`` or ``fp16``."""
-        ...
+    info: ModelInfo
+    """What the model says of itself."""
+    backend: str
+    """Name of the runtime, for example ``openvino``."""
+    precision: str
+    """Arithmetic inside the network: ``fp32``, ``bf16`` or ``fp16``."""
 
     def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         """

@@ -198,7 +198,7 @@ def _open(wish: EngineWish) -> Engine:
         from magadepth_ros.engines.tensorrt import TensorRtEngine
 
         request = building.request_engine(wish.model, wish.precision, wish.batch)
-        file = building.obtain_engine(request, building.log_progress)
+        file = building.obtain_engine(request, building.each_tenth(_LOG.info))
         return TensorRtEngine(file, request.library, request.cuda, wish.batch)
     from magadepth_ros.engines.torch import TorchEngine
 

@@ -5,8 +5,8 @@ Writes the ONNX whose types state the arithmetic of an engine: float32, or float
 Strongly typed TensorRT (the only kind from 11.x on) computes in the types the graph states, so
 the precision of an engine is decided here: only what lies between the first and the last layer
 with weights becomes float16. What comes before (filling holes, normalising) and after works on
-metres and stays float32, and so do operators whose range float16 does not hold. (The converters of
-ONNX Runtime and onnxconverter-common round between any two layers that are to stay float32.)
+metres and stays float32, and so do operators whose range float16 does not hold. ONNX Runtime folds
+the constants and converts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ KEPT_OPERATORS = frozenset(
         'Constant', 'ConstantOfShape', 'RandomNormal', 'RandomUniform', 'Range',
     }
 )  # fmt: skip
-_FLOAT_ONLY_INPUTS = {'Resize': (1, 2), 'Upsample': (1,)}
 
 
 def write_typed(
@@ -60,7 +59,7 @@ def write_typed(
     read_model_info(source)
     model = _folded(source, fix_batch=largest_batch == 1)
     if precision == 'fp16':
-        _to_half(model)
+        model = _to_half(model)
     try:
         Path(target).write_bytes(model.SerializeToString())
     except OSError as error:
@@ -91,7 +90,8 @@ def rounded(model: Path | str) -> bytes:
     network = load_onnx(model)
     import onnx
 
-    half = {name for name, kind in _types(network).items() if kind == onnx.TensorProto.FLOAT16}
+    found = onnx.shape_inference.infer_shapes(network).graph.value_info
+    half = {v.name for v in found if v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16}
     nodes = []
     for node in network.graph.node:
         nodes.append(node)
@@ -146,15 +146,55 @@ def _folded(source: Path | str, fix_batch: bool = False) -> Any:
     return folded
 
 
-def _types(model: Any) -> dict[str, int]:
-    """Return the element type of each tensor, as onnx.proto numbers them."""
-    from onnx.shape_inference import infer_shapes
+def _to_half(model: Any) -> Any:
+    """Return a model whose layers between the first and the last with weights are float16."""
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
-    graph = infer_shapes(model, data_prop=True).graph
-    values = (*graph.input, *graph.output, *graph.value_info)
-    return {value.name: value.type.tensor_type.elem_type for value in values} | {
-        tensor.name: tensor.data_type for tensor in graph.initializer
-    }
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f'node_{number}'
+    chosen = _between_weights(model)
+    if not chosen:
+        return model
+    kept = [node.name for node in model.graph.node if node.name not in chosen]
+    converter = OnnxModel(model)
+    # It also joins the casts between two layers that stay float32, which would round there.
+    converter.convert_float_to_float16(
+        use_symbolic_shape_infer=False, op_block_list=[], node_block_list=kept
+    )
+    converter.topological_sort()
+    return converter.model
+
+
+def _between_weights(model: Any) -> set[str]:
+    """Return the names of the nodes that become float16."""
+    from onnx import numpy_helper
+
+    nodes = list(model.graph.node)
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    weighted = {n.name for n in nodes if n.op_type in WEIGHTED and n.input[1] in weights}
+    behind: set[str] = set()
+    for node in nodes:
+        if node.name in weighted or behind.intersection(node.input):
+            behind.update(node.output)
+    before: set[str] = set()
+    for node in reversed(nodes):
+        if node.name in weighted or before.intersection(node.output):
+            before.update(node.input)
+    chosen = set()
+    for node in nodes:
+        inside = node.name in weighted or before.intersection(node.output)
+        if not inside or not behind.intersection(node.output) or node.op_type in KEPT_OPERATORS:
+            continue
+        given = [weights[name] for name in node.input if name in weights]
+        if all(
+            np.abs(array).max(initial=0.0) <= HALF_MAX
+            for array in given
+            if array.dtype.kind == 'f'
+        ):
+            chosen.add(node.name)
+        else:
+            _LOG.warning('%s: a weight beyond 65504 stays float32', node.name)
+    return chosen
 
 
 def _replace(field: Any, items: Iterable[Any]) -> None:
@@ -162,90 +202,3 @@ def _replace(field: Any, items: Iterable[Any]) -> None:
     kept = list(items)
     del field[:]
     field.extend(kept)
-
-
-def _to_half(model: Any) -> None:
-    """Make what lies between the layers with weights float16; X in float16 is named X/fp16."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph, types = model.graph, _types(model)
-    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    chosen = _between_weights(graph.node, types, weights)
-    nodes: list[Any] = []
-    known: set[str] = set()
-
-    def cast(source: str, target: str, kind: int) -> None:
-        nodes.append(helper.make_node('Cast', [source], [target], f'{target}/cast', to=kind))
-
-    for number, node in enumerate(graph.node):
-        if number not in chosen:
-            nodes.append(node)
-            continue
-        floats = _floats(node, types)
-        for index, name in enumerate(node.input):
-            if index not in floats:
-                continue
-            half = node.input[index] = f'{name}/fp16'
-            if half in known:
-                continue
-            known.add(half)
-            if name in weights:
-                tensor = numpy_helper.from_array(weights[name].astype(np.float16), half)
-                graph.initializer.append(tensor)
-            else:
-                cast(name, half, TensorProto.FLOAT16)
-        for attribute in node.attribute:
-            if node.op_type == 'Cast' and attribute.i == TensorProto.FLOAT:
-                attribute.i = TensorProto.FLOAT16
-        made = [name for name in node.output if types.get(name) == TensorProto.FLOAT]
-        _replace(node.output, [f'{name}/fp16' if name in made else name for name in node.output])
-        nodes.append(node)
-        for name in made:
-            known.add(f'{name}/fp16')
-            cast(f'{name}/fp16', name, TensorProto.FLOAT)
-    # Casts back that nobody reads.
-    read = {name for node in nodes for name in node.input} | {v.name for v in graph.output}
-    kept = [node for node in nodes if read.intersection(node.output)]
-    read = {name for node in kept for name in node.input}
-    _replace(graph.node, kept)
-    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in read])
-    del graph.value_info[:]
-
-
-def _floats(node: Any, types: dict[str, int]) -> list[int]:
-    """Return the places of the inputs that are float32 and may be another type."""
-    skipped = _FLOAT_ONLY_INPUTS.get(node.op_type, ())
-    return [i for i, name in enumerate(node.input) if types.get(name) == 1 and i not in skipped]
-
-
-def _between_weights(
-    nodes: Iterable[Any], types: dict[str, int], weights: dict[str, np.ndarray]
-) -> set[int]:
-    """Return the places of the nodes that become float16."""
-    numbered = list(enumerate(nodes))
-    weighted = {
-        number
-        for number, node in numbered
-        if node.op_type in WEIGHTED and node.input[1] in weights
-    }
-    behind: set[str] = set()
-    for number, node in numbered:
-        if number in weighted or behind.intersection(node.input):
-            behind.update(node.output)
-    before: set[str] = set()
-    for number, node in reversed(numbered):
-        if number in weighted or before.intersection(node.output):
-            before.update(node.input)
-    chosen = set()
-    for number, node in numbered:
-        inside = number in weighted or before.intersection(node.output)
-        if not inside or not behind.intersection(node.output) or node.op_type in KEPT_OPERATORS:
-            continue
-        if not any(types.get(name) == 1 for name in node.output):
-            continue
-        given = [weights[node.input[i]] for i in _floats(node, types) if node.input[i] in weights]
-        if all(np.abs(array).max(initial=0.0) <= HALF_MAX for array in given):
-            chosen.add(number)
-        else:
-            _LOG.warning('%s: a weight beyond 65504 stays float32', node.name or node.output[0])
-    return chosen

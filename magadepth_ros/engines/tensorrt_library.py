@@ -25,7 +25,7 @@ _INSTALL = {
 
 @dataclass(frozen=True)
 class TensorRtLibrary:
-    """An imported TensorRT: ``name`` is ``tensorrt`` or ``tensorrt-rtx``."""
+    """An imported TensorRT; ``name`` is ``tensorrt`` or ``tensorrt-rtx``."""
 
     name: str
     version: str
@@ -37,18 +37,37 @@ class TensorRtLibrary:
         return self.name == RTX
 
     def logger(self) -> Any:
-        """Return a TensorRT logger that writes to Python's logging."""
-        return _make_logger(self.module)
+        """
+        Return a TensorRT logger that writes to Python's logging.
+
+        It keeps ``last_error``: TensorRT's calls return None and say why only there.
+        """
+        trt = self.module
+        levels = {
+            trt.ILogger.INTERNAL_ERROR: logging.ERROR,
+            trt.ILogger.ERROR: logging.ERROR,
+            trt.ILogger.WARNING: logging.INFO,
+            trt.ILogger.INFO: logging.DEBUG,
+        }
+
+        class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                trt.ILogger.__init__(self)
+                self.last_error = ''
+
+            def log(self, severity: Any, message: str) -> None:
+                level = levels.get(severity, 0)
+                if level == logging.ERROR:
+                    self.last_error = message
+                if level:
+                    _LOG.log(level, '%s', message)
+
+        return Logger()
 
 
 def load_library(name: str = 'auto') -> TensorRtLibrary:
     """
-    Import TensorRT.
-
-    Parameters
-    ----------
-    name:
-        ``tensorrt``, ``tensorrt-rtx``, or ``auto``: the full one where it is installed.
+    Import ``tensorrt``, ``tensorrt-rtx``, or for ``auto`` the first of them that is installed.
 
     Raises
     ------
@@ -68,43 +87,16 @@ def load_library(name: str = 'auto') -> TensorRtLibrary:
 
 
 def _load(name: str) -> TensorRtLibrary:
-    if name == FULL:
-        module = importlib.import_module('tensorrt')
-        version = str(module.__version__)
-        if tuple(int(part) for part in version.split('.')[:2]) < OLDEST:
-            oldest = '.'.join(str(part) for part in OLDEST)
-            raise EngineError(f'version {version} is too old, {oldest} or newer is needed')
-        return TensorRtLibrary(FULL, version, module)
-    try:
-        module = importlib.import_module('tensorrt_rtx')
-    except ImportError:
-        # The wheels of 1.7 hold two packages, of which the first loads the libraries.
-        importlib.import_module('tensorrt_rtx_libs')
-        module = importlib.import_module('tensorrt_rtx_bindings')
-    return TensorRtLibrary(RTX, str(module.__version__), module)
-
-
-def _make_logger(trt: Any) -> Any:
-    levels = {
-        trt.ILogger.INTERNAL_ERROR: logging.ERROR,
-        trt.ILogger.ERROR: logging.ERROR,
-        trt.ILogger.WARNING: logging.INFO,
-        trt.ILogger.INFO: logging.DEBUG,
-    }
-
-    class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
-        """Keeps the last error: TensorRT's calls return None and say why only here."""
-
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.last_error = ''
-
-        def log(self, severity: Any, message: str) -> None:
-            level = levels.get(severity)
-            if level is None:
-                return
-            if level == logging.ERROR:
-                self.last_error = message
-            _LOG.log(level, '%s', message)
-
-    return Logger()
+    if name == RTX:
+        try:
+            module = importlib.import_module('tensorrt_rtx')
+        except ImportError:
+            # The wheels of 1.7 hold two packages, of which the first loads the libraries.
+            importlib.import_module('tensorrt_rtx_libs')
+            module = importlib.import_module('tensorrt_rtx_bindings')
+        return TensorRtLibrary(RTX, str(module.__version__), module)
+    module = importlib.import_module('tensorrt')
+    version = str(module.__version__)
+    if tuple(int(part) for part in version.split('.')[:2]) < OLDEST:
+        raise EngineError(f'version {version} is too old, 10.3 or newer is needed')
+    return TensorRtLibrary(FULL, version, module)

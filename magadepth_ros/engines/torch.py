@@ -45,6 +45,7 @@ class TorchEngine:
     EngineError
         torch or magadepth_training is not installed, there are no weights beside the model, or the
         device or precision is not there.
+
     """
 
     def __init__(
@@ -55,10 +56,16 @@ class TorchEngine:
         batch: int = 1,
         device: str = 'auto',
     ) -> None:
-        torch, load_network = _import()
-        self._torch = torch
-        onnx = Path(model).with_suffix('.onnx')
-        weights = Path(model).with_suffix('.safetensors')
+        try:
+            import torch
+
+            from magadepth_training.weights import load_network
+        except ImportError as error:
+            raise EngineError(
+                f'backend torch needs torch and the training package ({error}); '
+                'pip install "magadepth_ros[train]", or use backend openvino'
+            ) from error
+        onnx, weights = (Path(model).with_suffix(end) for end in ('.onnx', '.safetensors'))
         if not weights.is_file():
             raise EngineError(
                 f'{weights}: no such file; backend torch runs the weights beside the ONNX, '
@@ -66,56 +73,47 @@ class TorchEngine:
             )
         network = load_network(weights)
         self.info = read_model_info(onnx) if onnx.is_file() else _info_of(network.config)
-        if device == 'auto':
-            device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        if device == 'cuda' and not torch.cuda.is_available():
+        works = torch.cuda.is_available()
+        if device == 'cuda' and not works:
             raise EngineError('torch sees no CUDA GPU; use device cpu, or backend openvino')
-        self._cuda = device == 'cuda'
-        self.backend = f'torch-{device}'
+        self._torch = torch
+        self._cuda = works and device != 'cpu'
+        self._device = torch.device('cuda' if self._cuda else 'cpu')
+        self.backend = f'torch-{self._device.type}'
         self.precision = self._choose(precision)
         if threads > 0 and not self._cuda:
             torch.set_num_threads(threads)
         if self._cuda:
             torch.backends.cudnn.benchmark = True
-        self._device = torch.device(device)
+        self._graphs: dict[int, _Graph] = {}
+        size = (self.info.height, self.info.width)
         try:
             network = network.to(self._device, memory_format=torch.channels_last).eval()
         except RuntimeError as error:  # a GPU without memory, or one this PyTorch is not for
             raise EngineError(f'torch failed: {str(error).splitlines()[0]}') from error
         self._network: Any = network
-        self._graphs: dict[int, _Graph] = {}
-        size = (self.info.height, self.info.width)
         self.infer(np.zeros((batch, 3, *size), np.float32), np.ones((batch, 1, *size), np.float32))
 
     def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         """Run the network; see :class:`magadepth_ros.engines.engine.Engine`."""
         if self._network is None:
             raise EngineError('this engine is closed; open it again')
-        torch = self._torch
-        rgb, depth = as_inputs(self.info, rgb, depth)
-        inputs = (torch.from_numpy(rgb), torch.from_numpy(depth))
+        inputs = [self._torch.from_numpy(array) for array in as_inputs(self.info, rgb, depth)]
         try:
-            run = self._graph(rgb.shape[0]).run if self._cuda else self.forward
-            found = run(*inputs)
+            found = self._graph(len(rgb)).run(*inputs) if self._cuda else self.forward(*inputs)
         except RuntimeError as error:
             raise EngineError(f'torch failed: {str(error).splitlines()[0]}') from error
-        arrays = [None if tensor is None else tensor.cpu().numpy() for tensor in found]
-        depth_found = arrays[0]
-        assert depth_found is not None
-        return Prediction(depth_found, arrays[1])
+        metres, variance = (None if t is None else t.cpu().numpy() for t in found)
+        assert metres is not None
+        return Prediction(metres, variance)
 
     def forward(self, rgb: Any, depth: Any) -> tuple[Any, Any]:
         """Run the network on tensors of its device; returns float32 depth and log-variance."""
         torch = self._torch
-        types = {'fp16': torch.float16, 'bf16': torch.bfloat16}
-        low = types.get(self.precision)
+        low = {'fp16': torch.float16, 'bf16': torch.bfloat16}.get(self.precision)
         # The cache of cast weights would be freed while a recorded graph still reads it.
-        cast = (
-            torch.autocast(self._device.type, dtype=low, cache_enabled=False)
-            if low is not None
-            else nullcontext()
-        )
-        with torch.inference_mode(), cast:
+        cast = low and torch.autocast(self._device.type, dtype=low, cache_enabled=False)
+        with torch.inference_mode(), cast or nullcontext():
             found = self._network(rgb.contiguous(memory_format=torch.channels_last), depth)
         variance = found.log_variance
         return found.depth.float(), None if variance is None else variance.float()
@@ -156,7 +154,6 @@ class _Graph:
         self._host = [torch.zeros(batch, c, *size).pin_memory() for c in (3, 1)]
         self._inputs = [torch.zeros(batch, c, *size, device=device) for c in (3, 1)]
         self._inputs[1].fill_(1.0)
-        self._torch = torch
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -187,27 +184,6 @@ class _Graph:
 
 
 def _info_of(config: Any) -> ModelInfo:
-    return ModelInfo(
-        network=config.name,
-        height=config.height,
-        width=config.width,
-        min_depth=config.min_depth,
-        max_depth=config.max_depth,
-        normalisation='in the network',
-        version='unknown',
-        training_data='unknown',
-        licence='unknown',
-    )
-
-
-def _import() -> tuple[Any, Any]:
-    try:
-        import torch
-
-        from magadepth_training.weights import load_network
-    except ImportError as error:
-        raise EngineError(
-            f'backend torch needs torch and the training package ({error}); '
-            'pip install "magadepth_ros[train]", or use backend openvino'
-        ) from error
-    return torch, load_network
+    """Return what weights say that no ONNX lies beside."""
+    limits = config.height, config.width, config.min_depth, config.max_depth
+    return ModelInfo(config.name, *limits, 'in the network', 'unknown', 'unknown', 'unknown')

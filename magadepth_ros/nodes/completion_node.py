@@ -18,8 +18,6 @@ from rclpy.parameter import Parameter
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
-from magadepth_ros.completion.live import LiveCompleter
-from magadepth_ros.engines.keeper import THREAD
 from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
 from magadepth_ros.errors import DataError, MagadepthError, describe
 from magadepth_ros.nodes.camera_outputs import DebugOutputs
@@ -27,11 +25,13 @@ from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.logger import ThreadLogger
 from magadepth_ros.nodes.node_monitor import NodeMonitor
-from magadepth_ros.nodes.opening import build_engine, sayer, wish_of
+from magadepth_ros.nodes.opening import build_engine, wish_of
 from magadepth_ros.nodes.parameters import declare, unknown_overrides
 from magadepth_ros.nodes.process import run
 from magadepth_ros.nodes.worker import Worker
 from magadepth_ros.pairing import LatestPairs
+from magadepth_ros.serving.keeper import THREAD
+from magadepth_ros.serving.live_completer import LiveCompleter
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -59,7 +59,7 @@ class CompletionNode(LifecycleNode):
         self._settings = declare(self)
         logger = self._logger_for_threads
         self._conditions = Conditions(logger, hold=2 * self._settings.diagnostics_period)
-        self._completer = LiveCompleter(sayer(logger), opener)
+        self._completer = LiveCompleter(logger.say, opener)
         self._keeper = self._completer.keeper
         self._latest = LatestPairs()
         self._cameras: list[CameraPipeline] = []

@@ -8,12 +8,12 @@ from math import isnan
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from magadepth_ros.engines.keeper import EngineKeeper
-from magadepth_ros.engines.keeper_states import State
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.condition_table import OK
 from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.parameters import NodeParameters
+from magadepth_ros.serving.keeper import EngineKeeper
+from magadepth_ros.serving.states import State
 
 
 def engine_status(
@@ -26,27 +26,31 @@ def engine_status(
 ) -> DiagnosticStatus:
     """Tell of the node and its engine; ``state`` is the lifecycle's."""
     text = state if enabled else f'{state}, disabled'
-    if keeper.state is State.BUILDING:
-        text += f'; engine {keeper.build}'
-    degraded = keeper.state is State.DEGRADED
+    if keeper.states.state is State.BUILDING:
+        text += f'; engine {keeper.states.build}'
+    degraded = keeper.states.state is State.DEGRADED
     conditions.check(
-        'ENGINE_DEGRADED', degraded, log=False, engine=keeper.engine_name, reason=keeper.trouble
+        'ENGINE_DEGRADED',
+        degraded,
+        log=False,
+        engine=keeper.engine_name,
+        reason=keeper.states.trouble,
     )
     conditions.check(
         'ENGINE_FAILED',
-        bool(keeper.error),
+        bool(keeper.states.error),
         log=False,
         policy=parameters.on_failure,
-        reason=keeper.error,
+        reason=keeper.states.error,
     )
     values: dict[str, object] = {
         'state': state,
         'enabled': enabled,
         'engine': keeper.engine_name,
-        'engine state': keeper.state.value,
-        'build': keeper.build,
+        'engine state': keeper.states.state.value,
+        'build': keeper.states.build,
         'model': parameters.model,
-        'reopened': keeper.reopened,
+        'reopened': keeper.states.reopened,
     }
     return _status(f'{node_name}: engine', keeper.engine_name, text, conditions, values)
 

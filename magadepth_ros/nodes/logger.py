@@ -35,6 +35,10 @@ class ThreadLogger:
         """Say what needs a person."""
         self._log(lambda: self._logger.error(text))
 
+    def say(self, level: str, text: str) -> None:
+        """Say ``text``; ``level`` is the name of a method above."""
+        getattr(self, level)(text)
+
     def end(self) -> None:
         """Log nothing more."""
         with self._lock:

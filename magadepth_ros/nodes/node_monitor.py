@@ -9,7 +9,6 @@ from time import monotonic
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from magadepth_ros.engines.keeper import EngineKeeper
 from magadepth_ros.nodes.camera_outputs import DebugOutputs
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.conditions import Conditions
@@ -17,6 +16,7 @@ from magadepth_ros.nodes.diagnostics import camera_status, engine_status
 from magadepth_ros.nodes.graph_monitor import PERIOD, GraphMonitor
 from magadepth_ros.nodes.input_monitor import PATIENCE
 from magadepth_ros.nodes.parameters import NodeParameters
+from magadepth_ros.serving.keeper import EngineKeeper
 
 
 class NodeMonitor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from magadepth_ros.engines.building import build_only, find_gpu
+from magadepth_ros.engines.building import build_only, each_tenth, find_gpu
 from magadepth_ros.engines.opening import ON_GPU, EngineWish
 from magadepth_ros.errors import describe
 from magadepth_ros.nodes.logger import ThreadLogger
@@ -30,32 +30,13 @@ def wish_of(parameters: NodeParameters) -> EngineWish:
     )
 
 
-def sayer(logger: ThreadLogger) -> Callable[[str, str, str], None]:
-    """Return what an `EngineKeeper` logs with: it speaks seldom enough to be heard each time."""
-    methods = {'info': logger.info, 'warn': logger.warning, 'error': logger.error}
-
-    def say(level: str, kind: str, text: str) -> None:
-        methods[level](text)
-
-    return say
-
-
 def build_engine(
     parameters: NodeParameters, logger: ThreadLogger, cancelled: Callable[[], bool]
 ) -> int:
     """Build what the parameters name into the cache and wait for it; the exit code, 0 or 2."""
-    last = ('', -1)
-
-    def progress(text: str, share: float) -> None:
-        nonlocal last
-        step = (text, int(share * 10))
-        if step != last:
-            logger.info(f'engine: {text} {share:.0%}')
-        last = step
-
     try:
-        wish = wish_of(parameters)
-        path = build_only(wish.model, wish.precision, wish.batch, progress, cancelled)
+        wish, say = wish_of(parameters), each_tenth(logger.info)
+        path = build_only(wish.model, wish.precision, wish.batch, say, cancelled)
     # Whatever a builder raises, the process says it and ends with it.
     except Exception as error:
         if cancelled():

@@ -12,13 +12,13 @@ import numpy as np
 
 from magadepth_ros.completion.completer import Completion
 from magadepth_ros.completion.frame import RgbdFrame
-from magadepth_ros.completion.live import LiveCompleter
 from magadepth_ros.errors import DataError, EncodingError, EngineError, describe
 from magadepth_ros.nodes.camera_outputs import DebugOutputs
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.pairing import NANO, LatestPairs, MessagePair
+from magadepth_ros.serving.live_completer import LiveCompleter
 
 FOREIGN_CLOCK = 10.0
 """A stamp further than this from the node's clock [s] was made by another clock."""

@@ -20,6 +20,7 @@ pytest.importorskip('onnxruntime', reason='ONNX Runtime runs the converted model
 
 from support.gpu import HostCuda
 from support.models import write_tiny_model
+from support.pictures import holey_batch
 
 from magadepth_ros.engines import building, tensorrt
 from magadepth_ros.engines.building import EngineRequest
@@ -112,6 +113,31 @@ def test_an_onnx_that_states_its_arithmetic_is_built_as_it_is(tmp_path):
     assert not [text for text in seen if 'converting' in text]
     with pytest.raises(EngineError, match='it computes in fp16, not in fp32'):
         replace(request, precision='fp32').resolved()
+
+
+def test_an_int8_onnx_of_another_tool_is_built_as_it_is(tmp_path):
+    quantization = pytest.importorskip('onnxruntime.quantization')
+    model, typed = write_tiny_model(tmp_path / 'tiny.onnx'), tmp_path / 'int8.onnx'
+    write_typed(model, tmp_path / 'single.onnx', 'fp32')
+
+    left = [dict(zip(('rgb', 'depth'), holey_batch(seed=seed))) for seed in range(3)]
+
+    class Frames(quantization.CalibrationDataReader):
+        def get_next(self):
+            return left.pop() if left else None
+
+    quantization.quantize_static(
+        str(tmp_path / 'single.onnx'),
+        str(typed),
+        Frames(),
+        op_types_to_quantize=['Conv'],
+        extra_options={'ActivationSymmetric': True, 'QuantizeBias': False},
+    )
+    request = EngineRequest(typed, LIBRARY, typed=typed, limit=0.05)
+    file = building.obtain_engine(request)
+    assert file.key.precision == 'int8'
+    assert file.report['precision_share']['int8'] > 0
+    assert file.report['check']['precision'] == 'int8'
 
 
 def write_frames(folder):

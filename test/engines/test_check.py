@@ -51,7 +51,6 @@ def test_the_differences_are_those_put_in(reference):
     assert report.worst == pytest.approx(0.002, abs=1e-6)
     assert report.mean == pytest.approx(0.002 / (48 * 64), rel=1e-3)
     assert report.frames == 4
-    assert 'worst difference 2.00 mm' in str(report)
 
 
 def test_too_large_a_difference_is_refused_and_says_what_to_use(reference):

@@ -20,10 +20,11 @@ from support.pictures import holey_batch
 
 from magadepth_ros.engines import building, open_engine
 from magadepth_ros.engines.cache import engine_path, find_engine
-from magadepth_ros.engines.keeper import EngineKeeper, State
 from magadepth_ros.engines.opening import EngineWish
 from magadepth_ros.engines.tensorrt_build import BuildOptions
 from magadepth_ros.errors import EngineError
+from magadepth_ros.serving.keeper import EngineKeeper
+from magadepth_ros.serving.states import State
 
 
 class Machine:
@@ -92,9 +93,9 @@ def test_the_cpu_serves_until_the_engine_is_there(machine, model, keeper, caplog
         keeper.open(wish(model, 'fp16'))
         before = depth_of(keeper)
         assert keeper.engine_name == 'openvino fp32 tiny'
-        assert keeper.state is State.BUILDING
+        assert keeper.states.state is State.BUILDING
         machine.go_on.set()
-        wait_for(lambda: keeper.state is State.SERVING)
+        wait_for(lambda: keeper.states.state is State.SERVING)
     assert keeper.engine_name == 'tensorrt fp16 tiny'
     np.testing.assert_allclose(depth_of(keeper), before, atol=1e-3)
     assert 'checking against float32' in caplog.text
@@ -105,7 +106,7 @@ def test_the_cpu_serves_until_the_engine_is_there(machine, model, keeper, caplog
 def test_the_second_start_has_the_engine_at_once(machine, model, keeper):
     open_engine(model, 'tensorrt', 'fp16').close()
     keeper.open(wish(model, 'fp16'))
-    assert (keeper.state, keeper.engine_name) == (State.SERVING, 'tensorrt fp16 tiny')
+    assert (keeper.states.state, keeper.engine_name) == (State.SERVING, 'tensorrt fp16 tiny')
     assert machine.builds == 1
     check = find_engine(model, machine.request(model, 'fp16').key())[0].report['check']
     assert check['engine_run'] is True
@@ -119,7 +120,7 @@ def test_a_cached_engine_that_the_runtime_refuses_does_not_stop_the_service(
         'Runtime', (), {'deserialize_cuda_engine': lambda self, data: None}
     )()
     keeper.open(wish(model))
-    wait_for(lambda: keeper.state is State.DEGRADED)
+    wait_for(lambda: keeper.states.state is State.DEGRADED)
     assert np.isfinite(depth_of(keeper)).all()
     assert keeper.engine_name == 'openvino fp32 tiny'
 
@@ -134,8 +135,8 @@ def test_an_engine_that_computes_wrongly_never_serves(machine, model, keeper):
 
     machine.damage = damage
     keeper.open(wish(model, 'fp16'))
-    wait_for(lambda: keeper.state is State.DEGRADED)
-    assert 'use precision fp32' in keeper.trouble
+    wait_for(lambda: keeper.states.state is State.DEGRADED)
+    assert 'use precision fp32' in keeper.states.trouble
     assert keeper.engine_name == 'openvino fp32 tiny'
     assert find_engine(model, machine.request(model, 'fp16').key())[0] is None
     assert keeper.close(30)
@@ -148,7 +149,7 @@ def test_an_engine_built_ahead_is_checked_before_its_first_use(machine, model, k
     unchecked = replace(file, report={**file.report, 'check': None})
     building.cache.store_engine(unchecked, file.path)
     keeper.open(wish(model))
-    wait_for(lambda: keeper.state is State.SERVING)
+    wait_for(lambda: keeper.states.state is State.SERVING)
     assert machine.builds == 1
     assert find_engine(model, request.key())[0].report['check']['engine_run'] is True
 
@@ -161,16 +162,16 @@ def test_a_gpu_whose_every_call_fails_from_some_frame_on_hands_over_to_the_cpu(
     if cached:
         open_engine(model, 'tensorrt').close()
     keeper.open(wish(model, backend=backend))
-    wait_for(lambda: keeper.state is State.SERVING)
+    wait_for(lambda: keeper.states.state is State.SERVING)
     expected = depth_of(keeper)
     machine.cuda.stick()
     for _ in range(3):
         with pytest.raises(EngineError, match='illegal memory access'):
             depth_of(keeper)
-    wait_for(lambda: keeper.state is State.DEGRADED)
+    wait_for(lambda: keeper.states.state is State.DEGRADED)
     np.testing.assert_allclose(depth_of(keeper), expected, atol=1e-3)
     assert keeper.engine_name == 'openvino fp32 tiny'
-    assert 'tensorrt failed: ' in keeper.trouble
+    assert 'tensorrt failed: ' in keeper.states.trouble
     assert keeper.close(30)
     # Each step of closing was tried, though each one failed.
     assert machine.cuda.refused >= {

@@ -2,7 +2,7 @@
 """
 The states of a kept engine as a pure machine: events come in, actions go out.
 
-No thread, clock or runtime is used here: :mod:`magadepth_ros.engines.keeper` has them. It calls
+No thread, clock or runtime is used here: :mod:`magadepth_ros.serving.keeper` has them. It calls
 one method for each event, one at a time, and executes the actions in their order.
 """
 
@@ -87,10 +87,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Say:
-    """Log ``text``; ``level`` is ``info``, ``warn`` or ``error``, ``kind`` groups repetitions."""
+    """Log ``text``; ``level`` is ``info``, ``warning`` or ``error``."""
 
     level: str
-    kind: str
     text: str
 
 
@@ -190,7 +189,7 @@ class KeeperStates:
         self.error = describe(error)
         self._gpu = True
         text = f'cannot reopen the engine, next try in {self._pause:g} s: {self.error}'
-        return [Say('error', 'reopen', text), *self._open_again(), *over]
+        return [Say('error', text), *self._open_again(), *over]
 
     def progress(self, task: Task, text: str, share: float) -> list[Action]:
         """Note how far a build is; ``share`` of it is done, 0..1."""
@@ -201,7 +200,7 @@ class KeeperStates:
         if step == self._progress:
             return []
         self._progress = step
-        return [Say('info', 'build', f'engine: {text} {share:.0%}')]
+        return [Say('info', f'engine: {text} {share:.0%}')]
 
     def built(self, task: Task, engine: Engine) -> list[Action]:
         """Take the engine that was asked for into use, from the next frame on."""
@@ -211,7 +210,7 @@ class KeeperStates:
         self.build = f'ready: {engine.backend} {engine.precision}'
         retry = self._overtake() if self.state is State.FAILED else []
         self.state, self.error, self.trouble, self._failures = State.SERVING, '', '', 0
-        said = Say('info', 'build', f'engine ready: {engine.backend} {engine.precision}')
+        said = Say('info', f'engine ready: {engine.backend} {engine.precision}')
         return [*retry, said, *self._put(engine)]
 
     def not_built(self, task: Task, error: Exception) -> list[Action]:
@@ -223,7 +222,7 @@ class KeeperStates:
         self._gpu = False
         if self.state is State.BUILDING:
             self.state = State.DEGRADED
-        return [Say('warn', 'build', f'no TensorRT: {self.trouble}')]
+        return [Say('warning', f'no TensorRT: {self.trouble}')]
 
     # Frames
 
@@ -232,7 +231,7 @@ class KeeperStates:
         if engine is not self.engine or not self.error:
             return []
         self.error, self._failures, self._pause = '', 0, FIRST_PAUSE
-        return [Say('info', 'engine', 'the engine works again')]
+        return [Say('info', 'the engine works again')]
 
     def broke(self, engine: Engine, error: Exception) -> list[Action]:
         """Count a frame that failed, and give the engine up after three in a row."""
@@ -249,11 +248,11 @@ class KeeperStates:
         self._hangs += 1
         self.error = f'a frame has not come back for {seconds:.0f} s'
         if self._hangs <= MOST_HANGS:
-            said = Say('error', 'hang', f'{self.error}: the engine hangs; another is opened')
+            said = Say('error', f'{self.error}: the engine hangs; another is opened')
             return [said, *self._give_up()]
         self.error += ', again: restart the node'
         self.state = State.FAILED
-        return [Say('error', 'hang', self.error), *self._overtake(), *self._put(None)]
+        return [Say('error', self.error), *self._overtake(), *self._put(None)]
 
     # Steps
 
@@ -269,7 +268,7 @@ class KeeperStates:
         self._gpu, self.trouble = False, f'{engine.backend} failed: {self.error}'
         self._opening = Task(self.wish, gpu=False, discard=[engine])
         return [
-            Say('error', 'fallback', f'{self.trouble}; the CPU takes over'),
+            Say('error', f'{self.trouble}; the CPU takes over'),
             Start(self._opening),
         ]
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from magadepth_ros.engines.arrays import check_prediction
 from magadepth_ros.engines.engine import Engine, ModelInfo
-from magadepth_ros.engines.keeper_states import (
+from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
+from magadepth_ros.errors import EngineError, MagadepthError, describe
+from magadepth_ros.serving.states import (
     OVERTAKEN,
     Action,
     Answer,
@@ -22,11 +24,8 @@ from magadepth_ros.engines.keeper_states import (
     KeeperStates,
     Say,
     Start,
-    State,
     Task,
 )
-from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
-from magadepth_ros.errors import EngineError, MagadepthError, describe
 
 T = TypeVar('T')
 THREAD = 'engine'
@@ -35,11 +34,10 @@ HANGS_AFTER = (5.0, 60.0)
 """Seconds of work on one frame that are a hang: ten times the longest, within these limits."""
 
 _LOG = logging.getLogger(__name__)
-_LEVELS = {'info': logging.INFO, 'warn': logging.WARNING, 'error': logging.ERROR}
 
 
-def _log(level: str, kind: str, text: str) -> None:
-    _LOG.log(_LEVELS[level], '%s', text)
+def _log(level: str, text: str) -> None:
+    getattr(_LOG, level)('%s', text)
 
 
 class EngineKeeper:
@@ -54,7 +52,7 @@ class EngineKeeper:
     opener:
         opens what can serve at once: see `open_for_service`.
     say:
-        logs: level (``info``, ``warn``, ``error``), kind, text.
+        logs: level (``info``, ``warning``, ``error``), text.
     accept:
         called with a new model's info before it is taken into use; refuses it by a DataError.
 
@@ -63,49 +61,23 @@ class EngineKeeper:
     def __init__(
         self,
         opener: Callable[[EngineWish, bool], Offer] = open_for_service,
-        say: Callable[[str, str, str], None] = _log,
+        say: Callable[[str, str], None] = _log,
         accept: Callable[[ModelInfo], None] = lambda info: None,
     ) -> None:
         self._opener, self._say, self._accept = opener, say, accept
         # Held for a decision, never while an engine works.
         self._lock = threading.RLock()
-        self._states = KeeperStates()
+        self.states = KeeperStates()
+        """What diagnostics show: state, error, trouble, build, reopened; to be read alone."""
         self._busy: dict[Engine, float] = {}
         self._retired: list[Engine] = []
         self._longest = 0.0
         self._threads: set[threading.Thread] = set()
 
-    # What diagnostics show
-
-    @property
-    def state(self) -> State:
-        """What is done for frames now."""
-        return self._states.state
-
-    @property
-    def error(self) -> str:
-        """Why the last frame was not completed; '' where it was, or none came yet."""
-        return self._states.error
-
-    @property
-    def trouble(self) -> str:
-        """Why another engine serves than the one that was asked for; '' where none does."""
-        return self._states.trouble
-
-    @property
-    def build(self) -> str:
-        """How far the build in the background is, or how it ended; ``none`` without one."""
-        return self._states.build
-
-    @property
-    def reopened(self) -> int:
-        """How often an engine that failed or hung was replaced."""
-        return self._states.reopened
-
     @property
     def engine_name(self) -> str:
         """Runtime, precision and network in use, for people."""
-        engine = self._states.engine
+        engine = self.states.engine
         if engine is None:
             return 'none'
         return f'{engine.backend} {engine.precision} {engine.info.network}'
@@ -113,7 +85,7 @@ class EngineKeeper:
     @property
     def info(self) -> ModelInfo | None:
         """What the model in use says of itself; None without one."""
-        engine = self._states.engine
+        engine = self.states.engine
         return None if engine is None else engine.info
 
     # Requests
@@ -122,17 +94,8 @@ class EngineKeeper:
         """
         Open an engine and wait for it; the one in use serves until it works.
 
-        Parameters
-        ----------
-        wish:
-            what is wanted.
-        keep_on:
-            asked ten times a second; False gives the opening up.
-
-        Returns
-        -------
-        bool
-            False when ``keep_on``, `close` or a later request ended it.
+        ``keep_on`` is asked ten times a second, and False gives the opening up. Returns False when
+        that, `close` or a later request ended it.
 
         Raises
         ------
@@ -150,7 +113,7 @@ class EngineKeeper:
         self.request(wish, answer)
         while not answered.wait(0.1):
             if not keep_on():
-                self._do(self._states.withdraw)
+                self._do(self.states.withdraw)
         error = answers[0]
         if isinstance(error, EngineError) and str(error) == OVERTAKEN:
             return False
@@ -162,7 +125,7 @@ class EngineKeeper:
 
     def request(self, wish: EngineWish, answer: Callable[[Exception | None], None]) -> None:
         """Do as `open`, without waiting: ``answer`` gets what it would raise, or None."""
-        self._do(lambda: self._states.ask(wish, answer))
+        self._do(lambda: self.states.ask(wish, answer))
 
     def close(self, patience: float = 1.0) -> bool:
         """
@@ -171,7 +134,7 @@ class EngineKeeper:
         Waits up to ``patience`` seconds for frames in work and for threads; returns whether all
         are over. What is not ends by itself later, unless the runtime hangs.
         """
-        self._do(self._states.close)
+        self._do(self.states.close)
         end = monotonic() + patience
         while (self._busy or self.threads) and monotonic() < end:
             sleep(0.01)
@@ -201,11 +164,11 @@ class EngineKeeper:
                 result = work(engine)
             except Exception as error:
                 text = error
-                self._do(lambda: self._states.broke(engine, text))
+                self._do(lambda: self.states.broke(engine, text))
                 if isinstance(error, EngineError):
                     raise
                 raise EngineError(describe(error)) from error
-            self._do(lambda: self._states.worked(engine))
+            self._do(lambda: self.states.worked(engine))
             return result
 
     def leave_hung(self) -> bool:
@@ -215,22 +178,22 @@ class EngineKeeper:
         Returns whether there was one: then the frame in work never comes back.
         """
         with self._lock:
-            engine = self._states.engine
+            engine = self.states.engine
             if engine is None or engine not in self._busy:
                 return False
             seconds = monotonic() - self._busy[engine]
             low, high = HANGS_AFTER
             if seconds <= min(max(low, 10 * self._longest), high):
                 return False
-            self._do(lambda: self._states.hung(engine, seconds))
+            self._do(lambda: self.states.hung(engine, seconds))
             return True
 
     @contextmanager
     def _in_use(self) -> Iterator[Engine]:
         with self._lock:
-            engine = self._states.engine
+            engine = self.states.engine
             if engine is None:
-                raise EngineError(self.error or 'no engine is open')
+                raise EngineError(self.states.error or 'no engine is open')
             self._busy[engine] = begin = monotonic()
         try:
             yield engine
@@ -258,8 +221,8 @@ class EngineKeeper:
                     case Answer(task, error):
                         assert task.answer is not None
                         task.answer(error)
-                    case Say(level, kind, text):
-                        self._say(level, kind, text)
+                    case Say(level, text):
+                        self._say(level, text)
 
     def _aside(self, work: Callable[..., None], *given: object) -> None:
         thread = threading.Thread(target=work, args=given, name=THREAD, daemon=True)
@@ -268,7 +231,7 @@ class EngineKeeper:
 
     def _run(self, task: Task) -> None:
         """Do a task and report its result, from a thread of its own."""
-        states, failed = self._states, self._states.not_opened
+        states, failed = self.states, self.states.not_opened
         if task.build is not None:
             failed = states.not_built
         try:
@@ -309,7 +272,7 @@ class EngineKeeper:
             raise
 
     def _progress(self, task: Task, text: str, share: float) -> None:
-        self._do(lambda: self._states.progress(task, text, share))
+        self._do(lambda: self.states.progress(task, text, share))
 
     def _close_aside(self, engine: Engine) -> None:
         self._aside(self._close, engine)
@@ -319,7 +282,7 @@ class EngineKeeper:
             engine.close()
         # A runtime that broke may break again on closing; it is let go all the same.
         except Exception as error:
-            self._say('warn', 'close', f'closing the engine: {describe(error)}')
+            self._say('warning', f'closing the engine: {describe(error)}')
 
 
 def warm_up(engine: Engine, batch: int) -> float:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from magadepth_ros.completion.frame import RgbdFrame
-from magadepth_ros.completion.live import LiveCompleter
 from magadepth_ros.completion.settings import CompletionSettings
 from magadepth_ros.engines.engine import ModelInfo, Prediction
 from magadepth_ros.engines.opening import EngineWish, Offer
 from magadepth_ros.errors import DataError
+from magadepth_ros.serving.live_completer import LiveCompleter
 
 INFO = ModelInfo('test', 24, 32, 0.1, 10.0, 'none', '1', 'none', 'Apache-2.0')
 FRAME = RgbdFrame(np.full((24, 32, 3), 99, np.uint8), np.full((24, 32), 2.0, np.float32))

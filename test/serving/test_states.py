@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from magadepth_ros.engines.keeper_states import (
+from magadepth_ros.engines.opening import EngineWish, Offer
+from magadepth_ros.errors import EngineError
+from magadepth_ros.serving.states import (
     FAILURES_BEFORE_REOPEN,
     FIRST_PAUSE,
     LONGEST_PAUSE,
@@ -21,8 +23,6 @@ from magadepth_ros.engines.keeper_states import (
     State,
     Task,
 )
-from magadepth_ros.engines.opening import EngineWish, Offer
-from magadepth_ros.errors import EngineError
 
 WISH = EngineWish('model.onnx')
 ERROR = EngineError('the device is gone')

@@ -8,12 +8,13 @@ import threading
 import numpy as np
 import pytest
 
-from magadepth_ros.engines import keeper as keepers
-from magadepth_ros.engines import keeper_states
 from magadepth_ros.engines.engine import ModelInfo, Prediction
-from magadepth_ros.engines.keeper import EngineKeeper, State
 from magadepth_ros.engines.opening import EngineWish, Offer
 from magadepth_ros.errors import DataError, EngineError, ModelError
+from magadepth_ros.serving import keeper as keepers
+from magadepth_ros.serving import states as keeper_states
+from magadepth_ros.serving.keeper import EngineKeeper
+from magadepth_ros.serving.states import State
 
 INFO = ModelInfo('test', 24, 32, 0.1, 10.0, 'none', '1', 'none', 'Apache-2.0')
 RGB, DEPTH = np.zeros((1, 3, 24, 32), np.float32), np.ones((1, 1, 24, 32), np.float32)
@@ -159,7 +160,7 @@ def test_a_model_that_does_not_open_leaves_the_one_in_use(keeper, shop):
         shop.error = error
         with pytest.raises(expected, match=str(error)):
             keeper.open(WISH)
-    assert value(keeper) == 1.0 and keeper.state is State.SERVING
+    assert value(keeper) == 1.0 and keeper.states.state is State.SERVING
 
 
 def test_a_model_that_is_refused_is_closed(keeper, shop, refusal):
@@ -194,10 +195,10 @@ def test_of_two_reloads_the_later_wins(keeper, shop):
 def test_three_failures_reopen_and_frames_come_again(keeper, shop):
     keeper.open(WISH)
     fail(keeper, shop.engines[0])
-    assert keeper.error
-    wait_for(lambda: keeper.reopened == 1)
+    assert keeper.states.error
+    wait_for(lambda: keeper.states.reopened == 1)
     assert value(keeper) == 1.0
-    assert not keeper.error
+    assert not keeper.states.error
     wait_for(lambda: [engine.closed for engine in shop.engines] == [True, False])
 
 
@@ -209,9 +210,9 @@ def test_whatever_is_raised_is_one_failure(keeper, shop):
 
     with pytest.raises(EngineError, match='ZeroDivisionError: out of the blue'):
         keeper.use(work)
-    assert keeper.state is State.SERVING and 'out of the blue' in keeper.error
+    assert keeper.states.state is State.SERVING and 'out of the blue' in keeper.states.error
     value(keeper)
-    assert not keeper.error
+    assert not keeper.states.error
 
 
 def test_an_engine_that_breaks_on_closing_is_let_go(keeper, shop, monkeypatch):
@@ -229,7 +230,7 @@ def test_an_engine_that_reopens_after_closing_is_not_taken(reopening, shop):
     reopening.close(0.0)
     shop.gate.set()
     assert reopening.close(30)
-    assert reopening.engine_name == 'none' and reopening.reopened == 0
+    assert reopening.engine_name == 'none' and reopening.states.reopened == 0
     assert shop.engines[1].closed
 
 
@@ -239,7 +240,7 @@ def test_an_engine_that_reopens_after_a_reload_is_not_taken(reopening, shop):
     reopening.open(WISH)
     gate.set()
     wait_for(lambda: [engine.closed for engine in shop.engines] == [True, False, True])
-    assert reopening.reopened == 0
+    assert reopening.states.reopened == 0
 
 
 def test_a_reload_while_a_frame_is_in_the_engine_costs_it_nothing(keeper, shop):
@@ -276,9 +277,9 @@ def test_an_engine_that_hangs_is_left_alone_and_another_is_opened(keeper, shop, 
     with pytest.raises(EngineError, match='has not come back'):
         value(keeper)
     shop.gate.set()
-    wait_for(lambda: keeper.reopened == 1)
+    wait_for(lambda: keeper.states.reopened == 1)
     assert value(keeper) == 1.0
-    assert not keeper.error and not hung.closed
+    assert not keeper.states.error and not hung.closed
     assert not keeper.close(0.05)
     hung.answers.set()
     thread.join(30)
@@ -300,7 +301,7 @@ def test_an_engine_that_opens_after_closing_is_not_taken(keeper, shop):
 def test_stopping_does_not_wait_for_an_engine_that_opens_slowly(keeper, shop):
     shop.gate.clear()
     assert not keeper.open(WISH, lambda: False)
-    assert keeper.state is State.CLOSED
+    assert keeper.states.state is State.CLOSED
 
 
 class Builder:
@@ -324,14 +325,14 @@ class Builder:
 def test_not_one_frame_fails_while_a_built_engine_takes_over(keeper, shop):
     shop.build = build = Builder()
     keeper.open(WISH)
-    wait_for(lambda: keeper.build == 'building 50%: building')
-    assert keeper.state is State.BUILDING
+    wait_for(lambda: keeper.states.build == 'building 50%: building')
+    assert keeper.states.state is State.BUILDING
     values = []
     for number in range(2000):
         if number == 500:
             build.go_on.set()
         if number == 1500:
-            wait_for(lambda: keeper.state is State.SERVING)
+            wait_for(lambda: keeper.states.state is State.SERVING)
         values.append(value(keeper))
     assert values == sorted(values) and set(values) == {1.0, 2.0}
     assert keeper.engine_name == 'tensorrt fp32 test'
@@ -344,8 +345,8 @@ def test_a_build_that_fails_leaves_the_service_alone(keeper, shop, error):
     build.error = error
     build.go_on.set()
     keeper.open(WISH)
-    wait_for(lambda: keeper.state is State.DEGRADED)
-    assert str(error) in keeper.trouble and str(error) in keeper.build
+    wait_for(lambda: keeper.states.state is State.DEGRADED)
+    assert str(error) in keeper.states.trouble and str(error) in keeper.states.build
     assert value(keeper) == 1.0
 
 
@@ -360,16 +361,16 @@ def test_a_gpu_that_fails_is_replaced_by_the_cpu_and_closed_after(keeper, shop, 
         shop.build = build = Builder(fast)
         build.go_on.set()
         keeper.open(WISH)
-        wait_for(lambda: keeper.state is State.SERVING)
+        wait_for(lambda: keeper.states.state is State.SERVING)
     shop.build = None
     closed_when = []
-    fast.close = lambda: closed_when.append(keeper.state)
+    fast.close = lambda: closed_when.append(keeper.states.state)
     fail(keeper, fast)
-    wait_for(lambda: keeper.state is State.DEGRADED)
+    wait_for(lambda: keeper.states.state is State.DEGRADED)
     assert shop.asked == [True, False]
     assert value(keeper) == 1.0
     wait_for(lambda: closed_when == [State.DEGRADED])
-    assert 'tensorrt failed: broken' in keeper.trouble
+    assert 'tensorrt failed: broken' in keeper.states.trouble
 
 
 def test_closing_stops_a_build(keeper, shop):
@@ -383,6 +384,6 @@ def test_an_engine_that_was_never_used_is_closed_too(keeper, shop):
     shop.build = build = Builder()
     build.go_on.set()
     keeper.open(WISH)
-    wait_for(lambda: keeper.state is State.SERVING)
+    wait_for(lambda: keeper.states.state is State.SERVING)
     assert keeper.close(30)
     assert build.fast.closed
