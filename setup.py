@@ -88,7 +88,7 @@ setup(
     package_data={NAME: ['py.typed'], 'magadepth_training': ['py.typed', 'configs/*']},
     data_files=data_files,
     zip_safe=False,
-    install_requires=['numpy>=1.21'],
+    install_requires=['numpy>=1.21', 'tqdm'],
     extras_require={
         'ros': [f'{wheel}; platform_machine == "x86_64"' for wheel in ros_wheels],
         'openvino': [openvino],  # where the distribution brings OpenCV

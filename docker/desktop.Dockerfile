@@ -11,6 +11,7 @@ SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 RUN apt-get update && apt-get install -y --no-install-recommends \
         python3-colcon-common-extensions \
         python3-numpy \
+        python3-tqdm \
         python3-opencv \
         python3-venv \
         ros-jazzy-cv-bridge \

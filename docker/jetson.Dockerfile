@@ -17,6 +17,7 @@ http://packages.ros.org/ros2/ubuntu jammy main" > /etc/apt/sources.list.d/ros2.l
         python3-colcon-common-extensions \
         python3-libnvinfer \
         python3-numpy \
+        python3-tqdm \
         python3-pip \
         ros-humble-cv-bridge \
         ros-humble-diagnostic-msgs \

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 class MagadepthError(Exception):
     """Base of every error raised on purpose; a command prints it as one line and exits with 2."""
@@ -48,7 +50,21 @@ class EngineError(MagadepthError):
     """A runtime is not installed, or failed to open, build or run a model."""
 
 
+class PrecisionError(EngineError):
+    """A runtime works, but not in the precision that was asked for."""
+
+
 def describe(error: Exception) -> str:
     """Return one line for people, whatever was raised; the type only where it was not us."""
     name = type(error).__name__
     return str(error) or name if isinstance(error, MagadepthError) else f'{name}: {error}'
+
+
+def pip_install(what: str) -> str:
+    """Return the line that installs a package into the Python that runs now."""
+    return f'{sys.executable} -m pip install "{what}"'
+
+
+def pip_install_extra(extra: str) -> str:
+    """Return the line that installs what an extra of this package brings."""
+    return pip_install(f'magadepth_ros[{extra}]')

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from magadepth_ros.errors import DataError
+from magadepth_ros.errors import DataError, pip_install_extra
 
 BAG_SUFFIXES = ('.mcap', '.db3', '.bag')
 
@@ -36,6 +37,30 @@ def write_result(path: str | Path, data: bytes | str) -> None:
         raise DataError(f'{path}: cannot be written: {error.strerror}') from None
 
 
+def require_writable(path: str | Path, folder: bool = False) -> None:
+    """
+    Raise DataError where a file, or with ``folder`` files in a folder, could not be written.
+
+    It is tried by a file without a name, so that nothing is left behind and nothing changes.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir() and not folder:
+            raise DataError(f'{path}: is a folder, expected the name of a file')
+        if path.exists() and not path.is_dir() and (folder or not path.is_file()):
+            raise DataError(f'{path}: is no {"folder" if folder else "file"}; give another name')
+        place = path if folder else path.parent
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            raise DataError(f'{path}: cannot be written: {place} is no folder')
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise DataError(f'{path}: cannot be written: {reason}') from None
+
+
 def write_all(*results: tuple[Path | None, Callable[[Path], object]]) -> None:
     """
     Write each result that has a path; DataError after the last where some could not be written.
@@ -53,6 +78,16 @@ def write_all(*results: tuple[Path | None, Callable[[Path], object]]) -> None:
         raise DataError('; '.join(faults))
 
 
+def as_path(text: str | Path) -> Path | None:
+    """Return the path that somebody typed; None where no file can have that name."""
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError):  # too long, ~ of an unknown user, a NUL
+        return None
+    return path if str(text) else None
+
+
 def is_bag_path(path: str | Path) -> bool:
     """Whether an input is a ROS bag: one of its files, or a folder with a metadata.yaml."""
     path = Path(path)
@@ -62,5 +97,5 @@ def is_bag_path(path: str | Path) -> bool:
 def no_bag_reader(path: str | Path, error: ModuleNotFoundError) -> DataError:
     """Return what to raise where a bag is given and the package that reads it is missing."""
     return DataError(
-        f'{path}: bags need the Python package {error.name!r}: pip install "magadepth_ros[bags]"'
+        f'{path}: bags need the Python package {error.name!r}: {pip_install_extra("bags")}'
     )

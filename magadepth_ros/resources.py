@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from magadepth_ros.errors import DataError, ModelError
+from magadepth_ros.files import as_path
 
 PACKAGE = 'magadepth_ros'
 DEFAULT_MODEL = 'guided_fill'
@@ -58,11 +59,11 @@ def find_model(name: str | Path = DEFAULT_MODEL) -> Path:
         neither a file nor the name of an installed model.
 
     """
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = as_path(name)
+    if path is not None and path.is_file():
         return path.resolve()
     folder = share_dir() / 'models'
-    if len(path.parts) == 1:
+    if path is not None and len(path.parts) == 1:
         for candidate in (folder / path.name, folder / f'{path.name}.onnx'):
             if candidate.is_file():
                 return candidate
@@ -98,11 +99,11 @@ def find_config(name: str | Path) -> Path:
         neither a file nor an installed configuration.
 
     """
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = as_path(name)
+    if path is not None and path.is_file():
         return path.resolve()
     folder = share_dir() / 'config'
-    if len(path.parts) == 1 and (folder / path.name).is_file():
+    if path is not None and len(path.parts) == 1 and (folder / path.name).is_file():
         return folder / path.name
     names = ', '.join(sorted(entry.name for entry in folder.glob('*.*'))) or 'none'
     raise DataError(f"'{name}' is neither a file nor in {folder}, which has: {names}")

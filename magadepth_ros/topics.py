@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 
@@ -147,6 +148,11 @@ def realsense_topics(name: str = 'camera', namespace: str = 'camera') -> CameraT
     base = f'/{namespace}/{name}' if namespace else f'/{name}'
     rgb, depth = f'{base}/color/image_raw', f'{base}/aligned_depth_to_color/image_raw'
     return CameraTopics(rgb, info_beside(rgb), depth, info_beside(depth))
+
+
+def is_name(text: str) -> bool:
+    """Whether ROS takes it as the name of a topic or namespace; it may begin with a slash."""
+    return re.fullmatch(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', text, re.ASCII) is not None
 
 
 def info_beside(image_topic: str) -> str:

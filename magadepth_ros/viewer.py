@@ -4,6 +4,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +19,15 @@ import numpy as np
 
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.project import CloudProjector
-from magadepth_ros.errors import DataError
+from magadepth_ros.errors import DataError, pip_install_extra
 from magadepth_ros.pictures import to_millimetres
 
 CLOUD_STRIDE = 2
 _JPEG_QUALITY = 85
+_SAVE = 'write a recording for `rerun FILE.rrd` on another computer: --save FILE.rrd'
+_HOST = '127.0.0.1'
+_PATIENCE = 20.0
+"""Seconds that the window may take to open."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +50,66 @@ def require_rerun() -> None:
     if importlib.util.find_spec('rerun') is None:
         raise DataError(
             'the viewer needs the Python package rerun-sdk, which is not installed: '
-            'pip install "magadepth_ros[viewer]"'
+            f'{pip_install_extra("viewer")}'
         )
+
+
+def require_display() -> None:
+    """Raise DataError where no window can open; Linux."""
+    if sys.platform == 'linux' and not any(map(os.environ.get, ('DISPLAY', 'WAYLAND_DISPLAY'))):
+        raise DataError(f'no window can open here, as there is no display; {_SAVE}')
+
+
+class _Window:
+    """The window of rerun in a process of its own, which stays when this one ends."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind((_HOST, 0))
+            port = free.getsockname()[1]
+        # Of rerun's own `spawn` the server listens on every interface.
+        command = [sys.executable, '-m', 'rerun', '--bind', _HOST, '--port', str(port)]
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - the process writes to it
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+            env={**os.environ, 'RERUN_APP_ONLY': 'true', 'NO_COLOR': '1'},
+        )
+        self.url = f'rerun+http://{_HOST}:{port}/proxy'
+        end = time.monotonic() + _PATIENCE
+        while not _answers(port):
+            if self.closed or time.monotonic() > end:
+                self._process.kill()
+                raise DataError(f'the viewer: its window did not open: {self._said()}; {_SAVE}')
+            time.sleep(0.05)
+        # Its server answers before there is a window.
+        time.sleep(0.5)
+        self.closed  # noqa: B018 - raises
+
+    @property
+    def closed(self) -> bool:
+        """Whether somebody closed it; DataError where it ended by itself."""
+        code = self._process.poll()
+        if code:
+            raise DataError(f'the viewer: its window did not open: {self._said()}; {_SAVE}')
+        return code == 0
+
+    def _said(self) -> str:
+        self._log.seek(0)
+        lines = self._log.read().decode(errors='replace').splitlines()
+        faults = [line for line in lines if line.startswith('Error: ')]
+        return (faults or [f'no answer within {_PATIENCE:g} s'])[-1].removeprefix('Error: ')
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection((_HOST, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
 
 
 class Viewer:
@@ -63,9 +131,11 @@ class Viewer:
         self._rerun: Any = rerun
         self._projector = CloudProjector()
         self._stream: Any = rerun.RecordingStream('magadepth')
+        self._window: _Window | None = None
         try:
             if save is None:
-                self._stream.spawn(default_blueprint=_layout())
+                self._window = _Window()
+                self._stream.connect_grpc(self._window.url, default_blueprint=_layout())
             else:
                 save.parent.mkdir(parents=True, exist_ok=True)
                 self._stream.save(save, default_blueprint=_layout())
@@ -84,6 +154,11 @@ class Viewer:
     def close(self) -> None:
         """Write what is still on its way."""
         self._stream.disconnect()
+
+    @property
+    def closed(self) -> bool:
+        """Whether somebody closed the window; DataError where it ended by itself."""
+        return self._window is not None and self._window.closed
 
     def show(self, viewed: ViewedFrame) -> None:
         """Put a frame on the timeline ``stamp``."""

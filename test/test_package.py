@@ -33,7 +33,10 @@ print(json.dumps({'version': d.metadata.version, 'name': d.metadata.name,
 """
 
 # Import name -> ROS package where they differ.
-IMPORTS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
+IMPORTS = {
+    'cv2': 'python3-opencv', 'numpy': 'python3-numpy', 'tqdm': 'python3-tqdm',
+    'yaml': 'python3-yaml',
+}  # fmt: skip
 ROS = {
     'ament_index_python', 'cv_bridge', 'diagnostic_msgs', 'launch', 'launch_ros', 'lifecycle_msgs',
     'message_filters', 'rcl_interfaces', 'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_ros',

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from magadepth_ros.engines import BACKENDS, FASTEST_FIRST
+from magadepth_ros.commands.values import THREADS, Model
+from magadepth_ros.engines import BACKENDS, FASTEST_FIRST, PRECISIONS
 from magadepth_ros.errors import DataError, TopicError
 from magadepth_ros.resources import DEFAULT_MODEL
 
 _ENGINE: dict[str, dict[str, Any]] = {
     'model': {
         'default': DEFAULT_MODEL,
+        'type': Model(),
+        'metavar': 'MODEL',
         'help': 'shipped model by name, or path of an ONNX or of an engine',
     },
     'backend': {
@@ -25,12 +28,13 @@ _ENGINE: dict[str, dict[str, Any]] = {
     },
     'precision': {
         'default': 'auto',
-        'help': 'arithmetic inside the network: fp32, bf16, fp16 or int8, as far as the runtime '
-        'has it; auto: the lowest that the model calls safe',
+        'choices': PRECISIONS,
+        'help': 'arithmetic inside the network, as far as the runtime has it; auto: the lowest '
+        'that the model calls safe',
     },
     'threads': {
         'default': 0,
-        'type': int,
+        'type': THREADS,
         'metavar': 'N',
         'help': 'CPU threads of the runtime; 0: all cores',
     },
@@ -61,17 +65,6 @@ def default_of(action: argparse.Action) -> str:
     )  # fmt: skip
 
 
-def count(text: str) -> int:
-    """Return a whole number from 1 on; for ``type=`` of argparse."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text!r}: expected a number from 1 on')
-    return value
-
-
 def add_command(
     subparsers: Any, name: str, description: str, examples: str
 ) -> argparse.ArgumentParser:
@@ -96,7 +89,16 @@ def add_command(
         epilog='examples:\n' + textwrap.indent(examples.strip(), '  '),
         formatter_class=HelpFormatter,
     )
+    parser.set_defaults(parser=parser)
     return parser
+
+
+def refuse_given(args: argparse.Namespace, group: str, why: str) -> None:
+    """Raise DataError where an option of a group was given; ``why`` says when it has no effect."""
+    for title in args.parser._action_groups:
+        for action in title._group_actions if title.title == group else ():
+            if getattr(args, action.dest) != action.default:
+                raise DataError(f'{action.option_strings[0]} has no effect here: {why}')
 
 
 def add_engine_options(
@@ -105,6 +107,13 @@ def add_engine_options(
     """Add the named ones of ``--model``, ``--backend``, ``--precision`` and ``--threads``."""
     for name in names:
         parser.add_argument(f'--{name}', **_ENGINE[name])
+
+
+def baseline_names() -> list[str]:
+    """Return the classical methods that can be chosen, and the words for all and for none."""
+    from magadepth_training.evaluation.baselines import BASELINES
+
+    return ['all', 'none', *BASELINES]
 
 
 @contextmanager

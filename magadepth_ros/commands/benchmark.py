@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 
 import cv2
 
-from magadepth_ros.commands.arguments import add_command, count
+from magadepth_ros.commands.arguments import add_command, baseline_names
 from magadepth_ros.commands.benchmark_node import NodeRun, measure_node
 from magadepth_ros.commands.benchmark_report import (
     machine_facts,
@@ -32,13 +31,25 @@ from magadepth_ros.commands.benchmark_timing import (
     method_candidate,
     model_candidate,
 )
-from magadepth_ros.commands.progress import Progress
+from magadepth_ros.commands.progress import progress
+from magadepth_ros.commands.values import (
+    COUNT,
+    TEXT,
+    THREADS,
+    Input,
+    Model,
+    OneOf,
+    Output,
+    Size,
+    require_package,
+    whole,
+)
 from magadepth_ros.completion import Completer
-from magadepth_ros.engines import BACKENDS
+from magadepth_ros.engines import BACKENDS, PRECISIONS
 from magadepth_ros.errors import EngineError, MagadepthError, ModelError
 from magadepth_ros.files import write_all, write_result
 from magadepth_ros.resources import DEFAULT_MODEL, find_model, model_names
-from magadepth_ros.simulation import simulated_frames, simulated_intrinsics
+from magadepth_ros.simulation import SIDES, simulated_frames, simulated_intrinsics
 
 NODE_CAMERAS = (1, 2, 4)
 FRAMES = 4
@@ -67,6 +78,7 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--models',
         nargs='+',
+        type=Model(),
         default=[],
         metavar='MODEL',
         help='shipped models by name, or files (default: all that are installed)',
@@ -75,20 +87,22 @@ def add_parser(subparsers: Any) -> None:
         '--backends',
         nargs='+',
         default=['auto'],
+        choices=BACKENDS,
         metavar='BACKEND',
-        help=f'runtimes, each tried with each model: {", ".join(BACKENDS)}',
+        help='runtimes, each tried with each model',
     )
     add(
         '--precisions',
         nargs='+',
         default=['auto'],
+        choices=PRECISIONS,
         metavar='PRECISION',
-        help='likewise: auto, fp32, bf16, fp16, int8',
+        help='likewise',
     )
     add(
         '--sizes',
         nargs='+',
-        type=_size,
+        type=Size(*SIDES),
         default=[(640, 480), (848, 480), (1280, 720)],
         metavar='WxH',
         help='of the frames [px]',
@@ -96,6 +110,7 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--peers',
         nargs='*',
+        type=OneOf(baseline_names),
         default=None,
         metavar='NAME',
         help='measure these classical methods too, without names all; needs the extra train',
@@ -103,37 +118,51 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--node',
         nargs='*',
-        type=count,
+        type=whole(1, 16),
         default=None,
         metavar='CAMERAS',
         help='measure the node too, with so many cameras, without numbers 1, 2 and 4; needs ROS 2',
     )
-    add('--node-seconds', type=count, default=6, metavar='S', help='of each run of the node')
-    add('--repeats', type=count, default=30, metavar='N', help='rounds')
-    add('--threads', type=int, default=0, metavar='N', help='CPU threads; 0: all cores')
+    add('--node-seconds', type=COUNT, default=6, metavar='S', help='of each run of the node')
+    add('--repeats', type=COUNT, default=30, metavar='N', help='rounds')
+    add('--threads', type=THREADS, default=0, metavar='N', help='CPU threads; 0: all cores')
     add(
-        '--json', type=Path, metavar='FILE', help='write all figures, the machine and the versions'
+        '--json',
+        type=Output(),
+        metavar='FILE',
+        help='write all figures, the machine and the versions',
     )
-    add('--plot', type=Path, metavar='FILE', help='draw bars (PNG or SVG); needs matplotlib')
-    add('--markdown', type=Path, metavar='FILE', help='write the tables as a page')
+    add(
+        '--plot',
+        type=Output(('.png', '.svg')),
+        metavar='FILE',
+        help='draw bars (PNG or SVG); needs matplotlib',
+    )
+    add('--markdown', type=Output(), metavar='FILE', help='write the tables as a page')
     add(
         '--note',
-        default='',
+        type=TEXT,
         metavar='TEXT',
         help='what the report says beside the machine: its power mode, other load',
     )
     add(
         '--from-json',
-        type=Path,
+        type=Input('a file that --json wrote'),
         metavar='FILE',
         help='measure nothing: report what --json wrote before',
     )
 
 
+def check(args: argparse.Namespace) -> None:
+    """Refuse what would be missed after the measurement only."""
+    if args.plot:
+        require_package('matplotlib', '--plot')
+
+
 def run(args: argparse.Namespace) -> int:
     """Measure, print the table, write the files; 2 where a model could not be opened."""
     report = read_report(args.from_json) if args.from_json else _measure(args)
-    report['note'] = args.note or report.get('note', '')
+    report['note'] = args.note or report.get('note') or ''
     print(to_text(report))
 
     def write_page(path: Path) -> None:
@@ -163,12 +192,12 @@ def _measure(args: argparse.Namespace) -> dict[str, Any]:
     threads = cv2.getNumThreads()
     try:
         cv2.setNumThreads(args.threads or threads)
-        with Progress(len(args.sizes) * args.repeats, 'rounds') as progress:
+        with progress(len(args.sizes) * args.repeats, 'rounds', ' rounds') as bar:
             for width, height in args.sizes:
                 camera = simulated_intrinsics(width, height)
                 candidates = [model_candidate(n, c, camera) for n, c in completers]
                 frames = simulated_frames(width, height, FRAMES)
-                rows += measure(candidates + peers, frames, args.repeats, progress.advance)
+                rows += measure(candidates + peers, frames, args.repeats, bar.update)
     finally:
         cv2.setNumThreads(threads)
         for _, completer in completers:
@@ -194,8 +223,8 @@ def _measure_node(name: str, args: argparse.Namespace) -> list[dict[str, Any]]:
         seconds=args.node_seconds,
     )
     cameras = args.node or NODE_CAMERAS
-    with Progress(len(args.sizes) * len(cameras), 'runs of the node') as progress:
-        return measure_node(run, args.sizes, cameras, progress.advance)
+    with progress(len(args.sizes) * len(cameras), 'node', ' runs') as bar:
+        return measure_node(run, args.sizes, cameras, bar.update)
 
 
 def _open(
@@ -225,10 +254,3 @@ def _peers(names: list[str] | None) -> list[Candidate]:
 
     chosen: dict[str, Callable[..., Any]] = select_baselines(names or ['all'])
     return [method_candidate(name, function) for name, function in chosen.items()]
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r'(\d+)x(\d+)', text)
-    if match is None or min(map(int, match.groups())) < 16:
-        raise argparse.ArgumentTypeError(f'{text!r}: expected WIDTHxHEIGHT, such as 640x480')
-    return int(match[1]), int(match[2])

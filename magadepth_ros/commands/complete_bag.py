@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from magadepth_ros.commands.progress import Progress
+from magadepth_ros.commands.complete_folder import Open
+from magadepth_ros.commands.progress import progress
 from magadepth_ros.completion import Completer, Completion
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.project import CloudProjector
@@ -58,7 +60,7 @@ class BagReport:
 
 
 def complete_bag(
-    open_completer: Callable[[], Completer], source: Path, target: Path, options: BagOptions
+    open_completer: Open, source: Path, target: Path, options: BagOptions
 ) -> BagReport:
     """
     Copy a bag and add completed depth, confidence, camera_info and clouds.
@@ -92,8 +94,8 @@ def complete_bag(
         total = sum(c.msgcount for c in reader.connections if c.topic == topics.depth)
         frames = BagFrames(reader, topics, options.depth_to_rgb, options.assume_aligned)
         with new_bag(target, reader) as writer, open_completer() as completer:
-            with Progress(total, 'frames') as progress:
-                job = _Job(completer, writer, frames, options, progress)
+            with progress(total, 'frames') as bar:
+                job = _Job(completer, writer, frames, options, bar)
                 for connection, logged_ns, data in messages(reader):
                     writer.copy(connection, logged_ns, data)
                     frames.take(connection, logged_ns, data)
@@ -107,7 +109,8 @@ def complete_bag(
                 )
                 text = f'{source}: no frame could be completed: {fault}'
                 if isinstance(fault, RegistrationError):
-                    text += '; give --depth-to-rgb or, where it is aligned, --assume-aligned'
+                    given = '' if options.depth_to_rgb else 'give --depth-to-rgb or, '
+                    text += f'; {given}where it is aligned, --assume-aligned'
                 raise DataError(text)
     return job.report
 
@@ -120,14 +123,14 @@ class _Job:
         writer: BagWriter,
         frames: BagFrames,
         options: BagOptions,
-        progress: Progress,
+        bar: Any,
     ) -> None:
         self.report = BagReport(frames.topics)
         self._completer = completer
         self._writer = writer
         self._frames = frames
         self._options = options
-        self._progress = progress
+        self._bar = bar
         self._projector = CloudProjector()
 
     def complete(self) -> None:
@@ -145,7 +148,7 @@ class _Job:
         for pair, frame, completion in zip(pairs, frames, completions, strict=True):
             self._write(pair, frame, completion)
         self.report.completed += len(completions)
-        self._progress.advance(len(self._frames.pairs))
+        self._bar.update(len(self._frames.pairs))
         self._frames.pairs.clear()
 
     def _write(self, pair: MessagePair, frame: RgbdFrame, completion: Completion) -> None:

@@ -12,20 +12,24 @@ from typing import Any
 
 from magadepth_ros.commands.arguments import add_command, add_engine_options
 from magadepth_ros.commands.children import ChildError, Children
+from magadepth_ros.commands.progress import progress
 from magadepth_ros.commands.ros_processes import node_command, prepare_environment
 from magadepth_ros.commands.stopping import Stop
+from magadepth_ros.commands.values import SECONDS, Model, Number, Output, Recording, whole
 from magadepth_ros.errors import DataError, EngineError
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.resources import AUTO_MODEL, find_config, find_model
+from magadepth_ros.simulation import RATES, SIDES
 from magadepth_ros.topics import realsense_topics
-from magadepth_ros.viewer import require_rerun
+from magadepth_ros.viewer import require_display, require_rerun
 
 CAMERA = realsense_topics()
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 TICK = 0.1
 SNAPSHOT_LIMIT = 5.0
+SECONDS_BAR = '{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}'
 
 
 _DESCRIPTION = """\
@@ -45,42 +49,73 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument
     add(
         '--input',
-        default='',
+        type=Recording(),
         metavar='PATH',
         help='folder with a manifest.json, or bag, to play (default: a rendered room)',
     )
     add(
         '--duration',
-        type=float,
+        type=SECONDS,
         default=20.0,
         metavar='S',
         help='seconds to watch, from the first completed frame on',
     )
     add(
         '--output',
-        type=Path,
+        type=Output(folder=True),
         default=Path('out/demo'),
         metavar='FOLDER',
         help='where summary.json, preview.png and the logs go',
     )
-    add_engine_options(parser, 'model', 'backend', 'precision')
-    parser.set_defaults(model=AUTO_MODEL)
-    add('--rate', type=float, default=30.0, metavar='HZ', help='frames a second of the camera')
-    add('--width', type=int, default=640, metavar='PX', help='columns of the camera')
-    add('--height', type=int, default=480, metavar='PX', help='rows of the camera')
+    add(
+        '--model',
+        type=Model(also=(AUTO_MODEL,)),
+        default=AUTO_MODEL,
+        metavar='MODEL',
+        help='shipped model by name, or path of an ONNX or of an engine; auto: what is fast '
+        'enough for the runtime',
+    )
+    add_engine_options(parser, 'backend', 'precision')
+    add(
+        '--rate',
+        type=Number(*RATES),
+        default=30.0,
+        metavar='HZ',
+        help='frames a second of the camera',
+    )
+    add('--width', type=whole(*SIDES), default=640, metavar='PX', help='columns of the camera')
+    add('--height', type=whole(*SIDES), default=480, metavar='PX', help='rows of the camera')
     add(
         '--viewer',
         action='store_true',
         help='show picture, depth, confidence and cloud live by rerun, as `magadepth view` does',
     )
-    add('--save', type=Path, metavar='FILE', help='write that to FILE (.rrd) instead of a window')
+    add(
+        '--save',
+        type=Output(('.rrd',)),
+        metavar='FILE',
+        help='write that to FILE (.rrd) instead of a window',
+    )
     add(
         '--patience',
-        type=float,
+        type=SECONDS,
         default=120.0,
         metavar='S',
         help='seconds that the first completed frame may take, building an engine included',
     )
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuse what one of the processes would refuse, but in its log alone."""
+    if args.viewer or args.save:
+        require_rerun()
+    if args.viewer and not args.save:
+        require_display()
+    if args.input:
+        for name in ('width', 'height'):
+            if getattr(args, name) != args.parser.get_default(name):
+                raise DataError(f'--{name} has no effect here: {args.input} has its own size')
+        _check_input(args.input)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -90,17 +125,11 @@ def run(args: argparse.Namespace) -> int:
     Raises
     ------
     MagadepthError
-        the input, the model or the duration cannot be used.
+        the model cannot be used.
 
     """
-    if not args.duration > 0:
-        raise DataError(f'duration: expected seconds above 0, got {args.duration:g}')
     # The node knows which model is fast enough for the runtime that it finds.
     model = args.model if args.model == AUTO_MODEL else str(find_model(args.model))
-    if args.input:
-        _check_input(Path(args.input))
-    if args.viewer or args.save:
-        require_rerun()
     args.output.mkdir(parents=True, exist_ok=True)
     for name in ('summary.json', 'preview.png'):
         (args.output / name).unlink(missing_ok=True)
@@ -150,53 +179,65 @@ def _watch(
         write_summary,
     )
 
-    progress = _Progress()
     try:
+        if not _wait(args, children, watcher, stop, start):
+            return EXIT_INTERRUPTED if stop else EXIT_FAILED
+        first = monotonic()
+        _measure(args.duration, children, watcher, stop)
+        facts = {
+            'seconds': round(monotonic() - first, 2),
+            'start_seconds': round(first - start, 2),
+            'input': str(args.input or 'simulated'),
+            'camera_rate_set_hz': args.rate,
+        }
+        summary = summarise(watcher, facts)
+        # After the measurement: the input images are read as well, which costs time.
+        snapshot = None if stop else _snapshot(watcher, children, stop)
+        if snapshot is not None:
+            write_preview(args.output / 'preview.png', snapshot)
+        write_summary(args.output / 'summary.json', summary)
+    except ChildError as error:
+        print(f'magadepth demo: {error}', file=sys.stderr)
+        return EXIT_FAILED
+    print(table(summary))
+    written = 'summary.json' + (', preview.png' if snapshot is not None else '')
+    print(f'written to {args.output}: {written}')
+    if snapshot is None:
+        why = 'it was interrupted' if stop else watcher.missing(SNAPSHOT_LIMIT)
+        print(f'no preview.png: {why}')
+    print(f'to watch it live, run it with a longer duration and, beside it:\n  {_rviz()}')
+    return EXIT_INTERRUPTED if stop else 0
+
+
+def _wait(
+    args: argparse.Namespace, children: Children, watcher: Any, stop: Stop, start: float
+) -> bool:
+    """Wait for the first completed frame; False where none came."""
+    with progress(args.patience, 'waiting for the first frame', bar_format=SECONDS_BAR) as bar:
         while not watcher.depth.stamps and not stop:
             watcher.spin(TICK)
             children.check()
             if watcher.trouble:
                 # The node waits to be configured anew; nobody would do so here.
-                progress.end()
                 raise EngineError(f'completion_node could not start: {watcher.trouble}')
             waited = monotonic() - start
             if waited > args.patience:
-                progress.end()
-                _complain(children, f'no completed frame came within {waited:.0f} s')
-                return EXIT_FAILED
-            progress.show(f'{waited:5.1f} s  waiting for the first completed frame')
-        first = monotonic()
-        started = first - start
-        while (elapsed := monotonic() - first) < args.duration and not stop:
-            watcher.spin(min(TICK, args.duration - elapsed))
+                break
+            bar.update(waited - bar.n)
+    if not watcher.depth.stamps and not stop:
+        _complain(children, f'no completed frame came within {args.patience:g} s')
+    return bool(watcher.depth.stamps)
+
+
+def _measure(duration: float, children: Children, watcher: Any, stop: Stop) -> None:
+    """Listen for so many seconds."""
+    first = monotonic()
+    with progress(duration, 'demo', bar_format=SECONDS_BAR) as bar:
+        while (elapsed := monotonic() - first) < duration and not stop:
+            watcher.spin(min(TICK, duration - elapsed))
             children.check()
-            progress.show(_line(elapsed, watcher))
-        if not watcher.depth.stamps:
-            progress.end()
-            return EXIT_INTERRUPTED
-        facts = {
-            'seconds': round(monotonic() - first, 2),
-            'start_seconds': round(started, 2),
-            'input': args.input or 'simulated',
-            'camera_rate_set_hz': args.rate,
-        }
-        summary = summarise(watcher, facts)
-        if not stop:
-            # After the measurement: the input images are read as well, which costs time.
-            snapshot = _snapshot(watcher, children, stop)
-            if snapshot is not None:
-                write_preview(args.output / 'preview.png', snapshot)
-        write_summary(args.output / 'summary.json', summary)
-    except ChildError as error:
-        progress.end()
-        print(f'magadepth demo: {error}', file=sys.stderr)
-        return EXIT_FAILED
-    progress.end()
-    print(table(summary))
-    written = [name for name in ('summary.json', 'preview.png') if (args.output / name).exists()]
-    print(f'written to {args.output}: {", ".join(written)}')
-    print(f'to watch it live, run it with a longer duration and, beside it:\n  {_rviz()}')
-    return EXIT_INTERRUPTED if stop else 0
+            bar.set_postfix_str(_line(watcher), refresh=False)
+            bar.update(min(monotonic() - first, duration) - bar.n)
 
 
 def _snapshot(watcher: Any, children: Children, stop: Stop) -> Any:
@@ -213,7 +254,7 @@ def _snapshot(watcher: Any, children: Children, stop: Stop) -> Any:
 
 def _camera(args: argparse.Namespace) -> list[str]:
     parameters = {
-        'input': str(Path(args.input).resolve()) if args.input else '',
+        'input': str(args.input.resolve()) if args.input else '',
         'rate': args.rate,
         'width': args.width,
         'height': args.height,
@@ -244,29 +285,10 @@ def _complain(children: Children, text: str) -> None:
     print('\n'.join([f'magadepth demo: {text}', *tails]), file=sys.stderr)
 
 
-def _line(elapsed: float, watcher: Any) -> str:
+def _line(watcher: Any) -> str:
     recent = watcher.depth.latencies[-30:]
     latency = sum(recent) / len(recent)
     return (
-        f'{elapsed:5.1f} s  {len(watcher.depth.stamps)} frames, {watcher.depth.rate:.1f} Hz, '
+        f'{len(watcher.depth.stamps)} frames, {watcher.depth.rate:.1f} Hz, '
         f'latency {latency:.0f} ms, {len(watcher.cloud.stamps)} clouds'
     )
-
-
-class _Progress:
-    """One line that changes on a terminal; a line every five seconds elsewhere."""
-
-    def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
-        self._next = 0.0
-
-    def show(self, text: str) -> None:
-        if self._live:
-            print(f'\r{text:<78}', end='', file=sys.stderr, flush=True)
-        elif monotonic() >= self._next:
-            self._next = monotonic() + 5.0
-            print(text, file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self._live:
-            print(file=sys.stderr)

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magadepth_ros.commands.arguments import add_command, add_engine_options, count
-from magadepth_ros.commands.progress import Progress
+from magadepth_ros.commands.arguments import add_command, add_engine_options, baseline_names
+from magadepth_ros.commands.progress import progress
+from magadepth_ros.commands.values import COUNT, Input, Model, OneOf, Output, Pattern
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_all, write_result
 
@@ -44,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument
     add(
         'data',
-        type=Path,
+        type=Input('recorded frames', either=True, also=('simulated:drive', 'simulated:still')),
         nargs='*',
         metavar='DATA',
         help='folders with a manifest.json, nyu_depth_v2_labeled.mat, folders of SUN RGB-D or '
@@ -52,11 +55,17 @@ def add_parser(subparsers: Any) -> None:
         'stands while somebody walks by; needed but for --from-csv',
     )
     add(
-        '--models', nargs='*', default=[], metavar='MODEL', help='shipped models by name, or files'
+        '--models',
+        nargs='*',
+        type=Model(),
+        default=[],
+        metavar='MODEL',
+        help='shipped models by name, or files',
     )
     add(
         '--set',
         action='append',
+        type=Pattern('NAME=VALUE', r'\w+=.+'),
         default=[],
         metavar='NAME=VALUE',
         help='run each model a second time with this setting of the completion, for example '
@@ -65,6 +74,7 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--baselines',
         nargs='*',
+        type=OneOf(lambda: [*baseline_names(), 'raw']),
         default=['all'],
         metavar='NAME',
         help='classical methods: all, none, or names; levin needs SciPy and seconds a frame; raw, '
@@ -74,29 +84,34 @@ def add_parser(subparsers: Any) -> None:
         '--predictions',
         nargs='*',
         default=[],
-        type=Path,
+        type=Input('a folder of predictions', folder=True),
         metavar='FOLDER',
         help='score depth of another program too: STEM.png for each frame (16 bit, mm, 0 = not '
         'filled)',
     )
-    add('--json', type=Path, metavar='FILE', help='write all figures')
+    add('--json', type=Output(), metavar='FILE', help='write all figures')
     add(
         '--csv',
-        type=Path,
+        type=Output(),
         metavar='FILE',
         help='write a line for each method, region, sensor and scene',
     )
-    add('--markdown', type=Path, metavar='FILE', help='write tables as a page; needs --csv')
+    add('--markdown', type=Output(), metavar='FILE', help='write tables as a page; needs --csv')
     add(
         '--from-csv',
-        type=Path,
+        type=Input('a file that --csv wrote'),
         nargs='+',
         metavar='FILE',
         help='run nothing: make the page of what --csv wrote before',
     )
-    add('--sheet', type=Path, metavar='FILE', help='write pictures side by side (PNG)')
-    add('--step', type=count, default=1, metavar='N', help='take every N-th frame')
-    add('--limit', type=count, metavar='N', help='take N frames at most')
+    add(
+        '--sheet',
+        type=Output(('.png',)),
+        metavar='FILE',
+        help='write pictures side by side (PNG)',
+    )
+    add('--step', type=COUNT, default=1, metavar='N', help='take every N-th frame')
+    add('--limit', type=COUNT, metavar='N', help='take N frames at most')
     add(
         '--split',
         default='test',
@@ -105,11 +120,17 @@ def add_parser(subparsers: Any) -> None:
     )
     add(
         '--sparse',
-        type=count,
+        type=COUNT,
         metavar='N',
         help='give N random points of the true depth as input, and score the rest of it',
     )
     add_engine_options(parser, 'backend', 'precision', 'threads')
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuse what leaves nothing to evaluate."""
+    if not args.from_csv and (not args.data or (args.markdown and not args.csv)):
+        raise DataError('name the data to evaluate, and --csv with --markdown; or --from-csv')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -117,8 +138,6 @@ def run(args: argparse.Namespace) -> int:
     if args.from_csv:
         _write_page(args.from_csv, args.markdown)
         return 0
-    if not args.data or (args.markdown and not args.csv):
-        raise DataError('name the data to evaluate, and --csv with --markdown; or --from-csv')
     from magadepth_training.datasets.opening import open_source
     from magadepth_training.evaluation.report import write_csv, write_json
     from magadepth_training.evaluation.sheet import ContactSheet
@@ -155,10 +174,10 @@ def _evaluate(
     # The sheet has room for a few: models first, then the stronger baselines (last in the list).
     order = [method.name for method in methods if method.kind != 'baseline']
     order += [method.name for method in reversed(methods) if method.kind == 'baseline']
-    with Progress(len(indices), 'frames') as progress:
+    with progress(len(indices), 'frames') as bar:
 
         def watch(index: int, sample: Any, predictions: dict[str, Any]) -> None:
-            progress.advance()
+            bar.update()
             if index in drawn:
                 sheet.add(sample, {name: predictions[name] for name in order})
 
@@ -173,6 +192,29 @@ def _evaluate(
     print(f'{source.name}: {len(indices)} frames')
     print(table(rows, source.target_made_by))
     return rows
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """
+    Name files and folders by as much of the end of their paths as makes them differ.
+
+    Raises
+    ------
+    DataError
+        one is there twice.
+
+    """
+    wholes = [path.with_suffix('').parts for path in paths]
+    lengths = [1] * len(wholes)
+    while True:
+        names = ['/'.join(whole[-n:]) for whole, n in zip(wholes, lengths)]
+        same = [i for i, name in enumerate(names) if names.count(name) > 1]
+        if not same:
+            return names
+        if all(lengths[i] >= len(wholes[i]) for i in same):
+            raise DataError(f'{paths[same[0]]} is given twice; name each once')
+        for i in same:
+            lengths[i] += 1
 
 
 def _write_page(tables: list[Path], path: Path | None) -> None:
@@ -199,11 +241,9 @@ def _methods(args: argparse.Namespace) -> list[Method]:
         for settings in variants
     ]
     methods = models + [predictions_method(folder) for folder in args.predictions]
+    names = distinct_names([*map(Path, args.models), *(f.resolve() for f in args.predictions)])
+    methods = [replace(method, name=name) for method, name in zip(methods, names)]
     methods += baseline_methods(args.baselines)
     if not methods:
         raise DataError('nothing to evaluate; name --models, --baselines or --predictions')
-    names = [method.name for method in methods]
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(f'two methods are called {name!r}; rename one of the files or folders')
     return methods

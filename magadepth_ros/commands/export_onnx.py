@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from magadepth_ros.commands.arguments import add_command
+from magadepth_ros.commands.values import TEXT, Input, Output
+from magadepth_ros.files import require_writable
 
 _DESCRIPTION = 'Export weights (.safetensors) to the ONNX file that every runtime reads.'
 
@@ -21,25 +22,27 @@ def add_parser(subparsers: Any) -> None:
     add = add_command(subparsers, 'export-onnx', _DESCRIPTION, _EXAMPLES).add_argument
     add(
         'weights',
-        type=Path,
+        type=Input('weights (.safetensors)', ('.safetensors',)),
         metavar='WEIGHTS',
         help='.safetensors, as `magadepth train` writes them; or guided_fill, which has none',
     )
     add(
         'output',
-        type=Path,
+        type=Output(('.onnx',)),
         nargs='?',
         metavar='OUTPUT',
         help='.onnx to write (default: beside the weights)',
     )
     add(
         '--training-data',
+        type=TEXT,
         default='unknown',
         metavar='TEXT',
         help="for the file's metadata: what it was trained on",
     )
     add(
         '--licence',
+        type=TEXT,
         default='Apache-2.0',
         metavar='NAME',
         help="for the file's metadata: licence of the weights",
@@ -50,6 +53,11 @@ def add_parser(subparsers: Any) -> None:
         help='state that bf16 and fp16 were measured to cost less than a sensor is noisy: '
         'runtimes then use them with precision auto',
     )
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuse a folder beside the weights that cannot be written."""
+    require_writable(args.output or args.weights.with_suffix('.onnx'))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,18 +5,33 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from magadepth_ros.commands.arguments import HelpFormatter, add_command
-from magadepth_ros.errors import DataError, MagadepthError, ModelError
+from magadepth_ros.commands.arguments import add_command
+from magadepth_ros.commands.progress import progress
+from magadepth_ros.commands.values import (
+    BATCH,
+    Frames,
+    Model,
+    Number,
+    Output,
+    OutputOrFolder,
+    Pattern,
+)
+from magadepth_ros.engines import ENGINE_SUFFIXES
+from magadepth_ros.errors import DataError, MagadepthError, ModelError, pip_install_extra
 from magadepth_ros.files import write_result
+from magadepth_ros.resources import find_model, model_names
 from magadepth_ros.tables import align
+
+if TYPE_CHECKING:
+    from magadepth_ros.engines.building import EngineRequest
 
 _COLUMNS = (
     'model', 'precision', 'builder', 'layers', 'share', 'MiB', 'build s', 'worst', 'engine run'
@@ -40,14 +55,11 @@ magadepth export-trt mine.onnx --builder tensorrt-rtx --compute-capability 8.6 8
 
 def add_parser(subparsers: Any) -> None:
     """Add ``export-trt`` and its options."""
-    _add_arguments(add_command(subparsers, 'export-trt', _DESCRIPTION, _EXAMPLES))
-
-
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
+    add = add_command(subparsers, 'export-trt', _DESCRIPTION, _EXAMPLES).add_argument
     add(
         'models',
         nargs='*',
+        type=Model(('.onnx', '.safetensors')),
         metavar='MODEL',
         help='shipped models by name, or ONNX or .safetensors files (default: all that are '
         'installed)',
@@ -70,25 +82,31 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         '--compute-capability',
         nargs='+',
+        type=Pattern('a compute capability such as 8.6', r'\d{1,2}\.\d'),
         default=[],
         metavar='X.Y',
         help='GPUs that an engine of TensorRT for RTX is for (default: all from 8.0 on)',
     )
-    add('--batch', type=int, default=1, metavar='N', help='largest number of frames at once')
+    add('--batch', type=BATCH, default=1, metavar='N', help='largest number of frames at once')
     add(
         '--workspace',
-        type=float,
+        type=Number(0.0, 1e6),
         default=0,
         metavar='MIB',
         help="scratch memory on the GPU at most [MiB]; 0: TensorRT's own limit",
     )
     add(
         '--output',
-        type=Path,
+        type=OutputOrFolder(ENGINE_SUFFIXES),
         metavar='PATH',
         help='folder, or .engine file for a single engine (default: the cache)',
     )
-    add('--onnx', type=Path, metavar='FOLDER', help='keep the converted ONNX there')
+    add(
+        '--onnx',
+        type=Output(folder=True),
+        metavar='FOLDER',
+        help='keep the converted ONNX there',
+    )
     add(
         '--no-convert',
         action='store_true',
@@ -96,13 +114,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--check',
-        type=Path,
+        dest='check_data',
+        type=Frames(),
         metavar='DATA',
         help='folder with a manifest.json to check the engine with (default: simulated frames)',
     )
     add(
         '--max-difference',
-        type=float,
+        type=Number(0.0, 1.0, above=True),
         default=0.01,
         metavar='SHARE',
         help='largest difference from float32 let through, relative to the depth',
@@ -114,26 +133,28 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help='stop after the conversion; the ONNX stays in --onnx, or in the current folder',
     )
     add('--force', action='store_true', help='build even where the cache has the engine')
-    add('--json', type=Path, metavar='FILE', help='write the summary here')
+    add('--json', type=Output(), metavar='FILE', help='write the summary here')
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuse what contradicts itself, or has no effect."""
+    args.models = args.models or model_names()
+    if not args.models:
+        raise ModelError('no model is installed; name an ONNX or safetensors file')
+    if args.no_convert and args.no_build:
+        raise DataError('--no-convert and --no-build leave nothing to do; drop one')
+    if args.no_check and args.check_data is not None:
+        raise DataError('--no-check and --check contradict each other; drop one')
+    single = args.output is not None and args.output.suffix in ENGINE_SUFFIXES
+    if single and len(args.models) * len(args.precision) > 1:
+        raise DataError('--output names one file, but several engines are wanted; name a folder')
 
 
 def run(args: argparse.Namespace) -> int:
     """Build all wanted engines; returns 2 where one was refused."""
-    from magadepth_ros.resources import model_names
-
-    models = args.models or model_names()
-    if not models:
-        raise ModelError('no model is installed; name an ONNX or safetensors file')
-    if args.batch < 1:
-        raise DataError(f'--batch is {args.batch}, expected 1 or more')
-    if args.no_convert and args.no_build:
-        raise DataError('--no-convert and --no-build leave nothing to do; drop one')
-    single = args.output is not None and args.output.suffix in ('.engine', '.plan')
-    if single and len(models) * len(args.precision) > 1:
-        raise DataError('--output names one file, but several engines are wanted; name a folder')
     rows = []
     with tempfile.TemporaryDirectory(prefix='magadepth-') as folder:
-        for name in models:
+        for name in args.models:
             try:
                 onnx = _as_onnx(name, Path(folder))
             except MagadepthError as error:
@@ -149,25 +170,13 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `ros2 run magadepth_ros export_trt`."""
-    parser = argparse.ArgumentParser(
-        prog='export_trt',
-        description=_DESCRIPTION,
-        formatter_class=HelpFormatter,
-    )
-    _add_arguments(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except MagadepthError as error:
-        print(f'export_trt: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    from magadepth_ros.commands import main as magadepth
+
+    return magadepth.main(['export-trt', *(sys.argv[1:] if argv is None else argv)])
 
 
 def _as_onnx(name: str, folder: Path) -> Path:
     """Return the ONNX of a model; weights are exported first."""
-    from magadepth_ros.resources import find_model
-
     path = find_model(name)
     if path.suffix != '.safetensors':
         return path
@@ -182,7 +191,7 @@ def _as_onnx(name: str, folder: Path) -> Path:
     except ImportError as error:
         raise ModelError(
             f'{path}: exporting weights needs torch ({error}): '
-            'pip install "magadepth_ros[train]", or give the ONNX'
+            f'{pip_install_extra("train")}, or give the ONNX'
         ) from error
     target = folder / f'{path.stem}.onnx'
     export_onnx(load_network(path), target, training_data='unknown')
@@ -191,51 +200,63 @@ def _as_onnx(name: str, folder: Path) -> Path:
 
 def _one(onnx: Path, precision: str, args: argparse.Namespace) -> dict[str, Any]:
     """Build one engine; returns its row, with ``error`` where it was refused."""
-    from magadepth_ros.engines import building
-    from magadepth_ros.engines.cache import engine_path
-    from magadepth_ros.engines.precision import write_typed
-    from magadepth_ros.engines.tensorrt_build import BuildOptions
-    from magadepth_ros.engines.tensorrt_library import RTX, load_library
-
     row: dict[str, Any] = {'model': onnx.stem, 'precision': precision}
     try:
-        gpu = building.find_gpu()
-        builder = RTX if args.builder == 'auto' and gpu is None else args.builder
-        request = building.EngineRequest(
-            model=onnx,
-            library=load_library(builder),
-            cuda=gpu,
-            precision=precision,
-            options=BuildOptions(
-                batch=args.batch,
-                workspace=int(args.workspace * 2**20),
-                compute_capabilities=tuple(args.compute_capability),
-            ),
-            check_data=args.check,
-            limit=0 if args.no_check else args.max_difference,
-            typed=onnx if args.no_convert else None,
-        ).resolved()
+        request = _request(onnx, precision, args)
         row['precision'] = request.precision
         row['builder'] = f'{request.library.name} {request.library.version}'
-        name = f'{onnx.stem}-{request.precision}'
-        progress = _ProgressLines(name)
-        if args.no_build or (args.onnx is not None and not args.no_convert):
-            kept = _kept(args.onnx or Path.cwd(), f'{name}.onnx')
-            progress(f'converting to {request.precision}', 0.0)
-            write_typed(onnx, kept, request.precision, args.batch)
-            row['onnx'] = str(kept)
-            if args.no_build:
-                return row
-            request = replace(request, typed=kept)
-        place = _place(args.output, f'{name}-{request.library.name}.engine')
-        if place is None and args.force:
-            place = engine_path(onnx, request.key())
-        file = building.obtain_engine(request, progress, path=place)
-        row.update(file.report, engine=str(file.path) if file.path else None)
+        with closing(_Stages(f'{onnx.stem}-{request.precision}')) as stages:
+            row.update(_build(request, args, stages))
     except MagadepthError as error:
         row['error'] = str(error)
         print(f'{onnx.stem} {row["precision"]}: {error}', file=sys.stderr)
     return row
+
+
+def _request(onnx: Path, precision: str, args: argparse.Namespace) -> EngineRequest:
+    from magadepth_ros.engines.building import EngineRequest, find_gpu
+    from magadepth_ros.engines.tensorrt_build import BuildOptions
+    from magadepth_ros.engines.tensorrt_library import RTX, load_library
+
+    gpu = find_gpu()
+    builder = RTX if args.builder == 'auto' and gpu is None else args.builder
+    return EngineRequest(
+        model=onnx,
+        library=load_library(builder),
+        cuda=gpu,
+        precision=precision,
+        options=BuildOptions(
+            batch=args.batch,
+            workspace=int(args.workspace * 2**20),
+            compute_capabilities=tuple(args.compute_capability),
+        ),
+        check_data=args.check_data,
+        limit=0 if args.no_check else args.max_difference,
+        typed=onnx if args.no_convert else None,
+    ).resolved()
+
+
+def _build(request: EngineRequest, args: argparse.Namespace, stages: _Stages) -> dict[str, Any]:
+    """Convert and build; returns what the row says of it."""
+    from magadepth_ros.engines import building
+    from magadepth_ros.engines.cache import engine_path
+    from magadepth_ros.engines.precision import write_typed
+
+    row: dict[str, Any] = {}
+    name = f'{request.model.stem}-{request.precision}'
+    if args.no_build or (args.onnx is not None and not args.no_convert):
+        kept = _kept(args.onnx or Path.cwd(), f'{name}.onnx')
+        stages(f'converting to {request.precision}', 0.0)
+        write_typed(request.model, kept, request.precision, args.batch)
+        row['onnx'] = str(kept)
+        if args.no_build:
+            return row
+        request = replace(request, typed=kept)
+    place = _place(args.output, f'{name}-{request.library.name}.engine')
+    if place is None and args.force:
+        place = engine_path(request.model, request.key())
+    file = building.obtain_engine(request, stages, path=place)
+    return {**row, **file.report, 'engine': str(file.path) if file.path else None}
 
 
 def _kept(folder: Path, name: str) -> Path:
@@ -247,26 +268,29 @@ def _kept(folder: Path, name: str) -> Path:
 
 
 def _place(output: Path | None, name: str) -> Path | None:
-    if output is None or output.suffix in ('.engine', '.plan'):
+    if output is None or output.suffix in ENGINE_SUFFIXES:
         return output
     return output / name
 
 
-class _ProgressLines:
-    """One line per stage; on a terminal the share that is done moves within it."""
+class _Stages:
+    """A bar for each stage of a build."""
 
     def __init__(self, name: str) -> None:
-        self._name, self._last = name, ''
+        self._name, self._text = name, ''
+        self._bar: Any = None
 
     def __call__(self, text: str, share: float) -> None:
-        if sys.stderr.isatty():
-            width = max(20, shutil.get_terminal_size().columns - 1)
-            line = f'{self._name}: {text} {share:.0%}'[:width]
-            sys.stderr.write(f'\r{line}\x1b[K' + ('\n' if share >= 1 else ''))
-            sys.stderr.flush()
-        elif text != self._last:
-            _say(f'{self._name}: {text}')
-        self._last = text
+        if text != self._text:
+            self.close()
+            what = f'{self._name}: {text}'
+            self._bar = progress(1.0, what, bar_format='{desc}: {percentage:3.0f}%|{bar}|')
+            self._text = text
+        self._bar.update(min(share, 1.0) - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
 
 def _say(text: str) -> None:

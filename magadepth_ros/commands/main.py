@@ -7,15 +7,17 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from magadepth_ros import __version__
-from magadepth_ros.errors import MagadepthError
+from magadepth_ros.errors import MagadepthError, pip_install_extra
 
 # Only the chosen subcommand's module is imported: `magadepth --help` stays fast, and torch is
 # needed by those alone that train, evaluate or export.
 SUBCOMMANDS = {
     'demo': 'show live depth completion: a simulated camera and the node over ROS 2',
     'complete': 'complete a folder of frames, a bag, or one RGB and depth pair',
+    'doctor': 'say what works here, and what to do about the rest',
     'view': 'show a bag or a running node on a timeline, by rerun',
     'evaluate': 'score models and classical methods on frames with known depth',
     'benchmark': 'measure the speed of models on this machine',
@@ -28,6 +30,24 @@ EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 
 
+class UsageError(MagadepthError):
+    """A command line is wrong; the message begins with the command."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one line, without the usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError`."""
+        raise UsageError(f'{self.prog}: {message} (`{self.prog} --help` lists the arguments)')
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        # Python up to 3.12 would drop it and hand on an empty list, unchecked.
+        if action.option_strings and '--' in arg_strings:
+            raise argparse.ArgumentError(action, "expected a value, got '--'")
+        return super()._get_values(action, arg_strings)  # type: ignore[misc]
+
+
 def module_of(name: str) -> str:
     """Return the module that implements a subcommand."""
     return f'magadepth_ros.commands.{name.replace("-", "_")}'
@@ -35,7 +55,7 @@ def module_of(name: str) -> str:
 
 def _overview() -> argparse.ArgumentParser:
     listing = '\n'.join(f'  {name:<12} {help_}' for name, help_ in SUBCOMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='magadepth',
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Complete metric depth for RGB-D cameras.',
@@ -55,9 +75,10 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         module = importlib.import_module(module_of(chosen))
     except ModuleNotFoundError as error:
         raise MagadepthError(_missing(chosen, error)) from error
-    parser = argparse.ArgumentParser(prog='magadepth')
-    module.add_parser(parser.add_subparsers(dest='command', required=True))
-    args = parser.parse_args(argv)
+    subparsers = Parser(prog='magadepth').add_subparsers()
+    module.add_parser(subparsers)
+    # Options may stand between the paths of a command.
+    args: argparse.Namespace = subparsers.choices[chosen].parse_intermixed_args(argv[1:])
     args.module = module
     return args
 
@@ -68,7 +89,7 @@ def _missing(command: str, error: ModuleNotFoundError) -> str:
         return f"'{command}' is not part of this installation ({error})"
     return (
         f"'{command}' needs the Python package '{name}', which is not installed: "
-        f'pip install "magadepth_ros[{_extra_of(name)}]"'
+        f'{pip_install_extra(_extra_of(name))}'
     )
 
 
@@ -79,28 +100,49 @@ def _extra_of(name: str) -> str:
         return 'viewer'
     if name in {'rclpy', 'sensor_msgs', 'std_msgs', 'std_srvs', 'diagnostic_msgs'}:
         return 'ros'
-    return 'cpu' if name in {'cv2', 'openvino', 'numpy'} else 'train'
+    return 'cpu' if name in {'cv2', 'openvino', 'numpy', 'tqdm'} else 'train'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run one subcommand and return its exit status.
 
+    A module's ``check(args)``, where it has one, comes before its ``run(args)``: what cannot work
+    is refused before anything is written.
+
     2 stands for an expected error (one line on stderr says what and what to do), 130 for Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         args = _parse(argv)
+        _check(args)
         return int(args.module.run(args) or 0)
     except ModuleNotFoundError as error:
-        print(f'magadepth: {_missing(argv[0], error)}', file=sys.stderr)
-        return EXIT_ERROR
+        return _fail(f'magadepth: {_missing(argv[0], error)}')
+    except UsageError as error:
+        return _fail(str(error))
     except MagadepthError as error:
-        print(f'magadepth: {error}', file=sys.stderr)
-        return EXIT_ERROR
+        return _fail(f'magadepth: {error}')
     except KeyboardInterrupt:
         print('magadepth: interrupted', file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def _check(args: argparse.Namespace) -> None:
+    from magadepth_ros.commands.values import Output, require_distinct
+
+    outputs = {
+        action.option_strings[0]: getattr(args, action.dest)
+        for action in getattr(args, 'parser', Parser())._actions
+        if isinstance(action.type, Output) and action.option_strings
+    }
+    require_distinct(outputs)
+    getattr(args.module, 'check', lambda args: None)(args)
+
+
+def _fail(text: str) -> int:
+    print(text, file=sys.stderr)
+    return EXIT_ERROR
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ import re
 import textwrap
 
 from magadepth_ros.commands.arguments import default_of
-from magadepth_ros.commands.main import SUBCOMMANDS, module_of
+from magadepth_ros.commands.main import SUBCOMMANDS, Parser, module_of
 from magadepth_ros.tables import markdown_table
 
 _HEAD = ('argument', 'default', 'meaning')
@@ -32,7 +32,7 @@ The nodes are on [a page of their own](nodes.md)."""
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of every command by its name; what they import must be installed."""
-    subparsers = argparse.ArgumentParser(prog='magadepth').add_subparsers()
+    subparsers = Parser(prog='magadepth').add_subparsers()
     for name in SUBCOMMANDS:
         importlib.import_module(module_of(name)).add_parser(subparsers)
     return dict(subparsers.choices)

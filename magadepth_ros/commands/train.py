@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from magadepth_ros.commands.arguments import add_command
+from magadepth_ros.commands.values import (
+    COUNT,
+    Config,
+    Duration,
+    Input,
+    Output,
+    Pattern,
+    SharedInput,
+    whole,
+)
 from magadepth_ros.errors import DataError
-
-
-def seconds(text: str) -> float:
-    """Read `90`, `90s`, `10m` or `2h`."""
-    units = {'s': 1, 'm': 60, 'h': 3600}
-    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1)
-    try:
-        return float(number) * unit
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f'{text}: expected e.g. 90s, 10m or 2h') from error
-
 
 _DESCRIPTION = """\
 Train a network on recorded frames and, with --scenes, on generated ones. The output folder gets a
@@ -39,8 +38,10 @@ def add_parser(subparsers: Any) -> None:
     """Add ``train`` and its options."""
     add = add_command(subparsers, 'train', _DESCRIPTION, _EXAMPLES).add_argument
     add('--list', action='store_true', help='list the networks and exit')
+    add('--measure', action='store_true', help='count and time them here first, for --list')
     add(
         '--config',
+        type=Config(),
         default='magadepth_small',
         metavar='CONFIG',
         help='network and recipe: a shipped configuration by name, or a YAML file',
@@ -48,6 +49,7 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--data',
         action='append',
+        type=SharedInput(),
         default=[],
         metavar='PATH[=SHARE]',
         help='recorded frames: folder with a manifest.json, nyu_depth_v2_labeled.mat, folder of '
@@ -57,43 +59,88 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--validate',
         action='append',
+        type=Input('frames with a target', either=True),
         default=[],
         metavar='PATH',
         help='frames with a target, to choose weights by; never trained on; repeatable',
     )
-    add('--scenes', type=int, default=0, metavar='N', help='train on N generated scenes too')
-    add('--output', type=Path, default=Path('runs'), metavar='FOLDER', help='folder of the run')
+    add(
+        '--scenes',
+        type=whole(0, 1_000_000),
+        default=0,
+        metavar='N',
+        help='train on N generated scenes too',
+    )
+    add(
+        '--output',
+        type=Output(folder=True),
+        default=Path('runs'),
+        metavar='FOLDER',
+        help='folder of the run',
+    )
     add(
         '--max-time',
-        type=seconds,
+        type=Duration(),
         metavar='TIME',
         help='stop after e.g. 90s, 10m or 2h, for --resume to go on',
     )
     add(
         '--finish-in',
-        type=seconds,
+        type=Duration(),
         metavar='TIME',
         help='be done after so long: the learning rate is annealed by then',
     )
     add('--resume', action='store_true', help='go on from the last checkpoint of the folder')
-    add('--start-from', type=Path, metavar='WEIGHTS', help='fine-tune these .safetensors')
+    add(
+        '--start-from',
+        type=Input('weights (.safetensors)', ('.safetensors',)),
+        metavar='WEIGHTS',
+        help='fine-tune these .safetensors',
+    )
     add('--compile', action='store_true', help='compile the network by torch.compile')
     add(
         '--set',
         action='append',
+        type=Pattern('FIELD=VALUE', r'\w+=.+'),
         default=[],
         metavar='FIELD=VALUE',
         help='replace a field of the recipe, for example steps=2000; repeatable',
     )
-    add('--workers', type=int, default=0, metavar='N', help='processes that make samples')
-    add('--accelerator', default='auto', metavar='NAME', help='of Lightning: auto, cpu, gpu, ...')
-    add('--devices', default='auto', help='of Lightning: auto, or their number or list')
-    add('--num-nodes', type=int, default=1, metavar='N', help='of Lightning: machines')
-    add('--strategy', default='auto', metavar='NAME', help='of Lightning: auto, ddp, ...')
+    add(
+        '--workers',
+        type=whole(0, 256),
+        default=0,
+        metavar='N',
+        help='processes that make samples',
+    )
+    add(
+        '--accelerator',
+        default='auto',
+        choices=('auto', 'cpu', 'gpu', 'cuda', 'mps', 'tpu'),
+        metavar='NAME',
+        help='of Lightning',
+    )
+    add(
+        '--devices',
+        type=Pattern(
+            'auto, -1 (all), a number from 1 on, or a list', r'auto|-1|[1-9]\d*|\d+(,\d+)+'
+        ),
+        default='auto',
+        help='of Lightning: auto, or their number or list',
+    )
+    add('--num-nodes', type=COUNT, default=1, metavar='N', help='of Lightning: machines')
+    add(
+        '--strategy',
+        default='auto',
+        choices=('auto', 'ddp', 'ddp_spawn', 'fsdp', 'deepspeed'),
+        metavar='NAME',
+        help='of Lightning',
+    )
     add(
         '--precision',
+        choices=('32-true', '64-true', '16-mixed', '16-true', 'bf16-mixed', 'bf16-true'),
         metavar='NAME',
-        help='of Lightning: 32-true, bf16-mixed, ... (default: bf16-mixed where the '
+        help='of Lightning (default: bf16-mixed where the '
         'device multiplies bfloat16 itself, else 32-true)',
     )
 
@@ -104,10 +151,11 @@ def overrides(pairs: list[str]) -> dict[str, Any]:
 
     values = {}
     for pair in pairs:
-        field, equals, value = pair.partition('=')
-        if not equals:
-            raise DataError(f'--set {pair}: expected FIELD=VALUE')
-        values[field] = yaml.safe_load(value)
+        field, _, value = pair.partition('=')
+        try:
+            values[field] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise DataError(f'--set {pair}: expected a value as YAML has it') from None
         if isinstance(values[field], str):
             # YAML 1.1 takes 1e-3 for a word.
             with contextlib.suppress(ValueError):
@@ -115,34 +163,32 @@ def overrides(pairs: list[str]) -> dict[str, Any]:
     return values
 
 
-def shared(entry: str) -> tuple[str, float]:
-    """Read PATH or PATH=SHARE."""
-    path, _, share = entry.rpartition('=')
-    try:
-        number = float(share) if path else 1.0
-    except ValueError:
-        return entry, 1.0
-    if not 0 < number < float('inf'):
-        raise DataError(f'--data {entry}: expected a share above 0')
-    return path or entry, number
+def check(args: argparse.Namespace) -> None:
+    """Refuse what would be ignored."""
+    if args.measure and not args.list:
+        raise DataError('--measure has no effect here: it is for --list')
+    if args.resume and args.start_from:
+        raise DataError(
+            '--resume goes on with its own weights, --start-from names others; drop one'
+        )
+    if args.max_time and args.finish_in:
+        raise DataError('--max-time stops to go on later, --finish-in to be done; drop one')
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, or list the networks."""
     if args.list:
         from magadepth_training import listing
-        from magadepth_training.networks.registry import network_names
 
-        print(listing.table([listing.measure(name) for name in network_names()]))
+        print(listing.table(listing.measure_all() if args.measure else listing.measured()))
         return 0
     from magadepth_training.datasets.opening import open_source
     from magadepth_training.networks.registry import network_config
     from magadepth_training.scene_source import GeneratedScenes
     from magadepth_training.train import Run, train
 
-    given = [shared(entry) for entry in args.data]
-    sources = [open_source(path, split='train') for path, _ in given]
-    shares = [share for _, share in given]
+    sources = [open_source(path, split='train') for path, _ in args.data]
+    shares = [share for _, share in args.data]
     if args.scenes:
         config = network_config(args.config)
         sources.append(GeneratedScenes(args.scenes, config.height, config.width))

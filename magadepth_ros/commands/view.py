@@ -10,11 +10,18 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from magadepth_ros.commands.arguments import add_command, add_engine_options, topics_by_option
+from magadepth_ros.commands.arguments import (
+    add_command,
+    add_engine_options,
+    refuse_given,
+    topics_by_option,
+)
 from magadepth_ros.commands.stopping import Stop
+from magadepth_ros.commands.values import COUNT, SECONDS, Number, Output, Source, Topic
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import is_bag_path, no_bag_reader
-from magadepth_ros.viewer import ViewedFrame, Viewer, require_rerun
+from magadepth_ros.simulation import RATES
+from magadepth_ros.viewer import ViewedFrame, Viewer, require_display, require_rerun
 
 if TYPE_CHECKING:
     from magadepth_ros.completion.frame import RgbdFrame
@@ -37,48 +44,63 @@ def add_parser(subparsers: Any) -> None:
     add(
         'source',
         nargs='?',
+        type=Source(),
         default='/depth/completed',
         metavar='SOURCE',
         help='bag, or topic of completed depth',
     )
-    add('--save', type=Path, metavar='FILE', help='write FILE (.rrd) instead of opening a window')
+    add(
+        '--save',
+        type=Output(('.rrd',)),
+        metavar='FILE',
+        help='write FILE (.rrd) instead of opening a window',
+    )
     add(
         '--rgb-topic',
-        default='',
+        type=Topic(),
         metavar='TOPIC',
         help='colour images (default: found by name in a bag, as its input of a node)',
     )
     add(
         '--depth-topic',
-        default='',
+        type=Topic(),
         metavar='TOPIC',
         help='measured depth (default: found likewise)',
     )
-    add('--frames', type=int, default=0, metavar='N', help='stop after N frames; 0: show all')
+    add('--frames', type=COUNT, metavar='N', help='stop after N frames (default: show all)')
     add = parser.add_argument_group('topics').add_argument
-    add('--rate', type=float, default=10.0, metavar='HZ', help='frames a second at most')
+    add('--rate', type=Number(*RATES), default=10.0, metavar='HZ', help='frames a second at most')
     add(
         '--patience',
-        type=float,
+        type=SECONDS,
         default=30.0,
         metavar='S',
         help='give up after so many seconds without a frame',
     )
     bags = parser.add_argument_group('bags')
     bags.add_argument(
-        '--namespace', default='/depth', help='of completed topics that the bag may have'
+        '--namespace',
+        type=Topic('a namespace such as /depth'),
+        default='/depth',
+        help='of completed topics that the bag may have',
     )
     add_engine_options(bags, 'model', 'backend')
 
 
+def check(args: argparse.Namespace) -> None:
+    """Refuse what would show nothing."""
+    require_rerun()
+    if args.save is None:
+        require_display()
+    if is_bag_path(args.source):
+        refuse_given(args, 'topics', f'{args.source} is a bag')
+    else:
+        refuse_given(args, 'bags', f'{args.source} is a topic')
+
+
 def run(args: argparse.Namespace) -> int:
     """Show until the end of the bag, or until Ctrl-C; raises MagadepthError on bad input."""
-    require_rerun()
     source = Path(args.source)
-    if args.frames < 0 or not args.rate > 0:
-        raise DataError('--frames: expected 0 or more, --rate: a number above 0')
-    if not is_bag_path(source) and source.exists():
-        raise DataError(f'{source}: is neither a bag nor a topic; a bag has a metadata.yaml')
     with Stop() as stop, topics_by_option():
         frames = _of_bag(args) if is_bag_path(source) else _of_topic(args, stop)
         first = next(frames, None)
@@ -89,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
             for frame in chain((first,), frames):
                 viewer.show(frame)
                 shown += 1
-                if stop or shown == args.frames:
+                if stop or viewer.closed or shown == args.frames:
                     break
         frames.close()
     print(f'{shown} frames shown' if args.save is None else f'{args.save}: {shown} frames')
@@ -102,7 +124,7 @@ def _of_topic(args: argparse.Namespace, stop: Stop) -> Any:
     from magadepth_ros.subscribers.frame_subscriber import FrameSubscriber
 
     use_shipped_profile()
-    listener = FrameSubscriber(args.source, args.rgb_topic, args.depth_topic)
+    listener = FrameSubscriber(args.source, args.rgb_topic or '', args.depth_topic or '')
     found = False
     try:
         while not stop:
@@ -129,7 +151,7 @@ def _of_bag(args: argparse.Namespace) -> Any:
         raise no_bag_reader(args.source, error) from None
     from magadepth_ros.completion import Completer
 
-    topics = args.rgb_topic or None, args.depth_topic or None
+    topics = args.rgb_topic, args.depth_topic
     recorded = completed_frames(args.source, f'/{args.namespace.strip("/")}', *topics)
     if recorded is not None:
         for frame, depth, confidence in recorded:

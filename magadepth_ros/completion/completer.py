@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +23,12 @@ from magadepth_ros.completion.merge import merge
 from magadepth_ros.completion.outliers import find_suspects, refute
 from magadepth_ros.completion.restore import follow_measured, restore_depth, restore_smooth
 from magadepth_ros.completion.settings import CompletionSettings
+from magadepth_ros.completion.units import out_of_range
 from magadepth_ros.engines.arrays import check_prediction
 from magadepth_ros.engines.engine import Engine, Prediction
 from magadepth_ros.errors import DataError
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -74,6 +78,7 @@ class Completer:
             engine.close()
             raise
         self._buffers = Buffers()
+        self._warned = False
         self._rgb = np.zeros((0, 3, engine.info.height, engine.info.width), np.float32)
         self._depth = np.zeros((0, 1, engine.info.height, engine.info.width), np.float32)
 
@@ -150,7 +155,7 @@ class Completer:
             shape.
         depth:
             (H, W) float32 metres; 0, NaN, inf and anything outside the range = missing. Where
-            all is, nothing is filled.
+            all is, nothing is filled, and the log warns once where there were values.
 
         Raises
         ------
@@ -212,6 +217,11 @@ class Completer:
             measured = take(depth.shape)
             measured.fill(0.0)
             cv2.copyTo(depth, valid.view(np.uint8), measured)
+        if not count and not self._warned:
+            fault = out_of_range(depth, low, high)
+            self._warned = bool(fault)
+            if fault:
+                _LOG.warning('nothing is completed: %s', fault)
         suspects, shown = None, measured
         if self.settings.replace_outliers:
             suspects = find_suspects(measured, valid, self.settings.outlier_tolerance)

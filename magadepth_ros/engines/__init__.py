@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
-from magadepth_ros.engines.opening import BACKENDS, FASTEST_FIRST, open_engine
+from magadepth_ros.engines.opening import (
+    BACKENDS,
+    ENGINE_SUFFIXES,
+    FASTEST_FIRST,
+    PRECISIONS,
+    open_engine,
+)
 
-__all__ = ['BACKENDS', 'FASTEST_FIRST', 'open_engine']
+__all__ = ['BACKENDS', 'ENGINE_SUFFIXES', 'FASTEST_FIRST', 'PRECISIONS', 'open_engine']

@@ -25,7 +25,7 @@ from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.precision import stated_precision, write_typed
 from magadepth_ros.engines.tensorrt_build import BuildOptions, Progress, build_engine
 from magadepth_ros.engines.tensorrt_library import TensorRtLibrary, load_library
-from magadepth_ros.errors import EngineError
+from magadepth_ros.errors import EngineError, PrecisionError
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class EngineRequest:
                 )
             return replace(self, precision=stated)
         if precision not in PRECISIONS:
-            raise EngineError(
+            raise PrecisionError(
                 f'precision {precision!r} is not there on {self.library.name}; '
                 f'use {", ".join(PRECISIONS)}'
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from magadepth_ros.engines.engine import ModelInfo
-from magadepth_ros.errors import EngineError, ModelError
+from magadepth_ros.errors import EngineError, ModelError, pip_install
 
 FORMAT = '1'
 INPUTS = ('rgb', 'depth')
@@ -100,7 +100,9 @@ def load_onnx(path: Path | str) -> Any:
     try:
         import onnx
     except ImportError as error:
-        raise EngineError(f'this needs the onnx package ({error}); pip install onnx') from error
+        raise EngineError(
+            f'this needs the onnx package ({error}); {pip_install("onnx")}'
+        ) from error
     try:
         model = onnx.load(str(path))
     except FileNotFoundError:

@@ -11,7 +11,7 @@ import numpy as np
 from magadepth_ros.engines.arrays import as_inputs, in_parts, last_line
 from magadepth_ros.engines.engine import Prediction
 from magadepth_ros.engines.metadata import INPUTS, OPTIONAL_OUTPUT, OUTPUT, model_info, not_a_model
-from magadepth_ros.errors import EngineError, ModelError
+from magadepth_ros.errors import EngineError, ModelError, PrecisionError, pip_install
 
 
 class OnnxRuntimeEngine:
@@ -52,7 +52,7 @@ class OnnxRuntimeEngine:
         exact: bool = False,
     ) -> None:
         if precision not in ('auto', 'fp32'):
-            raise EngineError(
+            raise PrecisionError(
                 f'precision {precision!r} is not there on onnxruntime; use auto or fp32'
             )
         self._path = Path(model)
@@ -100,7 +100,7 @@ class OnnxRuntimeEngine:
         except ImportError as error:
             raise EngineError(
                 f'backend onnxruntime needs the onnxruntime package ({error}); install it with: '
-                'pip install onnxruntime'
+                f'{pip_install("onnxruntime")}'
             ) from error
         if not self._path.is_file():
             raise ModelError(f'{self._path}: no such model file')

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from magadepth_ros.engines.engine import Engine
-from magadepth_ros.errors import EngineError, ModelError, describe
+from magadepth_ros.errors import EngineError, ModelError, PrecisionError, describe
 
 _LOG = logging.getLogger(__name__)
 
 BACKENDS = ('auto', 'openvino', 'onnxruntime', 'tensorrt', 'torch', 'torch-cuda', 'torch-cpu')
+PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')
 FASTEST_FIRST = ('tensorrt', 'torch-cuda', 'openvino', 'onnxruntime')
 """The order in which ``auto`` tries them."""
 ON_CPU = ('openvino', 'onnxruntime')
@@ -111,6 +112,15 @@ def open_for_service(wish: EngineWish, gpu: bool = True) -> Offer:
 def _backends(wish: EngineWish) -> tuple[str, ...]:
     if wish.backend not in BACKENDS:
         raise EngineError(f'unknown backend {wish.backend!r}; use one of {", ".join(BACKENDS)}')
+    if wish.precision not in PRECISIONS:
+        raise PrecisionError(
+            f'unknown precision {wish.precision!r}; use one of {", ".join(PRECISIONS)}'
+        )
+    if Path(wish.model).suffix == '.safetensors' and not wish.backend.startswith('torch'):
+        raise ModelError(
+            f'{wish.model}: weights, which only backend torch runs; make the ONNX for the others: '
+            f'magadepth export-onnx {wish.model}'
+        )
     if _is_engine(wish):
         return ('tensorrt',)
     return FASTEST_FIRST if wish.backend == 'auto' else (wish.backend,)
@@ -123,7 +133,7 @@ def _is_engine(wish: EngineWish) -> bool:
 def _first_that_works(
     wish: EngineWish, backends: tuple[str, ...], attempt: Callable[[EngineWish], Offer]
 ) -> Offer:
-    reasons = []
+    reasons, refusals = [], []
     for backend in backends:
         try:
             offer = attempt(replace(wish, backend=backend))
@@ -133,11 +143,16 @@ def _first_that_works(
             if len(backends) == 1 or isinstance(error, ModelError):
                 raise
             _LOG.info('backend %s is not used: %s', backend, describe(error))
+            if isinstance(error, PrecisionError):
+                refusals.append(error)
             reasons.append(f'{backend}: {describe(error)}')
             continue
         if len(backends) > 1:
             _LOG.info('backend auto: %s in %s', offer.engine.backend, offer.engine.precision)
         return offer
+    if refusals:
+        # Such a runtime is there: what the others lack would hide what is wrong.
+        raise refusals[0]
     raise EngineError(f'{wish.model}: no runtime works; ' + '; '.join(reasons))
 
 

@@ -15,7 +15,7 @@ from magadepth_ros.engines.arrays import as_inputs, in_parts, last_line
 from magadepth_ros.engines.cache import cache_folder
 from magadepth_ros.engines.engine import ModelInfo, Prediction
 from magadepth_ros.engines.metadata import INPUTS, OPTIONAL_OUTPUT, OUTPUT, model_info, not_a_model
-from magadepth_ros.errors import EngineError, ModelError
+from magadepth_ros.errors import EngineError, ModelError, PrecisionError, pip_install
 
 _LOG = logging.getLogger(__name__)
 _HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
@@ -162,11 +162,11 @@ def choose_precision(precision: str, info: ModelInfo, has_bf16: bool) -> str:
     if precision == 'auto':
         return 'bf16' if has_bf16 and info.low_precision_safe else 'fp32'
     if precision not in _HINTS:
-        raise EngineError(
+        raise PrecisionError(
             f'precision {precision!r} is not there on openvino; use auto, fp32 or bf16'
         )
     if precision == 'bf16' and not has_bf16:
-        raise EngineError('this CPU has no bf16 arithmetic; use precision fp32 or auto')
+        raise PrecisionError('this CPU has no bf16 arithmetic; use precision fp32 or auto')
     return precision
 
 
@@ -183,7 +183,7 @@ def import_openvino() -> Any:
     except ImportError as error:
         raise EngineError(
             f'backend openvino needs the openvino package ({error}); '
-            'install it with: pip install openvino'
+            f'install it with: {pip_install("openvino")}'
         ) from error
     finally:
         if silenced:

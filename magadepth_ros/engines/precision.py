@@ -21,7 +21,7 @@ import numpy as np
 
 from magadepth_ros.engines.arrays import last_line
 from magadepth_ros.engines.metadata import load_onnx, read_model_info
-from magadepth_ros.errors import EngineError
+from magadepth_ros.errors import EngineError, pip_install
 
 _LOG = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def _folded(source: Path | str, fix_batch: bool = False) -> Any:
         import onnxruntime
     except ImportError as error:
         raise EngineError(
-            f'converting a model needs onnxruntime ({error}); pip install onnxruntime'
+            f'converting a model needs onnxruntime ({error}); {pip_install("onnxruntime")}'
         ) from error
     if fix_batch:
         for value in (*model.graph.input, *model.graph.output):

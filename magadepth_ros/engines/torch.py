@@ -14,7 +14,7 @@ import numpy as np
 from magadepth_ros.engines.arrays import as_inputs
 from magadepth_ros.engines.engine import ModelInfo, Prediction
 from magadepth_ros.engines.metadata import read_model_info
-from magadepth_ros.errors import EngineError
+from magadepth_ros.errors import EngineError, PrecisionError, pip_install_extra
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class TorchEngine:
         except ImportError as error:
             raise EngineError(
                 f'backend torch needs torch and the training package ({error}); '
-                'pip install "magadepth_ros[train]", or use backend openvino'
+                f'{pip_install_extra("train")}, or use backend openvino'
             ) from error
         onnx, weights = (Path(model).with_suffix(end) for end in ('.onnx', '.safetensors'))
         if not weights.is_file():
@@ -134,7 +134,7 @@ class TorchEngine:
             return 'fp16' if self._cuda and self.info.low_precision_safe else 'fp32'
         allowed = ('fp32', 'fp16', 'bf16') if self._cuda else ('fp32', 'bf16')
         if precision not in allowed:
-            raise EngineError(
+            raise PrecisionError(
                 f'precision {precision!r} is not there on {self.backend}; '
                 f'use auto, {", ".join(allowed)}'
             )

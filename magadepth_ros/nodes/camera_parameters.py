@@ -9,6 +9,7 @@ from typing import Any
 from magadepth_ros.nodes.camera_faults import FAULTS
 from magadepth_ros.nodes.camera_playback import DEPTH_ENCODINGS, RGB_ENCODINGS
 from magadepth_ros.nodes.parameters import LIVE, ON_START, parameter
+from magadepth_ros.simulation import RATES, SIDES
 
 
 def _p(default: object, text: str, **metadata: Any) -> Any:
@@ -20,9 +21,9 @@ class CameraParameters:
     """The values of one simulated camera; each field is a parameter of the same name."""
 
     input: str = _p('', 'Manifest folder or bag to play; empty = a room.')
-    rate: float = _p(30.0, 'Frames a second [Hz].', limits=(0.1, 240.0))
-    width: int = _p(640, 'Width of the images [px].', limits=(16, 4096))
-    height: int = _p(480, 'Height of the images [px].', limits=(16, 4096))
+    rate: float = _p(30.0, 'Frames a second [Hz].', limits=RATES)
+    width: int = _p(640, 'Width of the images [px].', limits=SIDES)
+    height: int = _p(480, 'Height of the images [px].', limits=SIDES)
     frames: int = _p(
         0, 'Frames to play; 0 = all, of a room 30, or 60 of a drive.', limits=(0, 5000)
     )

@@ -18,6 +18,7 @@ from magadepth_ros.engines import BACKENDS, FASTEST_FIRST
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.registration import DepthRegistration
 from magadepth_ros.resources import AUTO_MODEL
+from magadepth_ros.topics import is_name
 
 LIVE = 'Takes effect at once.'
 ON_RELOAD = 'Takes effect at ~/reload_model or configure.'
@@ -249,6 +250,9 @@ class NodeParameters:
         if -1.0 < result.slop < 0.0:
             raise DataError(f'slop: expected -1, 0 or a time above 0 s, got {result.slop}')
         names = result.camera_names()
+        bad = [name for name in names if name and not is_name(name)]
+        if bad:
+            raise DataError(f'cameras: expected names of letters, digits and _, got {bad[0]!r}')
         if len(set(names)) < len(names):
             raise DataError(f'cameras: expected different names, got {", ".join(names)}')
         return result
@@ -274,10 +278,15 @@ def declared(node: Node, kind: type) -> list[Parameter]:
         default = list(item.default) if isinstance(item.default, tuple) else item.default
         try:
             given.append(node.declare_parameter(item.name, default, _descriptor(item)))
-        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        except InvalidParameterTypeException as error:
             hint = ' (write 1.0, not 1)' if isinstance(default, float) else ''
             raise DataError(
                 f'parameter {item.name}: expected a {type(default).__name__}{hint}: {error}'
+            ) from error
+        except InvalidParameterValueException as error:
+            low, high = item.metadata['limits']
+            raise DataError(
+                f'parameter {item.name}: expected {low:g} to {high:g}: {error}'
             ) from error
         _chosen(item, given[-1].value)
     return given

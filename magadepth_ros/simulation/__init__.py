@@ -15,12 +15,19 @@ from magadepth_ros.simulation.scene import CameraPose, random_scene
 from magadepth_ros.simulation.sensor import DepthSensor
 
 __all__ = [
+    'RATES',
+    'SIDES',
     'SimulatedView',
     'simulated_frames',
     'simulated_frames_with_truth',
     'simulated_intrinsics',
     'simulated_views',
 ]
+
+SIDES = (16, 4096)
+"""Smallest and largest width and height of a simulated camera [px]."""
+RATES = (0.1, 240.0)
+"""Lowest and highest rate of a simulated camera [Hz]."""
 
 
 def simulated_intrinsics(width: int, height: int) -> tuple[float, float, float, float]:

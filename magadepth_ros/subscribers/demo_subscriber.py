@@ -21,6 +21,7 @@ from magadepth_ros.subscribers.topic_statistics import TopicStatistics
 from magadepth_ros.topics import realsense_topics
 
 CAMERA = realsense_topics()
+_SNAPSHOT = (CAMERA.rgb, CAMERA.depth, '/depth/completed', '/depth/confidence')
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,7 @@ class DemoSubscriber(Subscriber):
 
     def snapshot(self) -> Snapshot | None:
         """Return the newest frame of which all four images are there, or None."""
-        names = (CAMERA.rgb, CAMERA.depth, '/depth/completed', '/depth/confidence')
-        kept = [self._kept.get(name, {}) for name in names]
+        kept = [self._kept.get(name, {}) for name in _SNAPSHOT]
         stamps = set(kept[0]).intersection(*kept[1:])
         if not stamps:
             return None
@@ -82,6 +82,12 @@ class DemoSubscriber(Subscriber):
         )
         frame = FrameReader(CAMERA).read(rgb, depth)
         return Snapshot(frame, image_to_depth(completed), image_to_depth(confidence))
+
+    def missing(self, seconds: float) -> str:
+        """Say why `snapshot` has found nothing since `start_keeping`."""
+        silent = [name for name in _SNAPSHOT if not self._kept.get(name)]
+        what = f'nothing came on {", ".join(silent)}' if silent else 'no frame came whole'
+        return f'within {seconds:g} s {what}; the machine may be too busy'
 
     def _raw(
         self, kind: type, topic: str, stream: TopicStatistics, qos: QoSProfile | int = 2

@@ -76,12 +76,12 @@ def test_a_plot_is_drawn(tmp_path, model):
 
 
 def test_what_cannot_be_opened_is_said_and_the_rest_measured(model, capsys):
-    given = ['--models', model, '--backends', 'openvino', '--precisions', 'fp32', 'fp8']
+    given = ['--models', model, '--backends', 'openvino', '--precisions', 'fp32', 'fp16']
     assert main(['benchmark', *given, '--sizes', '64x48', '--repeats', '1']) == 2
     said = capsys.readouterr().out
     assert 'openvino fp32' in said
     assert 'not measured: ' in said
-    assert 'fp8' in said
+    assert 'fp16' in said
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,11 @@ def test_what_cannot_be_opened_is_said_and_the_rest_measured(model, capsys):
         (['--models', 'absent.onnx'], 'absent.onnx'),
         (['--from-json', 'absent.json'], 'absent.json'),
         (['--sizes', '64'], 'WIDTHxHEIGHT'),
-        (['--repeats', '0'], 'from 1 on'),
+        (['--repeats', '0'], 'from 1 to'),
     ],
 )
 def test_wrong_arguments_are_one_line(given, says, capsys):
-    try:
-        code = main(['benchmark', *given])
-    except SystemExit as error:
-        code = error.code
-    assert code == 2
+    assert main(['benchmark', *given]) == 2
     assert says in capsys.readouterr().err
 
 

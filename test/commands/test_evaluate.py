@@ -213,7 +213,7 @@ def test_levin_is_left_out_with_a_line_where_scipy_is_missing(
     assert 'levin' not in [row['name'] for row in json.loads(out.read_text())['rows']]
     assert 'levin is left out' in capsys.readouterr().err
     assert run(folder, '--baselines', 'levin') == 2
-    assert 'pip install scipy' in capsys.readouterr().err
+    assert 'pip install "scipy"' in capsys.readouterr().err
 
 
 def test_step_limit_and_frames_without_target(
@@ -242,7 +242,7 @@ def test_step_limit_and_frames_without_target(
         ((), 'name the data'),
         (('.', '--markdown', 'page.md'), '--csv with --markdown'),
         (('--from-csv', 'manifest.json'), 'expected a file that `magadepth evaluate --csv` wrote'),
-        (('.', '--baselines', 'newest'), 'unknown baseline'),
+        (('.', '--baselines', 'newest'), 'expected one of all, none, nearest'),
         (('.', '--baselines', 'none'), 'nothing to evaluate'),
         (
             ('.', '--models', 'guided_fill', '--set', 'min_depth=near'),

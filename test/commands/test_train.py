@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -14,7 +17,8 @@ from support.networks import tiny
 from support.recordings import write_recording
 
 from magadepth_ros.commands.main import main
-from magadepth_ros.commands.train import overrides, seconds
+from magadepth_ros.commands.train import overrides
+from magadepth_ros.commands.values import Duration
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.errors import DataError
 
@@ -35,20 +39,19 @@ network:
     [('90', 90), ('90s', 90), ('10m', 600), ('2h', 7200), ('1.5h', 5400), ('0.5', 0.5)],
 )
 def test_times_have_units(text, expected):
-    assert seconds(text) == expected
+    assert Duration()(text) == expected
 
 
 @pytest.mark.parametrize('text', ['', 'm', '10 minutes', '1h30m', 'h2'])
 def test_wrong_times_show_what_is_right(text):
     with pytest.raises(argparse.ArgumentTypeError, match='90s, 10m or 2h'):
-        seconds(text)
+        Duration()(text)
 
 
 def test_a_wrong_time_is_told_to_the_user(capsys):
-    with pytest.raises(SystemExit):
-        main(['train', '--max-time', 'soon'])
+    assert main(['train', '--max-time', 'soon']) == 2
 
-    assert 'soon: expected e.g. 90s, 10m or 2h' in capsys.readouterr().err
+    assert 'expected a time, e.g. 90s, 10m or 2h' in capsys.readouterr().err
 
 
 def test_fields_are_set_with_the_type_they_are_written_in():
@@ -68,21 +71,34 @@ def test_exponents_need_no_dot():
     assert overrides(['learning_rate=1e-3']) == {'learning_rate': 0.001}
 
 
-def test_a_pair_without_a_value_is_shown():
-    with pytest.raises(DataError, match='--set steps: expected FIELD=VALUE'):
-        overrides(['steps'])
+def test_a_value_that_is_no_yaml_is_shown():
+    with pytest.raises(DataError, match=r'--set steps=\[: expected a value'):
+        overrides(['steps=['])
 
 
-def test_list_prints_a_row_per_network(capsys, monkeypatch):
-    from magadepth_training import listing
+def test_the_list_has_every_network_and_needs_no_torch():
+    code = (
+        'import sys\nfrom magadepth_ros.commands.main import main\n'
+        "assert main(['train', '--list']) == 0 and 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    from magadepth_training.networks.registry import network_config, network_names
+
+    sizes = {n: (network_config(n).height, network_config(n).width) for n in network_names()}
+    rows = re.findall(r'`(\w+)` \| (\d+)x(\d+) ', done.stdout)
+    assert {name: (int(h), int(w)) for name, h, w in rows} == sizes
+
+
+def test_list_and_measure_print_a_row_per_network(capsys, monkeypatch):
     from magadepth_training.networks import registry
 
     configs = {'one': tiny(name='one'), 'two': tiny(name='two', height=40, bid_fusions=2)}
     monkeypatch.setattr(registry, 'network_names', lambda: list(configs))
-    create = listing.create_network
-    monkeypatch.setattr(listing, 'create_network', lambda name: create(configs[name]))
+    create = registry.create_network
+    monkeypatch.setattr(registry, 'create_network', lambda name: create(configs[name]))
 
-    assert main(['train', '--list']) == 0
+    assert main(['train', '--list', '--measure']) == 0
 
     lines = capsys.readouterr().out.strip().splitlines()
     assert lines[0].count('|') == lines[2].count('|') == 6
@@ -131,11 +147,11 @@ def test_train_then_export(config, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
-        (['--config', 'magadepth_huge'], 'no configuration magadepth_huge'),
-        (['--data', 'nowhere'], 'nowhere: no such file or folder'),
+        (['--config', 'magadepth_huge'], 'expected a YAML file or one of'),
+        (['--data', 'nowhere'], "'nowhere': no such file or folder"),
         (['--scenes', '1', '--resume'], 'nothing to resume'),
         ([], 'nothing to train on'),
-        (['--data', 'nowhere=0'], 'expected a share above 0'),
+        (['--data', 'nowhere=0'], 'expected a number above 0'),
         (['--set', 'steps'], 'expected FIELD=VALUE'),
         (['--set', 'steps=-1'], 'steps: -1; expected 1 or more'),
         (['--set', 'validate_every=0'], 'validate_every: 0; expected 1 or more'),

@@ -27,7 +27,8 @@ def demo(tmp_path):
     started = []
 
     def start(*args: str) -> subprocess.Popen:
-        command = [sys.executable, '-m', 'magadepth_ros.commands.main', 'demo', *SIZE]
+        command = [sys.executable, '-m', 'magadepth_ros.commands.main', 'demo']
+        command += [] if '--input' in args else SIZE
         process = subprocess.Popen(
             [*command, '--model', str(model), '--output', str(tmp_path / 'out'), *args],
             cwd=tmp_path,
@@ -154,7 +155,7 @@ def test_a_node_that_cannot_start_fails_the_demo_at_once(demo, tmp_path):
     'args, expected',
     [
         (['--input', 'nowhere'], 'nowhere'),
-        (['--input', 'nowhere.mcap'], 'cannot be read as a bag'),
+        (['--input', 'nowhere.mcap'], 'nowhere.mcap'),
         (['--duration', '0'], 'duration'),
         (['--model', 'none'], 'neither a file nor installed'),
     ],

@@ -99,7 +99,10 @@ def test_a_configure_that_fails_half_way_keeps_nothing(tmp_path, model):
     [
         ('min_depth:=1', 'write 1.0'),
         ('on_failure:=explode', 'passthrough, silent'),
-        ('max_depth:=1000.0', 'max_depth'),
+        (
+            'max_depth:=-3.0',
+            'parameter max_depth: expected 0 to 65: Invalid parameter value (-3.0)',
+        ),
     ],
 )
 def test_a_wrong_value_at_the_start_is_one_line_and_code_2(tmp_path, argument, says):

@@ -67,6 +67,7 @@ def test_a_change_is_all_or_nothing():
         ({'slop': -0.05}, 'slop'),
         ({'depth_to_rgb': [1.0, 2.0]}, 'depth_to_rgb'),
         ({'cameras': ['a', 'a']}, 'different names'),
+        ({'cameras': ['bad name']}, "cameras: expected names of .*, got 'bad name'"),
         ({'compressed_format': 'zip'}, 'png, rvl'),
     ],
 )

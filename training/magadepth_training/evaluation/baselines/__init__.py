@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from magadepth_ros.errors import DataError
+from magadepth_ros.errors import DataError, pip_install
 from magadepth_training.evaluation.baselines.inpaint import navier_stokes, telea
 from magadepth_training.evaluation.baselines.ip_basic import ip_basic
 from magadepth_training.evaluation.baselines.joint_bilateral import joint_bilateral
@@ -50,7 +50,8 @@ def select_baselines(names: list[str]) -> dict[str, Baseline]:
         if not scipy:
             del chosen['levin']
             print(
-                'magadepth: levin is left out; it needs SciPy: pip install scipy', file=sys.stderr
+                f'magadepth: levin is left out; it needs SciPy: {pip_install("scipy")}',
+                file=sys.stderr,
             )
         return chosen
     unknown = [name for name in names if name not in BASELINES]
@@ -59,5 +60,5 @@ def select_baselines(names: list[str]) -> dict[str, Baseline]:
             f'unknown baseline {unknown[0]!r}; choose all, none or of {", ".join(BASELINES)}'
         )
     if 'levin' in names and not scipy:
-        raise DataError('levin needs SciPy: pip install scipy')
+        raise DataError(f'levin needs SciPy: {pip_install("scipy")}')
     return {name: BASELINES[name] for name in names}

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``magadepth doctor``: one page that says what works here, and what to do about the rest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+from magadepth_ros.commands.arguments import add_command, add_engine_options
+from magadepth_ros.commands.doctor_checks import FAULT, NOTE, Finding, examine
+from magadepth_ros.commands.values import Number
+
+EXIT_FAULT = 1
+_MARKS = {FAULT: 'XX', NOTE: ' -'}
+
+_DESCRIPTION = """\
+Say what works here and what to do about the rest: ROS and its messages, the middleware, runtimes
+(each is timed for a second), models, rights, disk, and the cameras that can be seen. Lines that
+begin with XX are faults, those with - are things to do without. The exit code is 1 where there are
+faults.
+"""
+
+_EXAMPLES = """
+magadepth doctor
+magadepth doctor --json   # for a bug report, or a program
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add ``doctor`` and its options."""
+    parser = add_command(subparsers, 'doctor', _DESCRIPTION, _EXAMPLES)
+    parser.add_argument('--json', action='store_true', help='print it for programs')
+    parser.add_argument(
+        '--seconds',
+        type=Number(0.1, 600.0),
+        default=3.0,
+        metavar='S',
+        help='how long to look for cameras and nodes',
+    )
+    add_engine_options(parser, 'model')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print each finding as soon as it is known."""
+    findings: list[Finding] = []
+    for finding in examine(args.seconds, args.model):
+        if not args.json:
+            if not findings or findings[-1].part != finding.part:
+                print(f'\n{finding.part}')
+            print(_line(finding), flush=True)
+        findings.append(finding)
+    faults = sum(finding.state == FAULT for finding in findings)
+    if args.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        print(f'\n{faults} faults' if faults != 1 else '\n1 fault')
+    return EXIT_FAULT if faults else 0
+
+
+def _line(finding: Finding) -> str:
+    mark = _MARKS.get(finding.state, '  ')
+    remedy = f'\n{"":>22}-> {finding.remedy}' if finding.remedy else ''
+    return f'{mark} {finding.name:<18} {finding.said}{remedy}'

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``magadepth doctor`` looks at; each check says what was found and what to do about it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from time import perf_counter
+
+from magadepth_ros import __version__
+from magadepth_ros.engines import BACKENDS, FASTEST_FIRST, opening
+from magadepth_ros.engines.cache import cache_folder
+from magadepth_ros.engines.metadata import read_model_info
+from magadepth_ros.errors import (
+    DataError,
+    MagadepthError,
+    describe,
+    pip_install,
+    pip_install_extra,
+)
+from magadepth_ros.files import require_writable
+from magadepth_ros.machine import cores, processor, versions
+from magadepth_ros.resources import DEFAULT_MODEL, find_model, model_names, share_dir
+from magadepth_ros.simulation import simulated_frames
+
+OK, NOTE, FAULT = 'ok', 'note', 'fault'
+"""It works; something optional is missing; what somebody wants does not work."""
+
+MESSAGES = (
+    *('sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'std_srvs', 'lifecycle_msgs'),
+    'rcl_interfaces',
+)
+SEGMENT = 64 * 2**20
+"""Shared memory that each process with our DDS profile takes [bytes]."""
+TIMED = 1.0
+"""Seconds for which a runtime is timed."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the page: ``remedy`` is '' where there is nothing to do."""
+
+    part: str
+    name: str
+    state: str
+    said: str
+    remedy: str = ''
+
+
+def package() -> Iterator[Finding]:
+    """Say what is installed, and where."""
+    yield Finding('package', 'magadepth_ros', OK, f'{__version__} in {share_dir()}')
+    yield Finding('package', 'Python', OK, f'{platform.python_version()}, {sys.executable}')
+    system = f'{platform.system()} {platform.machine()}'
+    yield Finding('package', 'machine', OK, f'{processor()}, {cores()} cores, {system}')
+    found = versions()
+    libraries = [
+        f'{name} {found[name]}' for name in found if name not in ('magadepth_ros', 'python')
+    ]
+    yield Finding('package', 'libraries', OK, ', '.join(libraries))
+
+
+def ros() -> Iterator[Finding]:
+    """Look for rclpy, the messages, and what is used where it is there."""
+    distro = os.environ.get('ROS_DISTRO', '')
+    missing = [name for name in ('rclpy', *MESSAGES) if importlib.util.find_spec(name) is None]
+    remedy = (
+        f'sudo apt install ros-{distro}-{missing[0].replace("_", "-")}'
+        if distro and missing
+        else f'source a ROS 2 distribution, or {pip_install_extra("ros")}'
+    )
+    yield Finding(
+        'ROS',
+        'messages',
+        FAULT if missing else OK,
+        f'{", ".join(missing)} missing' if missing else f'{distro or "wheels"}: all there',
+        remedy if missing else '',
+    )
+    for name, without in (
+        ('message_filters', 'the own synchroniser pairs, by the same rules'),
+        ('cv_bridge', 'only the usual encodings are read'),
+        ('tf2_msgs', 'extrinsics come from depth_to_rgb alone'),
+        ('launch_ros', 'no launch files; the nodes start by `ros2 run`'),
+    ):
+        there = importlib.util.find_spec(name) is not None
+        install = f'sudo apt install ros-{distro}-{name.replace("_", "-")}' if distro else ''
+        yield Finding(
+            'ROS',
+            name,
+            OK if there else NOTE,
+            'is used' if there else f'not installed: {without}',
+            '' if there else install,
+        )
+
+
+def dds() -> Iterator[Finding]:
+    """Check that images fit: they need shared memory of more than the middleware's default."""
+    from magadepth_ros.nodes.dds import PROFILE_VARIABLES
+
+    given = next((os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)), '')
+    if not given:
+        said = 'none set: what this package starts has its own'
+        profile = share_dir() / 'config' / 'fastdds.xml'
+        remedy = f'for a driver that you start: export {PROFILE_VARIABLES[0]}={profile}'
+        yield Finding('DDS', 'profile', NOTE, said, remedy)
+    elif Path(given).is_file():
+        yield Finding('DDS', 'profile', OK, given)
+    else:
+        said = f'{given}: no such file, so images of best-effort publishers do not arrive'
+        yield Finding('DDS', 'profile', FAULT, said, f'unset {" ".join(PROFILE_VARIABLES)}')
+    memory = Path('/dev/shm')
+    if memory.is_dir():
+        free = shutil.disk_usage(memory).free
+        left = len(list(memory.glob('fastdds_*')))
+        yield Finding(
+            'DDS',
+            'shared memory',
+            OK if free > 4 * SEGMENT else FAULT,
+            f'{free / 2**20:.0f} MiB free in {memory}, {left} files of Fast DDS',
+            ''
+            if free > 4 * SEGMENT
+            else 'remove what ended processes left (rm /dev/shm/fastdds_* while no node runs); '
+            'in a container: --ipc=host, or --shm-size=1g',
+        )
+
+
+def runtimes(model: str = DEFAULT_MODEL) -> Iterator[Finding]:
+    """Time each backend for a second with ``model``."""
+    path = find_model(model)
+    works = False
+    for backend in BACKENDS:
+        if backend in ('auto', 'torch'):
+            continue
+        try:
+            said = _timed(path, backend)
+            works = True
+            yield Finding('runtimes', backend, OK, said)
+        except Exception as error:  # whatever a driver or a half-installed library raises
+            yield Finding('runtimes', backend, NOTE, describe(error).splitlines()[0])
+    if not works:
+        yield Finding(
+            'runtimes', 'auto', FAULT, f'none of {", ".join(FASTEST_FIRST)} works',
+            pip_install('openvino'),
+        )  # fmt: skip
+
+
+def _timed(path: Path, backend: str) -> str:
+    from magadepth_ros.completion import Completer
+
+    # For TensorRT the engine of the cache: a build takes minutes.
+    offer = opening.open_for_service(opening.EngineWish(path, backend))
+    with Completer(offer.engine) as completer:
+        if offer.build is not None:
+            raise DataError('works, but has no engine yet; build it: magadepth export-trt')
+        frames = simulated_frames(640, 480, 2)
+        completer.complete(*frames[0])
+        times, end = [], perf_counter() + TIMED
+        for frame in cycle(frames):
+            start = perf_counter()
+            completer.complete(*frame)
+            times.append(perf_counter() - start)
+            if perf_counter() > end:
+                break
+        milliseconds = 1e3 * sorted(times)[len(times) // 2]
+        return f'{completer.engine.precision}: {milliseconds:.1f} ms a frame of 640x480'
+
+
+def models() -> Iterator[Finding]:
+    """List the shipped models and the cache of engines."""
+    for name in model_names():
+        try:
+            path = find_model(name)
+            info = read_model_info(path)
+            size = f'{path.stat().st_size / 2**20:.1f} MiB'
+            said = (
+                f'{size}, {info.width}x{info.height}, {info.min_depth:g} to {info.max_depth:g} m'
+            )
+            yield Finding('models', name, OK, said)
+        except MagadepthError as error:
+            yield Finding('models', name, FAULT, str(error), 'install the package again')
+    if not model_names():
+        yield Finding('models', 'shipped', FAULT, 'none', 'install the package again')
+    engines = list((cache_folder() / 'engines').glob('*.engine'))
+    yield _writable(
+        'models',
+        'cache',
+        cache_folder(),
+        f', {len(engines)} TensorRT engines',
+        'set XDG_CACHE_HOME to a folder that can be written and is kept',
+    )
+
+
+def rights() -> Iterator[Finding]:
+    """Find folders that cannot be written, and devices that are not for this user."""
+    yield _writable(
+        'rights', 'here', Path.cwd(), '', 'change to a folder of yours, or name --output'
+    )
+    log = os.environ.get('ROS_LOG_DIR') or os.environ.get('ROS_HOME') or os.environ.get('HOME')
+    if log:
+        yield _writable('rights', 'ROS logs', Path(log), '', 'set ROS_LOG_DIR')
+    else:
+        yield Finding(
+            'rights',
+            'ROS logs',
+            FAULT,
+            'neither HOME nor ROS_LOG_DIR is set: rclpy does not start',
+            'set ROS_LOG_DIR',
+        )
+    for pattern, what, group in (
+        ('video*', 'cameras', 'video'),
+        ('dri/renderD*', 'graphics', 'render'),
+        ('nvidia[0-9]*', 'NVIDIA GPUs', 'video'),
+    ):
+        devices = sorted(Path('/dev').glob(pattern))
+        closed = [str(path) for path in devices if not os.access(path, os.R_OK | os.W_OK)]
+        if devices:
+            yield Finding(
+                'rights',
+                what,
+                FAULT if closed else OK,
+                f'no access to {closed[0]}' if closed else ', '.join(map(str, devices)),
+                f'sudo usermod -aG {group} $USER, then log in again' if closed else '',
+            )
+
+
+def graph(seconds: float) -> Iterator[Finding]:
+    """List image topics and completion nodes that can be seen from here."""
+    if importlib.util.find_spec('rclpy') is None:
+        return
+    from magadepth_ros.nodes.dds import use_shipped_profile
+    from magadepth_ros.subscribers.graph import look
+
+    use_shipped_profile()
+    seen = look(seconds)
+    yield Finding(
+        'graph',
+        'middleware',
+        OK,
+        f'{seen.rmw}, ROS_DOMAIN_ID {seen.domain}, {len(seen.nodes)} other nodes',
+    )
+    for topic in seen.images:
+        said = f'{topic.kind.rpartition("/")[2]}, {topic.publishers} publishers'
+        yield Finding(
+            'graph',
+            topic.name,
+            OK,
+            said + ('' if topic.has_info else ', no camera_info beside it'),
+        )
+    if not seen.images:
+        yield Finding(
+            'graph',
+            'cameras',
+            NOTE,
+            f'no image topic within {seconds:g} s',
+            'start the camera; ROS_DOMAIN_ID and RMW_IMPLEMENTATION must be those of its driver',
+        )
+    for name, (well, said) in seen.statuses.items():
+        yield Finding(
+            'graph', name, OK if well else FAULT, said, '' if well else 'docs/troubleshooting.md'
+        )
+
+
+def examine(seconds: float, model: str = DEFAULT_MODEL) -> Iterator[Finding]:
+    """Run every check; one that fails itself is a finding too."""
+    checks: dict[str, Callable[[], Iterator[Finding]]] = {
+        'package': package,
+        'ROS': ros,
+        'DDS': dds,
+        'runtimes': lambda: runtimes(model),
+        'models': models,
+        'rights': rights,
+        'graph': lambda: graph(seconds),
+    }
+    for part, check in checks.items():
+        try:
+            yield from check()
+        except Exception as error:
+            yield Finding(part, part, FAULT, describe(error).splitlines()[0])
+
+
+def _writable(part: str, name: str, folder: Path, more: str, remedy: str) -> Finding:
+    try:
+        require_writable(folder, folder=True)
+    except DataError as error:
+        return Finding(part, name, FAULT, str(error), remedy)
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    said = f'{folder}: {free / 2**30:.1f} GiB free{more}'
+    if free < 2**30:
+        return Finding(part, name, FAULT, said, 'free some space')
+    return Finding(part, name, OK, said)

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Say why a depth image that has values has none in the plausible range: often its unit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def out_of_range(depth: np.ndarray, low: float, high: float) -> str:
+    """
+    Describe depth of which no value is plausible, '' where some is or there are no values.
+
+    Parameters
+    ----------
+    depth:
+        (H, W) floating point metres; 0, negative, NaN and inf = missing.
+    low, high:
+        plausible range [m].
+
+    """
+    values = depth[np.isfinite(depth) & (depth > 0)]
+    if not values.size or ((values >= low) & (values <= high)).any():
+        return ''
+    median = float(np.median(values))
+    text = f'no depth lies in {low:g} to {high:g} m; the median is {median:,.4g} m'
+    # A thousandth of it is a distance that a camera measures.
+    return f'{text}: is this millimetres?' if low <= median / 1000.0 <= high else text
