@@ -25,12 +25,14 @@ class Views:
 
     ``zoom`` is the smallest part that is shown, as a share of the sides; ``smaller`` the share of
     frames that are shown smaller, between bars; ``noise`` the largest standard deviation of the
-    noise [share of the depth] that half of the complete frames get.
+    noise [share of the depth] that half of the complete frames get; ``glass_alone`` the share of
+    the frames with transparent things lost in which nearly nothing else is hidden.
     """
 
     zoom: float = 0.55
     smaller: float = 0.12
     noise: float = 0.006
+    glass_alone: float = 0.6
 
 
 class TrainingSamples(Dataset[dict[str, Tensor]]):
@@ -69,12 +71,18 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
         frame = seen(rng, frame, self.views)
         rgb, depth, target = frame.rgb, frame.depth, frame.target
         rgb = colours(rng, rgb)
+        lost = False
         if frame.glass is not None and frame.behind is not None:
             depth = looked_through(rng, frame)
+            lost = bool(((depth == 0) & (target > 0)).any())
         if not frame.own_holes:
-            hidden = hide(rng, rgb, depth, lender.depth <= 0, self.hiding)
-            if (hidden & (target > 0)).mean() < LEAST:
-                hidden |= ellipses(rng, *depth.shape)
+            if lost and rng.random() < self.views.glass_alone:
+                # Else the holes that a fill gets right outweigh those that it gets wrong.
+                hidden = rng.random(depth.shape) < rng.uniform(0, 0.02)
+            else:
+                hidden = hide(rng, rgb, depth, lender.depth <= 0, self.hiding)
+                if (hidden & (target > 0)).mean() < LEAST:
+                    hidden |= ellipses(rng, *depth.shape)
             depth = np.where(hidden, np.float32(0), depth)
             if (target > 0).mean() > 0.97 and rng.random() < 0.5:
                 depth = noisy(rng, depth, self.views.noise)
