@@ -11,7 +11,7 @@ from magadepth_ros.errors import DataError, ModelError
 from magadepth_ros.files import as_path
 
 PACKAGE = 'magadepth_ros'
-DEFAULT_MODEL = 'guided_fill'
+DEFAULT_MODEL = 'magadepth_small'
 """Of offline commands and the library."""
 AUTO_MODEL = 'auto'
 """The node's default; see `auto_model`."""
