@@ -17,11 +17,13 @@ FAULTS = {
     'late': 'depth comes 0.2 s after its stamp',
     'swap': 'colour and depth come on the topic of each other',
     'jitter': "depth's stamps are off by up to 20 ms",
+    'replay': 'all stamps are an hour old, as those of a bag',
 }
 """Name -> what it does."""
 
 LATE_NS = 200_000_000
 JITTER_NS = 20_000_000
+REPLAY_NS = 3_600_000_000_000
 _SILENT, _PERIOD = 3_000_000_000, 10_000_000_000
 
 
@@ -71,6 +73,11 @@ class CameraFaults:
         if 'stall' in self.names and now_ns % _PERIOD < _SILENT:
             self._waiting.clear()
             return []
+        if 'replay' in self.names:
+            rgb, depth = (
+                [item._replace(stamp_ns=item.stamp_ns - REPLAY_NS) for item in items]
+                for items in (rgb, depth)
+            )
         if 'jitter' in self.names:
             shift = int(self._rng.integers(-JITTER_NS, JITTER_NS + 1))
             depth = [item._replace(stamp_ns=item.stamp_ns + shift) for item in depth]

@@ -23,9 +23,9 @@ from magadepth_ros.errors import DataError, MagadepthError, describe
 from magadepth_ros.nodes.camera_outputs import DebugOutputs
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.conditions import Conditions
+from magadepth_ros.nodes.engine_requests import build_engine, wish_of
 from magadepth_ros.nodes.logger import ThreadLogger
 from magadepth_ros.nodes.node_monitor import NodeMonitor
-from magadepth_ros.nodes.opening import build_engine, wish_of
 from magadepth_ros.nodes.parameters import declare, unknown_overrides
 from magadepth_ros.nodes.process import run
 from magadepth_ros.nodes.worker import Worker
@@ -187,7 +187,7 @@ class CompletionNode(LifecycleNode):
         try:
             step()
         except Exception as error:
-            self._conditions.set('TRANSITION_FAILED', state=self._state, reason=describe(error))
+            self._conditions.set('TRANSITION_FAILED', reason=describe(error))
             if undo is not None:
                 undo()
             return FAILURE

@@ -247,8 +247,8 @@ _NODE = (
     Condition(
         'TRANSITION_FAILED',
         ERROR,
-        'the node stays {state}: {reason}',
-        'mend the cause, then ask for the transition again: ros2 lifecycle set',
+        'the last transition failed: {reason}',
+        'mend the cause, then ask for it again: ros2 lifecycle set',
     ),
     Condition(
         'RELOAD_FAILED',

@@ -122,7 +122,7 @@ def test_an_int8_onnx_of_another_tool_is_built_as_it_is(tmp_path):
 
     left = [dict(zip(('rgb', 'depth'), holey_batch(seed=seed))) for seed in range(3)]
 
-    class Frames(quantization.CalibrationDataReader):
+    class Frames(quantization.CalibrationDataReader):  # type: ignore[name-defined]
         def get_next(self):
             return left.pop() if left else None
 

@@ -351,8 +351,44 @@ def test_a_node_that_is_not_wanted_or_not_listening_is_in_order(patient):
             graph.node.destroy_subscription(subscription)
     idle = 'idle: nobody subscribes'
     graph.repeat(patient.send, lambda: patient.status('camera').message == idle, idle)
-    graph.listen(PointCloud2, '/depth/points', 1, key='again')
+    graph.listen(PointCloud2, '/depth/points', 1)
+    graph.listen(Image, '/depth/completed', 1)
     graph.repeat(patient.send, lambda: 'Hz' in patient.status('camera').message, 'a rate')
+
+
+MASKS = {
+    'colour in it': (change(encoding='rgb8', step=192), 'BAD_MASK', 'rgb8'),
+    'depth in it': (change(encoding='16UC1'), 'BAD_MASK', '16UC1'),
+    'step below a row': (change(step=10), 'BAD_MASK', 'step of'),
+    'data cut': (cut, 'BAD_MASK', 'got 100'),
+    'no data': (change(data=array.array('B')), 'BAD_MASK', 'got 0'),
+    'no size': (change(width=0, height=0), 'BAD_MASK', 'got 0x0'),
+    'absurd size': (change(width=2**32 - 1), 'BAD_MASK', 'got 4294967295x'),
+    'another shape': (change(width=20, height=20, step=64), 'BAD_MASK', '20x20'),
+    'zero stamps': (unstamped, 'NO_MASK', '/mask/image'),
+    'stamps apart': (apart, 'NO_MASK', '/mask/image'),
+}
+
+
+@pytest.mark.parametrize('fault', MASKS)
+def test_a_mask_that_is_broken(patient, fault):
+    broken, code, word = MASKS[fault]
+    graph = patient.graph
+    masks = graph.node.create_publisher(Image, '/mask/image', 10)
+    graph.until(masks.get_subscription_count, 'the node to listen to masks')
+
+    def send() -> None:
+        mask = Image(
+            header=patient.camera.header(), width=64, height=48, step=64, encoding='mono8'
+        )
+        mask.data = array.array('B', bytes(64 * 48))
+        broken(mask)
+        masks.publish(mask)
+        patient.send()
+
+    patient.expect(send, code, word)
+    graph.node.destroy_publisher(masks)
+    patient.recover()
 
 
 def test_a_start_without_clock_camera_and_with_a_misspelt_parameter(tmp_path):

@@ -26,11 +26,16 @@ def switch(tmp_path):
     return tmp_path / 'break'
 
 
-def engine_says(graph: Graph, level: bytes, start: str = '') -> bool:
-    """Whether the newest status of the engine has this level and beginning."""
+def engine_says(graph: Graph, level: bytes, code: str, start: str = '') -> bool:
+    """Whether the newest status of the engine has this level, code and beginning."""
     arrays = graph.got['/diagnostics']
     statuses = [s for s in arrays[-1].status if s.name.endswith(': engine')] if arrays else []
-    return any(s.level == level and s.message.startswith(start) for s in statuses)
+    return any(
+        s.level == level
+        and s.message.startswith(start)
+        and {v.key: v.value for v in s.values}['code'] == code
+        for s in statuses
+    )
 
 
 def is_passthrough(depth: list) -> bool:
@@ -50,13 +55,13 @@ def test_without_an_engine_the_measured_depth_goes_on_until_it_recovers(
             switch.touch()
             camera.shoot_until(lambda: is_passthrough(depth), 'the measured depth alone')
             np.testing.assert_allclose(depth_of(depth[-1])[camera.metres > 0], 2.0, atol=1e-3)
-            failed = 'engine failed, passthrough'
-            camera.shoot_until(lambda: engine_says(graph, b'\x02', failed), 'diagnostics ERROR')
+            failed = (b'\x02', 'ENGINE_FAILED', 'engine failed, passthrough')
+            camera.shoot_until(lambda: engine_says(graph, *failed), 'diagnostics ERROR')
             # Long enough for it to be closed and reopened in vain.
             camera.shoot_until(lambda: 'next try in' in process.log, 'a try to reopen')
             switch.unlink()
             recover(episode, camera)
-        camera.shoot_until(lambda: engine_says(graph, b'\x00', 'active'), 'diagnostics OK')
+        camera.shoot_until(lambda: engine_says(graph, b'\x00', 'OK', 'active'), 'diagnostics OK')
         assert process.end() == 0
 
 

@@ -85,7 +85,7 @@ def test_a_configure_that_fails_half_way_keeps_nothing(tmp_path, model):
         assert state(graph) == 'unconfigured'
         level, message, values = graph.status('engine')
         assert (level, values['engine']) == (DiagnosticStatus.ERROR, 'none')
-        assert 'is not installed' in message
+        assert values['code'] == 'TRANSITION_FAILED' and 'is not installed' in message
         assert not graph.node.count_publishers('/depth/completed')
         assert graph.set_parameter('synchronizer', 'own').successful
         assert change(graph, 'configure')

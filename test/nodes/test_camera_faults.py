@@ -6,7 +6,14 @@ from __future__ import annotations
 import pytest
 
 from magadepth_ros.errors import DataError
-from magadepth_ros.nodes.camera_faults import FAULTS, JITTER_NS, LATE_NS, CameraFaults, Outgoing
+from magadepth_ros.nodes.camera_faults import (
+    FAULTS,
+    JITTER_NS,
+    LATE_NS,
+    REPLAY_NS,
+    CameraFaults,
+    Outgoing,
+)
 
 STEP = 33_333_333
 START = 5_000_000_000
@@ -45,6 +52,11 @@ def test_a_dropped_depth_image_leaves_its_picture():
     out = messages(played('drop'))
     assert all(any(name.startswith('rgb') for name in names) for names in out)
     assert sum(any(name.startswith('depth') for name in names) for names in out) == 20
+
+
+def test_a_replayed_camera_has_old_stamps_in_step():
+    for number, items in enumerate(played('replay')):
+        assert {i.stamp_ns for i in items} == {START + number * STEP - REPLAY_NS}
 
 
 def test_late_depth_keeps_its_stamp():
@@ -91,6 +103,10 @@ def test_faults_add_up_and_end():
 
 def test_an_unknown_fault_is_named_and_changes_nothing():
     camera = CameraFaults('drop')
-    with pytest.raises(DataError, match='expected stall, drop, late, swap, jitter, got fire'):
+    with pytest.raises(
+        DataError, match='expected stall, drop, late, swap, jitter, replay, got fire'
+    ):
         camera.set('late,fire')
-    assert camera.names == {'drop'} and set(FAULTS) == {'stall', 'drop', 'late', 'swap', 'jitter'}
+    assert camera.names == {'drop'} and set(FAULTS) == {
+        *('stall', 'drop', 'late', 'swap', 'jitter', 'replay')
+    }
