@@ -13,7 +13,7 @@ pytest.importorskip('onnxruntime', reason='ONNX Runtime runs the converted model
 from support.models import write_tiny_model
 
 from magadepth_ros.commands import export_trt
-from magadepth_ros.engines import building, converting
+from magadepth_ros.engines import building, precision
 from magadepth_ros.engines.cache import read_engine
 from magadepth_ros.engines.tensorrt_library import RTX, load_library
 from magadepth_ros.errors import EngineError
@@ -83,20 +83,20 @@ def test_stages_can_be_skipped(tmp_path):
 
 def test_a_kept_onnx_is_built_without_converting_it_again(tmp_path, capsys, monkeypatch):
     model = write_tiny_model(tmp_path / 'tiny.onnx')
-    convert, converted = converting.convert, []
+    convert, converted = precision.write_typed, []
 
-    def counted(*arguments):
-        converted.append(arguments[2])
-        return convert(*arguments)
+    def counted(*arguments, **options):
+        converted.append(arguments)
+        return convert(*arguments, **options)
 
-    for module in (converting, building):
-        monkeypatch.setattr(module, 'convert', counted)
+    for module in (building, precision):
+        monkeypatch.setattr(module, 'write_typed', counted)
     rtx = ['--builder', 'tensorrt-rtx']
     assert export_trt.main([str(model), *rtx, '--precision', 'fp16', '--onnx', str(tmp_path)]) == 0
-    assert converted == ['fp16']
+    assert len(converted) == 1
     kept = str(tmp_path / 'tiny-fp16.onnx')
     assert export_trt.main([kept, *rtx, '--no-convert', '--json', str(tmp_path / 'a.json')]) == 0
-    assert converted == ['fp16']
+    assert len(converted) == 1
     row = json.loads((tmp_path / 'a.json').read_text())[0]
     assert row['precision'] == 'fp16'
     assert row['check']['engine_run'] is False
