@@ -7,6 +7,12 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no fault: nothing fails because making or running an example took long.
+settings.register_profile('untimed', deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile('untimed')
+
 sys.path.insert(0, str(Path(__file__).parent))
 # Tests that import OpenVINO themselves report to nobody either.
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]

@@ -235,14 +235,20 @@ def _methods(args: argparse.Namespace) -> list[Method]:
     )
 
     variants: list[list[str]] = [[], args.set] if args.set else [[]]
-    models = [
-        model_method(model, args.backend, args.precision, args.threads, settings)
-        for model in args.models
+    folders = [folder.resolve() for folder in args.predictions]
+    names = distinct_names([*map(Path, args.models), *folders])
+    methods = [
+        replace(
+            model_method(model, args.backend, args.precision, args.threads, settings),
+            name=' '.join([name, *settings]),
+        )
+        for model, name in zip(args.models, names)
         for settings in variants
     ]
-    methods = models + [predictions_method(folder) for folder in args.predictions]
-    names = distinct_names([*map(Path, args.models), *(f.resolve() for f in args.predictions)])
-    methods = [replace(method, name=name) for method, name in zip(methods, names)]
+    methods += [
+        replace(predictions_method(folder), name=name)
+        for folder, name in zip(args.predictions, names[len(args.models) :])
+    ]
     methods += baseline_methods(args.baselines)
     if not methods:
         raise DataError('nothing to evaluate; name --models, --baselines or --predictions')
