@@ -71,14 +71,18 @@ def test_reload_keeps_the_old_model_when_the_new_one_is_bad(live):
     assert not answer.success
     assert '/no/such/model.onnx' in answer.message
     camera.settle()
+    level, message, _ = graph.status('engine')
+    assert level == b'\x01' and '/no/such/model.onnx' in message
     assert graph.set_parameter('model', model).successful
+    assert graph.call(Trigger, '/completion_node/reload_model', Trigger.Request()).success
+    graph.until(lambda: graph.status('engine')[0] == b'\x00', 'the warning to end')
 
 
 def test_diagnostics_tell_rates_drops_and_engine(live):
     _, graph, camera = live
     camera.settle()
-    level, _, values = graph.status('engine')
-    assert level == b'\x00'
+    level, message, values = graph.status('engine')
+    assert level == b'\x00', message
     assert values['state'] == 'active'
     assert 'openvino' in values['engine']
     ends = ('frames', 'aged', 'stale', 'refused', 'unwanted', 'failed')
