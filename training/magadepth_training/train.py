@@ -205,6 +205,9 @@ def train(run: Run) -> Path:
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if run.compile:
         module.network.compile()
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    torch.set_flush_denormal(True)
     try:
         trainer.fit(
             module,
@@ -213,6 +216,9 @@ def train(run: Run) -> Path:
             weights_only=True,
         )
     finally:
+        # Of the whole process, which may go on to something else.
+        torch.set_flush_denormal(False)
+        cv2.setNumThreads(threads)
         stop.give_back()
     if trainer.is_global_zero and not (run.validation and weights.is_file()):
         save_weights(module.network, weights)
@@ -248,8 +254,6 @@ def _averaging(decay: float) -> Callable[[Any, Any, Any], None]:
 
 def _trainer(run: Run, recipe: Recipe, callbacks: list[Callback]) -> lightning.Trainer:
     torch.set_float32_matmul_precision('high')
-    torch.set_flush_denormal(True)
-    cv2.setNumThreads(1)
     options = {
         'enable_progress_bar': sys.stderr.isatty(),
         'enable_model_summary': False,
