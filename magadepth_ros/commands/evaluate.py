@@ -194,9 +194,11 @@ def _evaluate(
     return rows
 
 
-def distinct_names(paths: Sequence[Path]) -> list[str]:
+def distinct_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
     """
     Name files and folders by as much of the end of their paths as makes them differ.
+
+    Names that are ``taken`` are given to none of them.
 
     Raises
     ------
@@ -208,11 +210,11 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
     lengths = [1] * len(wholes)
     while True:
         names = ['/'.join(whole[-n:]) for whole, n in zip(wholes, lengths)]
-        same = [i for i, name in enumerate(names) if names.count(name) > 1]
+        same = [i for i, name in enumerate(names) if [*names, *taken].count(name) > 1]
         if not same:
             return names
         if all(lengths[i] >= len(wholes[i]) for i in same):
-            raise DataError(f'{paths[same[0]]} is given twice; name each once')
+            raise DataError(f'two methods are called {names[same[0]]!r}; name each once')
         for i in same:
             lengths[i] += 1
 
@@ -236,20 +238,18 @@ def _methods(args: argparse.Namespace) -> list[Method]:
 
     variants: list[list[str]] = [[], args.set] if args.set else [[]]
     folders = [folder.resolve() for folder in args.predictions]
-    names = distinct_names([*map(Path, args.models), *folders])
-    methods = [
-        replace(
-            model_method(model, args.backend, args.precision, args.threads, settings),
-            name=' '.join([name, *settings]),
-        )
-        for model, name in zip(args.models, names)
-        for settings in variants
-    ]
+    baselines = baseline_methods(args.baselines)
+    given = [*map(Path, args.models), *folders]
+    names = iter(distinct_names(given, [method.name for method in baselines]))
+    methods = []
+    for model, name in zip(args.models, names):
+        for settings in variants:
+            method = model_method(model, args.backend, args.precision, args.threads, settings)
+            methods.append(replace(method, name=' '.join([name, *settings])))
     methods += [
-        replace(predictions_method(folder), name=name)
-        for folder, name in zip(args.predictions, names[len(args.models) :])
+        replace(predictions_method(folder), name=name) for folder, name in zip(folders, names)
     ]
-    methods += baseline_methods(args.baselines)
+    methods += baselines
     if not methods:
         raise DataError('nothing to evaluate; name --models, --baselines or --predictions')
     return methods

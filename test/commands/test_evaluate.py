@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from support.models import write_tiny_model
 
+from magadepth_ros.commands.evaluate import distinct_names
 from magadepth_ros.commands.main import main
 from magadepth_ros.manifest import write_depth_png
 from magadepth_training.datasets.manifest import ManifestSource
@@ -284,3 +285,32 @@ def test_stills_have_no_flicker(tmp_path: Path) -> None:
     )
 
     assert 'flicker' in moving['fill'] and 'flicker' not in still['fill']
+
+
+@pytest.mark.parametrize(
+    ('paths', 'taken', 'names'),
+    [
+        (['magadepth_small', 'runs/small/magadepth_small.onnx'], [],
+         ['magadepth_small', 'small/magadepth_small']),
+        (['a/x.onnx', 'b/x.onnx', 'y.onnx'], [], ['a/x', 'b/x', 'y']),
+        (['runs/nearest'], ['nearest'], ['runs/nearest']),
+    ],
+)  # fmt: skip
+def test_methods_of_one_name_are_told_apart_by_their_folders(paths, taken, names):
+    assert distinct_names([Path(path) for path in paths], taken) == names
+
+
+def test_one_model_twice_is_refused_and_two_of_one_name_are_scored(tmp_path, capsys):
+    folder = write_frames(tmp_path)
+    models = []
+    for name in ('one', 'two'):
+        (tmp_path / name).mkdir()
+        models.append(write_tiny_model(tmp_path / name / 'tiny.onnx', *SIZE))
+    flags = ('--baselines', 'none', '--set', 'replace_outliers=true')
+    assert run(folder, '--models', *models, *flags, '--json', tmp_path / 'out.json') == 0
+    found = [row['name'] for row in json.loads((tmp_path / 'out.json').read_text())['rows']]
+    assert found == [
+        f'{name}/tiny{more}' for name in ('one', 'two') for more in ('', ' replace_outliers=true')
+    ]
+    assert run(folder, '--models', models[0], models[0], *flags) == 2
+    assert 'two methods are called' in capsys.readouterr().err

@@ -152,6 +152,10 @@ def test_train_then_export(config, tmp_path, capsys):
         (['--scenes', '1', '--resume'], 'nothing to resume'),
         ([], 'nothing to train on'),
         (['--data', 'nowhere=0'], 'expected a number above 0'),
+        (['--accelerator', 'banana'], "invalid choice: 'banana'"),
+        (['--devices', '0'], 'a number from 1 on'),
+        (['--precision', 'banana'], "invalid choice: 'banana'"),
+        (['--scenes', '1', '--accelerator', 'mps'], 'the trainer cannot start: '),
         (['--set', 'steps'], 'expected FIELD=VALUE'),
         (['--set', 'steps=-1'], 'steps: -1; expected 1 or more'),
         (['--set', 'validate_every=0'], 'validate_every: 0; expected 1 or more'),
@@ -165,6 +169,7 @@ def test_mistakes_are_one_line_and_exit_2(arguments, said, tmp_path, capsys):
     errors = capsys.readouterr().err
     assert said in errors
     assert 'Traceback' not in errors
+    assert not (tmp_path / 'runs').exists()
 
 
 def test_export_of_a_missing_file_is_one_line(tmp_path, capsys):

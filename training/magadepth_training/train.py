@@ -16,6 +16,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, LearningRateMonitor, WeightAveraging
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from magadepth_ros.errors import DataError
 
@@ -192,10 +193,14 @@ def train(run: Run) -> Path:
         given = load_network(run.start_from)
         _require_same(given.config, config, run.start_from)
         module.network.load_state_dict(given.state_dict())
-    run.output.mkdir(parents=True, exist_ok=True)
     limit = min((t for t in (run.finish_in, run.max_seconds) if t), default=None)
     stop = StopEarly(limit)
-    trainer = _trainer(run, recipe, [stop, *_callbacks(recipe, checkpoint, weights, run)])
+    try:
+        trainer = _trainer(run, recipe, [stop, *_callbacks(recipe, checkpoint, weights, run)])
+    except (MisconfigurationException, ImportError, ValueError, RuntimeError) as error:
+        # Of a device that is not here, or a precision that it has not.
+        raise DataError(f'the trainer cannot start: {str(error).splitlines()[0]}') from error
+    run.output.mkdir(parents=True, exist_ok=True)
     size = (config.height, config.width)
     if trainer.is_global_zero:
         print(f'reading {sum(map(len, run.sources))} frames to train on', flush=True)
