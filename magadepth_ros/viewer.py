@@ -76,7 +76,7 @@ class _Window:
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
-            env={**os.environ, 'RERUN_APP_ONLY': 'true', 'NO_COLOR': '1'},
+            env={**os.environ, 'NO_COLOR': '1'},
         )
         self.url = f'rerun+http://{_HOST}:{port}/proxy'
         end = time.monotonic() + _PATIENCE

@@ -16,7 +16,7 @@ from magadepth_ros.commands.progress import progress
 from magadepth_ros.commands.ros_processes import node_command, prepare_environment
 from magadepth_ros.commands.stopping import Stop
 from magadepth_ros.commands.values import SECONDS, Model, Number, Output, Recording, whole
-from magadepth_ros.errors import DataError, EngineError
+from magadepth_ros.errors import EngineError
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.resources import AUTO_MODEL, find_config, find_model
@@ -112,9 +112,6 @@ def check(args: argparse.Namespace) -> None:
     if args.viewer and not args.save:
         require_display()
     if args.input:
-        for name in ('width', 'height'):
-            if getattr(args, name) != args.parser.get_default(name):
-                raise DataError(f'--{name} has no effect here: {args.input} has its own size')
         _check_input(args.input)
 
 

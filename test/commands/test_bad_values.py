@@ -195,7 +195,6 @@ TOGETHER = [
     (f'{PAIR} frames new.png', 'one too many'),
     (f'{PAIR} new.png --shard 1/2', '--shard'),
     (f'{PAIR} new.png --batch 2', '--batch'),
-    ('demo --input frames --width 320', '--width has no effect here'),
     ('evaluate', 'name the data'),
     ('evaluate frames --markdown page.md', '--csv with --markdown'),
     ('evaluate frames --json same --csv same', '--json and --csv name the same file'),

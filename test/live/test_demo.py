@@ -27,8 +27,7 @@ def demo(tmp_path):
     started = []
 
     def start(*args: str) -> subprocess.Popen:
-        command = [sys.executable, '-m', 'magadepth_ros.commands.main', 'demo']
-        command += [] if '--input' in args else SIZE
+        command = [sys.executable, '-m', 'magadepth_ros.commands.main', 'demo', *SIZE]
         process = subprocess.Popen(
             [*command, '--model', str(model), '--output', str(tmp_path / 'out'), *args],
             cwd=tmp_path,
