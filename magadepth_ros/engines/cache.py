@@ -180,9 +180,11 @@ def store_engine(file: EngineFile, path: Path) -> EngineFile:
         with suppress(OSError):
             if not path.exists():
                 sidecar_path(path).unlink(missing_ok=True)
+        cached = path.is_relative_to(cache_folder())
+        elsewhere = 'set XDG_CACHE_HOME to' if cached else 'name'
         raise EngineError(
             f'{path}: the engine cannot be kept ({error.strerror or error}); free some space or '
-            'set XDG_CACHE_HOME to a folder that can be written'
+            f'{elsewhere} a folder that can be written'
         ) from error
     return replace(file, path=path)
 

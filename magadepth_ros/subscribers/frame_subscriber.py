@@ -144,7 +144,7 @@ class FrameSubscriber(Subscriber):
                 continue
             images = [name for name, kinds in found if set(kinds) & set(_IMAGES)]
             depths = [name for name in images if 'depth' in name]
-            colours = [name for name in images if name not in depths]
+            colours = [n for n in images if n not in depths and 'mask' not in n]
             if not self._depth and len(depths) == 1:
                 self._depth = depths[0]
                 self._listen(self._depth)

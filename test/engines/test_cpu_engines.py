@@ -17,11 +17,11 @@ onnxruntime = pytest.importorskip('onnxruntime', reason='ONNX Runtime is the ref
 from support.models import write_tiny_model
 from support.pictures import holey_batch
 
-from magadepth_ros.engines import building, open_engine
+from magadepth_ros.engines import building, open_engine, opening
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
 from magadepth_ros.engines.openvino import OpenVinoEngine, choose_precision
-from magadepth_ros.errors import EngineError, ModelError
+from magadepth_ros.errors import EngineError, ModelError, PrecisionError
 
 
 @pytest.fixture(autouse=True)
@@ -223,3 +223,28 @@ def test_a_broken_model_is_not_blamed_on_the_runtimes(tmp_path):
         open_engine(path)
     with pytest.raises(EngineError, match='unknown backend'):
         open_engine(path, backend='quantum')
+
+
+def test_a_precision_that_no_runtime_has_is_said_without_what_others_lack(tmp_path, monkeypatch):
+    model, real = write_tiny_model(tmp_path / 'm.onnx'), opening._open
+
+    def without_gpu(wish):
+        if wish.backend in opening.ON_GPU:
+            raise EngineError('there is no GPU here')
+        return real(wish)
+
+    monkeypatch.setattr(opening, '_open', without_gpu)
+    with pytest.raises(PrecisionError) as refused:
+        open_engine(model, precision='fp16')
+    assert (
+        str(refused.value) == "precision 'fp16' is not there on openvino; use auto, fp32 or bf16"
+    )
+    with pytest.raises(PrecisionError, match="unknown precision 'banana'; use one of auto, fp32"):
+        open_engine(model, precision='banana')
+
+
+@pytest.mark.parametrize('backend', ['auto', 'openvino'])
+def test_weights_are_sent_to_the_command_that_makes_their_onnx(tmp_path, backend):
+    (tmp_path / 'net.safetensors').write_bytes(b'')
+    with pytest.raises(ModelError, match=r'magadepth export-onnx .*net\.safetensors'):
+        open_engine(tmp_path / 'net.safetensors', backend)

@@ -114,6 +114,16 @@ def test_complete_registers_and_takes_extrinsics_by_hand(tmp_path):
         assert np.isfinite(depth).all() and known.sum() > 0.99 * (expected > 0).sum()
 
 
+def test_extrinsics_that_were_given_are_not_asked_for(tmp_path, capsys):
+    bag, _ = recording(tmp_path, model='thin_prism')
+    model = ['--model', str(write_tiny_model(tmp_path / 'tiny.onnx', 48, 64))]
+    call = ['complete', str(bag), str(tmp_path / 'out'), *model]
+    assert main([*call, '--depth-to-rgb', '0', '0', '0', '0', '0', '0', '1']) == 2
+    error = capsys.readouterr().err
+    assert 'thin_prism' in error and '--assume-aligned' in error
+    assert '--depth-to-rgb' not in error
+
+
 @pytest.mark.parametrize(
     ('made', 'says'),
     [
