@@ -27,6 +27,7 @@ data_files = [
     (f'{SHARE}/config/presets', sorted(glob('config/presets/*.yaml'))),
     (f'{SHARE}/examples', sorted(glob('examples/*.launch.py'))),
     (f'{SHARE}/examples/config', sorted(glob('examples/config/*.yaml'))),
+    (f'{SHARE}/examples/fleet', sorted(glob('examples/fleet/*.*'))),
     (f'{SHARE}/models', sorted(glob('models/*.*'))),
 ]
 if {'bdist_wheel', 'editable_wheel', 'dist_info'} & set(sys.argv):

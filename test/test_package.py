@@ -110,6 +110,7 @@ def test_installed_files_exist_and_none_is_forgotten(kind, request):
         ('config/presets', '*.yaml'),
         ('examples', '*.launch.py'),
         ('examples/config', '*.yaml'),
+        ('examples/fleet', '*.*'),
         ('models', '*.*'),
     ):
         expected = sorted(str(p.relative_to(ROOT)) for p in (ROOT / folder).glob(pattern))
