@@ -12,6 +12,9 @@ from magadepth_ros.errors import DataError, pip_install_extra
 
 BAG_SUFFIXES = ('.mcap', '.db3', '.bag')
 
+MANIFEST_NAME = 'manifest.json'
+"""Of the file that lists the frames of a folder."""
+
 
 def write_atomically(path: Path, data: bytes, sync: bool = True) -> None:
     """Replace ``path`` at once, with ``sync`` also across a power cut; OSError where it cannot."""

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from magadepth_ros.errors import DataError
+from magadepth_ros.files import MANIFEST_NAME
 from magadepth_ros.pictures import decode, read_depth, read_rgb, write_depth_png
 
 __all__ = [
@@ -23,8 +24,6 @@ __all__ = [
     'read_rgb',
     'write_depth_png',
 ]
-
-MANIFEST_NAME = 'manifest.json'
 
 
 class FrameData(NamedTuple):

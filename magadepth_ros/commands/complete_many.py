@@ -14,8 +14,7 @@ from typing import Any
 
 from magadepth_ros.engines.cache import sha256_of
 from magadepth_ros.errors import DataError
-from magadepth_ros.files import is_bag_path, write_result
-from magadepth_ros.manifest import MANIFEST_NAME
+from magadepth_ros.files import MANIFEST_NAME, is_bag_path, write_result
 from magadepth_ros.resources import find_model
 
 SETTINGS = 'settings.json'

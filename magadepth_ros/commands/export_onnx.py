@@ -10,10 +10,14 @@ from magadepth_ros.commands.arguments import add_command
 from magadepth_ros.commands.values import TEXT, Input, Output
 from magadepth_ros.files import require_writable
 
+UNLEARNED = 'guided_fill'
+"""The network that has no weights."""
+
 _DESCRIPTION = 'Export weights (.safetensors) to the ONNX file that every runtime reads.'
 
 _EXAMPLES = """
 magadepth export-onnx runs/mine/mine.safetensors --training-data 'my kitchen, 2 hours'
+magadepth export-onnx guided_fill
 """
 
 
@@ -22,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
     add = add_command(subparsers, 'export-onnx', _DESCRIPTION, _EXAMPLES).add_argument
     add(
         'weights',
-        type=Input('weights (.safetensors)', ('.safetensors',)),
+        type=Input('weights (.safetensors)', ('.safetensors',), also=(UNLEARNED,)),
         metavar='WEIGHTS',
         help='.safetensors, as `magadepth train` writes them; or guided_fill, which has none',
     )
@@ -66,10 +70,10 @@ def run(args: argparse.Namespace) -> int:
     from magadepth_training.networks.registry import create_network
     from magadepth_training.weights import load_network
 
-    unlearned = str(args.weights) == 'guided_fill'
+    unlearned = str(args.weights) == UNLEARNED
     output = args.output or args.weights.with_suffix('.onnx')
     export_onnx(
-        create_network('guided_fill') if unlearned else load_network(args.weights),
+        create_network(UNLEARNED) if unlearned else load_network(args.weights),
         output,
         training_data=args.training_data,
         licence=args.licence,

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from magadepth_ros.errors import DataError, MagadepthError, pip_install
-from magadepth_ros.files import as_path, is_bag_path, require_writable
+from magadepth_ros.files import MANIFEST_NAME, as_path, is_bag_path, require_writable
 from magadepth_ros.resources import find_model
 from magadepth_ros.topics import is_name
 
-MANIFEST_NAME = 'manifest.json'
 _UNITS = {'s': 1, 'm': 60, 'h': 3600}
 
 

@@ -144,6 +144,15 @@ def test_train_then_export(config, tmp_path, capsys):
     assert not info.low_precision_safe
 
 
+def test_the_guided_fill_is_exported_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert main(['export-onnx', 'guided_fill', '--training-data', 'none']) == 0
+
+    info = read_model_info(tmp_path / 'guided_fill.onnx')
+    assert (info.network, info.training_data) == ('guided_fill', 'none')
+
+
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [

@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import lightning
-import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from .frames import Frame, Frames
 from .recipe import Recipe
-from .samples import TrainingSamples
+from .samples import TrainingSamples, tensors
 
 
 class SampleNumbers(Sampler[list[int]]):
@@ -44,11 +42,7 @@ class WholeFrames(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         frame = self.frames[index]
-        return {
-            'rgb': torch.from_numpy(frame.rgb).permute(2, 0, 1).float() / 255,
-            'depth': torch.from_numpy(np.ascontiguousarray(frame.depth))[None],
-            'target': torch.from_numpy(np.ascontiguousarray(frame.target))[None],
-        }
+        return tensors(frame.rgb, frame.depth, frame.target)
 
 
 class RunData(lightning.LightningDataModule):

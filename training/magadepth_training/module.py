@@ -87,10 +87,11 @@ class TrainingModule(lightning.LightningModule):
         error = hidden * (output.depth - batch['target'])
         relative = error.abs() / batch['target'].clamp(min=1e-3)
         scored = (count >= 50).float()
-        for i, values in enumerate((relative.sum(dim=(1, 2, 3)) / count.clamp(min=1),
-                                    (error**2).sum(dim=(1, 2, 3)).div(count.clamp(min=1)).sqrt(),
-                                    torch.ones_like(count))):  # fmt: skip
-            self.sums[dataloader_idx, i] += (values * scored).sum()
+        count = count.clamp(min=1)
+        rel = relative.sum(dim=(1, 2, 3)) / count
+        rmse = ((error**2).sum(dim=(1, 2, 3)) / count).sqrt()
+        figures = torch.stack([rel, rmse, torch.ones_like(rel)], dim=1)
+        self.sums[dataloader_idx] += (figures * scored[:, None]).sum(dim=0)
         log = getattr(self.logger, 'experiment', None)
         if index == dataloader_idx == 0 and log is not None:
             log.add_image(

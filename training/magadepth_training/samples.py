@@ -86,15 +86,20 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
             depth = np.where(hidden, np.float32(0), depth)
             if (target > 0).mean() > 0.97 and rng.random() < 0.5:
                 depth = noisy(rng, depth, self.views.noise)
-        return {
-            'rgb': torch.from_numpy(rgb).permute(2, 0, 1).float() / 255,
-            'depth': torch.from_numpy(depth)[None],
-            'target': torch.from_numpy(target)[None],
-        }
+        return tensors(rgb, depth, target)
 
     @staticmethod
     def _draw(rng: Random, until: np.ndarray) -> int:
         return min(int(np.searchsorted(until, rng.random())), len(until) - 1)
+
+
+def tensors(rgb: np.ndarray, depth: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:
+    """(H, W, 3) uint8 and two (H, W) float32 -> a sample, as `TrainingSamples` gives it."""
+    return {
+        'rgb': torch.from_numpy(rgb).permute(2, 0, 1).float() / 255,
+        'depth': torch.from_numpy(depth)[None],
+        'target': torch.from_numpy(target)[None],
+    }
 
 
 def seen(rng: Random, frame: Frame, views: Views) -> Frame:

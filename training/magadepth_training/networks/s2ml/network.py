@@ -29,7 +29,6 @@ from torch.nn import functional as F
 
 from ..output import Network, NetworkOutput, check_input, normalised_picture
 from ..surfaces import observations
-from ..surfaces.candidates import find_candidates
 from ..surfaces.choice import ChoiceHead, chosen
 from .spatio_spectral import Pair, conv_block
 from .spectral import RealFourier2d
@@ -136,10 +135,7 @@ class S2ML(Network):
 
         """
         check_input(rgb, depth, self.height, self.width)
-        with torch.no_grad(), torch.autocast(depth.device.type, enabled=False):
-            rgb = rgb.float()
-            candidates = find_candidates(rgb, depth.float())
-            shown = observations.observe(rgb, candidates)
+        candidates, shown = observations.candidates_and_observations(rgb, depth)
         depth_fine, features = self.depth_stem(shown)
         rgb_fine, guide = self.rgb_stem(normalised_picture(rgb))
         for pair in self.pairs:
@@ -147,5 +143,4 @@ class S2ML(Network):
         both = self.reduce(torch.cat([features, guide], dim=1))
         enlarged = F.interpolate(both, scale_factor=2, mode='bilinear', align_corners=False)
         choice = self.head(self.mix(torch.cat([enlarged, depth_fine, rgb_fine], dim=1)))
-        with torch.autocast(depth.device.type, enabled=False):
-            return chosen(candidates, choice)
+        return chosen(candidates, choice)

@@ -68,18 +68,19 @@ def chosen(candidates: Candidates, choice: Choice) -> NetworkOutput:
     The expected squared error, relative to the depth, is the spread of the mixture and a learned
     multiple of the fill's own doubt. Measured pixels stay as they were measured.
     """
-    share = torch.softmax(choice.logits, dim=1)
-    relative = (share * candidates.depths).sum(dim=1, keepdim=True)
-    spread = (share * (candidates.depths / relative - 1) ** 2).sum(dim=1, keepdim=True)
-    own = 2 * torch.log(candidates.deviation / candidates.depths[:, :1] + 1e-3) + choice.doubt
-    low, high = LOG_VARIANCE_RANGE
-    variance = spread.detach() + torch.exp(own.clamp(low, high))
-    missing = 1 - candidates.valid
-    relative = relative * torch.exp(missing * choice.factor)
-    depth = relative * candidates.scale
-    log_variance = torch.log(variance).clamp(low, high)
-    nothing = missing.amin(dim=(2, 3), keepdim=True)
-    log_variance = log_variance + nothing * (high - log_variance)
-    return NetworkOutput(
-        depth, log_variance + 2 * torch.log(depth), choice=choice, candidates=candidates
-    )
+    with torch.autocast(choice.logits.device.type, enabled=False):
+        share = torch.softmax(choice.logits, dim=1)
+        relative = (share * candidates.depths).sum(dim=1, keepdim=True)
+        spread = (share * (candidates.depths / relative - 1) ** 2).sum(dim=1, keepdim=True)
+        own = 2 * torch.log(candidates.deviation / candidates.depths[:, :1] + 1e-3) + choice.doubt
+        low, high = LOG_VARIANCE_RANGE
+        variance = spread.detach() + torch.exp(own.clamp(low, high))
+        missing = 1 - candidates.valid
+        relative = relative * torch.exp(missing * choice.factor)
+        depth = relative * candidates.scale
+        log_variance = torch.log(variance).clamp(low, high)
+        nothing = missing.amin(dim=(2, 3), keepdim=True)
+        log_variance = log_variance + nothing * (high - log_variance)
+        return NetworkOutput(
+            depth, log_variance + 2 * torch.log(depth), choice=choice, candidates=candidates
+        )

@@ -24,7 +24,6 @@ from ..paper.fusion import BPFusion, ConcatFusion
 from ..paper.magaconv import min_pool
 from ..paper.magadepth import MASKED_CONVS
 from . import observations
-from .candidates import find_candidates
 from .choice import ChoiceHead, chosen
 
 
@@ -121,13 +120,10 @@ class Chooser(Network):
 
         """
         check_input(rgb, depth, self.height, self.width)
-        # Nothing before the network learns, and half precision would cost centimetres.
-        with torch.no_grad(), torch.autocast(depth.device.type, enabled=False):
-            rgb, depth = rgb.float(), depth.float()
-            candidates = find_candidates(rgb, depth)
-            shown = F.pixel_unshuffle(observations.observe(rgb, candidates), 2)
-            relative, missing = halve_log_depth(depth / candidates.scale)
-        features = self.squeeze(shown)
+        candidates, shown = observations.candidates_and_observations(rgb, depth)
+        with torch.autocast(depth.device.type, enabled=False):
+            relative, missing = halve_log_depth(depth.float() / candidates.scale)
+        features = self.squeeze(F.pixel_unshuffle(shown, 2))
         guides = []
         for block in self.guide:
             features = block(features)
@@ -143,8 +139,7 @@ class Chooser(Network):
         for stage, guide, own in zip(self.decoder, guides[::-1], depths[::-1]):
             features = stage(torch.cat([features, guide, own], dim=1))
         choice = self.head(self.last(torch.cat([features, guides[0], depths[0]], dim=1)))
-        with torch.autocast(depth.device.type, enabled=False):
-            return chosen(candidates, choice)
+        return chosen(candidates, choice)
 
 
 class Residual(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .candidates import DIRECTIONS, NAMES, Candidates
+from .candidates import DIRECTIONS, NAMES, Candidates, find_candidates
 from .diffusion import colour_links
 from .fill import enlarge
 
@@ -29,6 +29,19 @@ _SMALL = 1e-6
 def signed_log(ratio: Tensor) -> Tensor:
     """Spread small log ratios and squeeze large ones: sign(r) log(1 + 20 |r|)."""
     return torch.sign(ratio) * torch.log1p(20 * ratio.abs())
+
+
+def candidates_and_observations(rgb: Tensor, depth: Tensor) -> tuple[Candidates, Tensor]:
+    """
+    Prepare a batch for a choosing network, in float32 whatever the network computes in.
+
+    ``rgb`` (B, 3, H, W) in 0..1 and ``depth`` (B, 1, H, W) metres, 0 = missing -> its candidates
+    and `observe` of them. Nothing here learns, and half precision would cost centimetres.
+    """
+    with torch.no_grad(), torch.autocast(depth.device.type, enabled=False):
+        rgb = rgb.float()
+        candidates = find_candidates(rgb, depth.float())
+        return candidates, observe(rgb, candidates)
 
 
 def observe(rgb: Tensor, candidates: Candidates) -> Tensor:
