@@ -24,8 +24,7 @@ from magadepth_ros.completion.outliers import find_suspects, refute
 from magadepth_ros.completion.restore import follow_measured, restore_depth, restore_smooth
 from magadepth_ros.completion.settings import CompletionSettings
 from magadepth_ros.completion.units import out_of_range
-from magadepth_ros.engines.arrays import check_prediction
-from magadepth_ros.engines.engine import Engine, Prediction
+from magadepth_ros.engines.engine import Engine, Prediction, check_prediction
 from magadepth_ros.errors import DataError
 
 _LOG = logging.getLogger(__name__)

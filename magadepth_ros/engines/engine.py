@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every runtime offers: one fixed-size network, arrays in, arrays out."""
+"""What every runtime offers, one fixed-size network, and what all of them do alike with arrays."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
+
+from magadepth_ros.errors import EngineError
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,14 @@ class Prediction:
     log_variance: np.ndarray | None
 
 
-class Engine(Protocol):
-    """One opened model on one runtime; used from a single thread at a time."""
+class Engine(ABC):
+    """
+    One opened model on one runtime; used from a single thread at a time.
+
+    A runtime's own class takes the arguments of
+    :class:`~magadepth_ros.engines.opening.EngineWish` in its constructor, sets these attributes,
+    and implements `_run` and `_release`.
+    """
 
     info: ModelInfo
     """What the model says of itself."""
@@ -54,10 +62,13 @@ class Engine(Protocol):
     """Name of the runtime, for example ``openvino``."""
     precision: str
     """Arithmetic inside the network: ``fp32``, ``bf16`` or ``fp16``."""
+    largest_batch: int | None = None
+    """Most frames that `_run` takes in one go; None for any number."""
+    closed = False
 
     def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         """
-        Run the network.
+        Run the network, in several goes where there are more frames than it takes at once.
 
         Parameters
         ----------
@@ -69,11 +80,70 @@ class Engine(Protocol):
         Raises
         ------
         EngineError
-            the runtime failed, or the arrays are not of the model's size.
+            the runtime failed, the arrays are not of the model's size, or it is closed.
 
         """
-        ...
+        if self.closed:
+            raise EngineError(f'{self.info.network}: this engine is closed; open it again')
+        rgb, depth = self._inputs(rgb, depth)
+        size = self.largest_batch or len(rgb)
+        if len(rgb) <= size:
+            return self._run(rgb, depth)
+        goes = [
+            self._run(rgb[i : i + size], depth[i : i + size]) for i in range(0, len(rgb), size)
+        ]
+        variances = [go.log_variance for go in goes if go.log_variance is not None]
+        return Prediction(
+            np.concatenate([go.depth for go in goes]),
+            np.concatenate(variances) if variances else None,
+        )
 
     def close(self) -> None:
-        """Release the memory held by the runtime; a closed engine raises on use."""
-        ...
+        """Release the memory held by the runtime; may be called twice."""
+        if not self.closed:
+            self.closed = True
+            self._release()
+
+    @abstractmethod
+    def _run(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
+        """Run the network on contiguous float32 arrays of its size; EngineError where it fails."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Release what the runtime holds; called once."""
+
+    def _inputs(self, rgb: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        # No copy is made of what is contiguous and float32 already.
+        batch = max(1, rgb.shape[0] if rgb.ndim == 4 else 0)
+        for name, array, channels in (('rgb', rgb, 3), ('depth', depth, 1)):
+            expected = (batch, channels, self.info.height, self.info.width)
+            if array.shape != expected:
+                raise EngineError(
+                    f'{name}: expected shape {expected} for {self.info.network}, got '
+                    f'{array.shape}; fit the images to the model with magadepth_ros.completion'
+                )
+        return np.ascontiguousarray(rgb, np.float32), np.ascontiguousarray(depth, np.float32)
+
+
+def blank_batch(info: ModelInfo, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rgb and depth of ``count`` grey frames without a hole, to prepare an engine with."""
+    rgb = np.full((count, 3, info.height, info.width), 0.5, np.float32)
+    return rgb, np.full_like(rgb[:, :1], (info.min_depth + info.max_depth) / 2)
+
+
+def check_prediction(prediction: Prediction, shape: tuple[int, ...]) -> None:
+    """Raise EngineError where an answer is not of ``shape`` (N, 1, H, W) or not finite."""
+    for name, array in (('depth', prediction.depth), ('log_variance', prediction.log_variance)):
+        if array is None:
+            continue
+        if array.shape != shape:
+            raise EngineError(f'the engine returned {name} of {array.shape}, not {shape}')
+        # A sum is NaN or infinite as soon as one element is: one pass, no mask.
+        if not np.isfinite(array.sum(dtype=np.float64)):
+            raise EngineError(f'the engine returned NaN or infinity in {name}; try precision fp32')
+
+
+def last_line(error: Exception) -> str:
+    """Return the cause alone: runtimes write source lines and traces before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,30 @@ OPTIONAL_OUTPUT = 'log_variance'
 def model_info(
     path: Path | str,
     metadata: Mapping[str, str],
-    inputs: Collection[str],
+    inputs: Mapping[str, Sequence[Any]],
     outputs: Collection[str],
 ) -> ModelInfo:
     """
-    Return what an ONNX says of itself, given its metadata and the names of its tensors.
+    Return what an ONNX says of itself.
+
+    Parameters
+    ----------
+    path:
+        of the file, for errors.
+    metadata:
+        its metadata_props.
+    inputs:
+        their shapes by name; a length that is free may be anything but the one expected.
+    outputs:
+        their names.
 
     Raises
     ------
     ModelError
         it lacks the metadata of a magadepth model, or has other inputs and outputs than ``rgb``,
         ``depth`` -> ``completed`` (, ``log_variance``).
+    EngineError
+        the inputs are not of the size that the metadata says.
 
     """
 
@@ -71,6 +84,12 @@ def model_info(
             f'impossible metadata: {info.width}x{info.height} px, '
             f'{info.min_depth}..{info.max_depth} m'
         )
+    stated = list(inputs[INPUTS[1]])
+    if stated[2:] != [info.height, info.width]:
+        raise EngineError(
+            f'{path}: expected an input of (N, 1, {info.height}, {info.width}), as its metadata '
+            f'says, found {stated}'
+        )
     return info
 
 
@@ -90,7 +109,10 @@ def read_model_info(path: Path | str) -> ModelInfo:
     return model_info(
         path,
         {entry.key: entry.value for entry in model.metadata_props},
-        [value.name for value in model.graph.input],
+        {
+            value.name: [length.dim_value for length in value.type.tensor_type.shape.dim]
+            for value in model.graph.input
+        },
         [value.name for value in model.graph.output],
     )
 

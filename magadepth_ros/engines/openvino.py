@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from magadepth_ros.engines.arrays import as_inputs, in_parts, last_line
 from magadepth_ros.engines.cache import cache_folder
-from magadepth_ros.engines.engine import ModelInfo, Prediction
+from magadepth_ros.engines.engine import Engine, ModelInfo, Prediction, last_line
 from magadepth_ros.engines.metadata import INPUTS, OPTIONAL_OUTPUT, OUTPUT, model_info, not_a_model
 from magadepth_ros.errors import EngineError, ModelError, PrecisionError, pip_install
 
@@ -23,22 +21,13 @@ _NAMES = {'f32': 'fp32', 'float32': 'fp32', 'bf16': 'bf16', 'bfloat16': 'bf16', 
 _WITH_WEIGHTS = {'Convolution', 'ConvolutionBackpropData', 'GroupConvolution', 'MatMul'}
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Engine):
     """
     A model compiled for the CPU, tuned for the latency of one frame.
 
-    Parameters
-    ----------
-    model:
-        path of an ONNX with the metadata of a magadepth model.
-    precision:
-        ``fp32``, ``bf16``, or ``auto``: bf16 where the model's metadata says that this was
-        measured to be harmless and the CPU has it, else fp32. (OpenVINO's own default is bf16
-        wherever the CPU has it, which costs a general network about 0.4 % of its output.)
-    threads:
-        CPU threads, 0 = all cores; one for one frame of a model without weights.
-    batch:
-        frames it is compiled for; others are accepted and cost a compilation.
+    ``precision`` is ``fp32``, ``bf16``, or ``auto``: bf16 where the model's metadata says that
+    this was measured to be harmless and the CPU has it. (OpenVINO's own default is bf16 wherever
+    the CPU has it, which costs a general network about 0.4 % of its output.)
 
     Raises
     ------
@@ -52,20 +41,20 @@ class OpenVinoEngine:
     backend = 'openvino'
 
     def __init__(
-        self,
-        model: Path | str,
-        precision: str = 'auto',
-        threads: int = 0,
-        batch: int = 1,
+        self, model: Path | str, precision: str = 'auto', threads: int = 0, batch: int = 1
     ) -> None:
         self._path = Path(model)
         self._ov = import_openvino()
         self._core: Any = self._ov.Core()
         network = self._read()
-        names = [[port.any_name for port in ports] for ports in (network.inputs, network.outputs)]
+        shapes = {
+            port.any_name: [-1 if n.is_dynamic else n.get_length() for n in port.partial_shape]
+            for port in network.inputs
+        }
         place = ['framework']  # where OpenVINO puts the metadata of an ONNX
         metadata = network.get_rt_info(place).value if network.has_rt_info(place) else {}
-        self.info: ModelInfo = model_info(self._path, metadata, *names)
+        outputs = [port.any_name for port in network.outputs]
+        self.info = model_info(self._path, metadata, shapes, outputs)
         capabilities = self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         wanted = choose_precision(precision, self.info, 'BF16' in capabilities)
         self._options: dict[str, Any] = {
@@ -75,22 +64,12 @@ class OpenVinoEngine:
         if threads > 0:
             self._options['INFERENCE_NUM_THREADS'] = threads
         self._requests: dict[int, Any] = {}
-        self._one_by_one = network.input(INPUTS[1]).get_partial_shape()[0].is_static
-        request = self._request(1 if self._one_by_one else batch)
+        self.largest_batch = None if shapes[INPUTS[1]][0] < 0 else 1
+        request = self._request(self.largest_batch or batch)
         used = request.get_compiled_model().get_property('INFERENCE_PRECISION_HINT').to_string()
         self.precision = _NAMES.get(used, used)
         if self.precision != wanted:
             _LOG.warning('%s: asked for %s, OpenVINO uses %s', model, wanted, self.precision)
-
-    def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
-        """Run the network; see :class:`magadepth_ros.engines.engine.Engine`."""
-        rgb, depth = as_inputs(self.info, rgb, depth)
-        return in_parts(self._run, rgb, depth, 1 if self._one_by_one else len(rgb))
-
-    def close(self) -> None:
-        """Release the compiled networks."""
-        self._requests.clear()
-        self._core = None
 
     def _run(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         request = self._request(len(rgb))
@@ -104,6 +83,10 @@ class OpenVinoEngine:
             raise EngineError(f'{self._path}: OpenVINO failed: {last_line(error)}') from error
         named = {name: array for port, array in found.items() for name in port.get_names()}
         return Prediction(named[OUTPUT], named.get(OPTIONAL_OUTPUT))
+
+    def _release(self) -> None:
+        self._requests.clear()
+        self._core = None
 
     def _read(self) -> Any:
         if not self._path.is_file():
@@ -121,16 +104,9 @@ class OpenVinoEngine:
 
     def _request(self, batch: int) -> Any:
         """Return the infer request for ``batch``, compiling the network where it is new."""
-        if self._core is None:
-            raise EngineError(f'{self._path}: this engine is closed; open it again')
         if batch in self._requests:
             return self._requests[batch]
         network, size = self._read(), [self.info.height, self.info.width]
-        stated = network.input(INPUTS[1]).get_partial_shape()
-        if [str(length) for length in list(stated)[2:]] != [str(length) for length in size]:
-            raise EngineError(
-                f'{self._path}: expected an input of {[batch, 1, *size]}: its input is {stated}'
-            )
         network.reshape(dict(zip(INPUTS, ([batch, 3, *size], [batch, 1, *size]))))
         options = dict(self._options)
         if not any(operator.get_type_name() in _WITH_WEIGHTS for operator in network.get_ops()):
@@ -143,18 +119,18 @@ class OpenVinoEngine:
         return self._requests[batch]
 
     def _compile(self, network: Any, options: dict[str, Any]) -> Any:
-        cache = _writable(cache_folder() / 'openvino')
-        attempts = [{'CACHE_DIR': str(cache)}, {}] if cache else [{}]
-        for number, extra in enumerate(attempts, start=1):
-            try:
-                return self._core.compile_model(network, 'CPU', {**options, **extra})
-            except RuntimeError as error:
-                if number == len(attempts):
-                    raise EngineError(
-                        f'{self._path}: OpenVINO cannot compile it: {last_line(error)}'
-                    ) from error
-                _LOG.warning('model cache %s not usable: %s', cache, last_line(error))
-        raise AssertionError('unreachable')
+        cache = cache_folder() / 'openvino'
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            return self._core.compile_model(network, 'CPU', {**options, 'CACHE_DIR': str(cache)})
+        except (OSError, RuntimeError) as error:
+            _LOG.info('%s: compiled without the cache %s: %s', self._path, cache, last_line(error))
+        try:
+            return self._core.compile_model(network, 'CPU', options)
+        except RuntimeError as error:
+            raise EngineError(
+                f'{self._path}: OpenVINO cannot compile it: {last_line(error)}'
+            ) from error
 
 
 def choose_precision(precision: str, info: ModelInfo, has_bf16: bool) -> str:
@@ -189,11 +165,3 @@ def import_openvino() -> Any:
         if silenced:
             sys.modules.pop('openvino_telemetry', None)
     return openvino
-
-
-def _writable(folder: Path) -> Path | None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None

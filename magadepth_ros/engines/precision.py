@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from magadepth_ros.engines.arrays import last_line
+from magadepth_ros.engines.engine import last_line
 from magadepth_ros.engines.metadata import load_onnx, read_model_info
 from magadepth_ros.errors import EngineError, pip_install
 

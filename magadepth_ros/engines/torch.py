@@ -11,34 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from magadepth_ros.engines.arrays import as_inputs
-from magadepth_ros.engines.engine import ModelInfo, Prediction
+from magadepth_ros.engines.engine import Engine, ModelInfo, Prediction, blank_batch
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.errors import EngineError, PrecisionError, pip_install_extra
 
 _LOG = logging.getLogger(__name__)
 
 
-class TorchEngine:
+class TorchEngine(Engine):
     """
     A network of magadepth_training, made fast for one input size.
 
     On CUDA the weights are channels-last, the network runs in float16 or bfloat16 by autocast
     (its own float32 parts stay float32) and each batch size is recorded as a CUDA graph.
 
-    Parameters
-    ----------
-    model:
-        ``<name>.safetensors``, or the ``<name>.onnx`` that lies beside it.
-    precision:
-        ``fp32``, ``fp16`` (CUDA only), ``bf16``, or ``auto``: fp16 on CUDA where the model's
-        metadata calls low precision safe, else fp32.
-    threads:
-        CPU threads, 0 = torch's own choice. Holds for the whole process.
-    batch:
-        batch size to be prepared for.
-    device:
-        ``cuda``, ``cpu``, or ``auto``: CUDA where it works.
+    ``model`` is ``<name>.safetensors``, or the ``<name>.onnx`` that lies beside it. ``precision``
+    is ``fp32``, ``fp16`` (CUDA only), ``bf16``, or ``auto``: fp16 on CUDA where the model's
+    metadata calls low precision safe, else fp32. ``threads`` holds for the whole process.
+    ``device`` is ``cuda``, ``cpu``, or ``auto``: CUDA where it works.
 
     Raises
     ------
@@ -86,26 +76,12 @@ class TorchEngine:
         if self._cuda:
             torch.backends.cudnn.benchmark = True
         self._graphs: dict[int, _Graph] = {}
-        size = (self.info.height, self.info.width)
         try:
             network = network.to(self._device, memory_format=torch.channels_last).eval()
         except RuntimeError as error:  # a GPU without memory, or one this PyTorch is not for
-            raise EngineError(f'torch failed: {str(error).splitlines()[0]}') from error
+            raise _failure(error) from error
         self._network: Any = network
-        self.infer(np.zeros((batch, 3, *size), np.float32), np.ones((batch, 1, *size), np.float32))
-
-    def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
-        """Run the network; see :class:`magadepth_ros.engines.engine.Engine`."""
-        if self._network is None:
-            raise EngineError('this engine is closed; open it again')
-        inputs = [self._torch.from_numpy(array) for array in as_inputs(self.info, rgb, depth)]
-        try:
-            found = self._graph(len(rgb)).run(*inputs) if self._cuda else self.forward(*inputs)
-        except RuntimeError as error:
-            raise EngineError(f'torch failed: {str(error).splitlines()[0]}') from error
-        metres, variance = (None if t is None else t.cpu().numpy() for t in found)
-        assert metres is not None
-        return Prediction(metres, variance)
+        self.infer(*blank_batch(self.info, batch))
 
     def forward(self, rgb: Any, depth: Any) -> tuple[Any, Any]:
         """Run the network on tensors of its device; returns float32 depth and log-variance."""
@@ -122,8 +98,17 @@ class TorchEngine:
         """Return what computes on the GPU alone, without copies, for measuring."""
         return self._graph(batch).replay
 
-    def close(self) -> None:
-        """Release the weights and the memory that torch keeps on the GPU."""
+    def _run(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
+        inputs = [self._torch.from_numpy(array) for array in (rgb, depth)]
+        try:
+            found = self._graph(len(rgb)).run(*inputs) if self._cuda else self.forward(*inputs)
+        except RuntimeError as error:
+            raise _failure(error) from error
+        metres, variance = (None if t is None else t.cpu().numpy() for t in found)
+        assert metres is not None
+        return Prediction(metres, variance)
+
+    def _release(self) -> None:
         self._network = None
         self._graphs.clear()
         if self._cuda:
@@ -181,6 +166,11 @@ class _Graph:
             return self._engine.forward(*self._inputs)
         self._graph.replay()
         return self._outputs
+
+
+def _failure(error: RuntimeError) -> EngineError:
+    # Behind its first line PyTorch gives advice on debugging.
+    return EngineError(f'torch failed: {str(error).splitlines()[0]}')
 
 
 def _info_of(config: Any) -> ModelInfo:

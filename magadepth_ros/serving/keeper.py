@@ -10,10 +10,7 @@ from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import TypeVar
 
-import numpy as np
-
-from magadepth_ros.engines.arrays import check_prediction
-from magadepth_ros.engines.engine import Engine, ModelInfo
+from magadepth_ros.engines.engine import Engine, ModelInfo, blank_batch, check_prediction
 from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
 from magadepth_ros.errors import EngineError, MagadepthError, describe
 from magadepth_ros.serving.states import (
@@ -292,10 +289,9 @@ def warm_up(engine: Engine, batch: int) -> float:
     The first inference of a size prepares the runtime for it, which can take seconds, and the
     pairs of several cameras come together or apart.
     """
-    info, seconds = engine.info, 0.0
+    seconds = 0.0
     for count in range(1, batch + 1):
-        rgb = np.full((count, 3, info.height, info.width), 0.5, np.float32)
-        depth = np.full_like(rgb[:, :1], (info.min_depth + info.max_depth) / 2)
+        rgb, depth = blank_batch(engine.info, count)
         begin = monotonic()
         check_prediction(engine.infer(rgb, depth), depth.shape)
         seconds = monotonic() - begin

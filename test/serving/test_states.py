@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -35,11 +36,11 @@ class Fake(SimpleNamespace):
     __eq__ = object.__eq__
 
 
-def cpu() -> Fake:
+def cpu() -> Any:
     return Fake(backend='openvino', precision='fp32')
 
 
-def gpu() -> Fake:
+def gpu() -> Any:
     return Fake(backend='tensorrt', precision='fp16')
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,19 @@ import onnxruntime
 
 from magadepth_ros.engines.tensorrt_library import TensorRtLibrary
 from magadepth_ros.errors import EngineError
+
+
+def call_of_cuda(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a call fail, and be noted, after an error that sticks."""
+
+    @functools.wraps(method)
+    def call(cuda: HostCuda, *given: Any) -> Any:
+        if cuda.stuck:
+            cuda.refused.add(method.__name__)
+            raise EngineError(f'{method.__name__}: an illegal memory access was encountered (700)')
+        return method(cuda, *given)
+
+    return call
 
 
 class HostCuda:
@@ -29,24 +43,12 @@ class HostCuda:
         self.graphs: list[list[Callable[[], None]]] = []
         self.launches = 0
         self.refuse_recording = False
+        self.stuck = False
         self.refused: set[str] = set()
 
     def stick(self) -> None:
         """Have every call fail from now on, as after an illegal access to memory."""
-
-        def refuse(name: str) -> Callable[..., None]:
-            def call(*given: Any) -> None:
-                self.refused.add(name)
-                raise EngineError(f'{name}: an illegal memory access was encountered (700)')
-
-            return call
-
-        for name in (
-            *('allocate', 'release', 'allocate_pinned', 'release_pinned', 'create_stream'),
-            *('destroy_stream', 'synchronise', 'copy_to_device', 'copy_to_host', 'record'),
-            *('launch', 'destroy_graph'),
-        ):
-            setattr(self, name, refuse(name))
+        self.stuck = True
 
     @property
     def held(self) -> int:
@@ -61,41 +63,51 @@ class HostCuda:
         array = np.ctypeslib.as_array((ctypes.c_float * count).from_buffer(self.memory[address]))
         return array.reshape(shape)
 
+    @call_of_cuda
     def allocate(self, size: int) -> int:
         buffer = (ctypes.c_char * size)()
         self.memory[ctypes.addressof(buffer)] = buffer
         return ctypes.addressof(buffer)
 
+    @call_of_cuda
     def release(self, address: int) -> None:
         del self.memory[address]
 
+    @call_of_cuda
     def allocate_pinned(self, shape: tuple[int, ...]) -> np.ndarray:
         array = np.full(shape, np.nan, np.float32)
         self.pinned[array.ctypes.data] = array
         return array
 
+    @call_of_cuda
     def release_pinned(self, array: np.ndarray) -> None:
         del self.pinned[array.ctypes.data]
 
+    @call_of_cuda
     def create_stream(self) -> int:
         self.queues[77] = []
         return 77
 
+    @call_of_cuda
     def destroy_stream(self, stream: int) -> None:
         del self.queues[stream]
 
+    @call_of_cuda
     def synchronise(self, stream: int) -> None:
         assert self.recording is None, 'a stream that is recorded cannot be waited for'
         work, self.queues[stream] = self.queues[stream], []
         for item in work:
             item()
 
+    @call_of_cuda
     def copy_to_device(self, target: int, source: np.ndarray, stream: int) -> None:
         self.queue(stream, lambda: np.copyto(self.view(target, source.shape), source))
 
+    @call_of_cuda
     def copy_to_host(self, target: np.ndarray, source: int, stream: int) -> None:
         self.queue(stream, lambda: np.copyto(target, self.view(source, target.shape)))
 
+    @call_of_cuda
     def record(self, stream: int, work: Callable[[], None]) -> Any:
         if self.refuse_recording:
             raise EngineError('operation not permitted when stream is capturing')
@@ -108,10 +120,12 @@ class HostCuda:
         self.graphs.append(graph)
         return graph
 
+    @call_of_cuda
     def launch(self, graph: Any, stream: int) -> None:
         self.launches += 1
         self.queues[stream].extend(graph)
 
+    @call_of_cuda
     def destroy_graph(self, graph: Any) -> None:
         self.graphs.remove(graph)
 
