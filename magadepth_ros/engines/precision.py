@@ -5,15 +5,13 @@ Writes the ONNX whose types state the arithmetic of an engine: float32, or float
 Strongly typed TensorRT (the only kind from 11.x on) computes in the types the graph states, so
 the precision of an engine is decided here: only what lies between the first and the last layer
 with weights becomes float16. What comes before (filling holes, normalising) and after works on
-metres and stays float32, and so do operators whose range float16 does not hold. ONNX Runtime folds
-the constants and converts.
+metres and stays float32, and so do operators whose range float16 does not hold.
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +32,15 @@ KEPT_OPERATORS = frozenset(
         'ReduceSum', 'ReduceMean', 'ReduceL2', 'ReduceSumSquare', 'ReduceProd', 'ReduceLogSumExp',
         'LayerNormalization', 'InstanceNormalization', 'GroupNormalization',
         'LpNormalization', 'MeanVarianceNormalization', 'GlobalAveragePool',
-        'Constant', 'ConstantOfShape', 'RandomNormal', 'RandomUniform', 'Range',
+        # An attribute names the type of what these return.
+        'Cast', 'Constant', 'ConstantOfShape', 'EyeLike', 'RandomNormal', 'RandomNormalLike',
+        'RandomUniform', 'RandomUniformLike', 'Range',
+        # Their bodies are graphs of their own.
+        'If', 'Loop', 'Scan',
     }
 )  # fmt: skip
+_FLOAT32_INPUTS = {'Resize': (1, 2)}
+"""Inputs that are float32 whatever the others are, by position: a region and factors."""
 
 
 def write_typed(
@@ -57,10 +61,17 @@ def write_typed(
 
     """
     read_model_info(source)
-    model = _folded(source, fix_batch=largest_batch == 1)
-    if precision == 'fp16':
-        model = _to_half(model)
+    model = load_onnx(source)
+    if largest_batch == 1:
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = 1
+        # What the exporter noted for a free batch would stand in the way.
+        del model.graph.value_info[:]
     try:
+        Path(target).write_bytes(b'')  # ONNX Runtime would not say why it cannot
+        model = _folded(model, source, target)
+        if precision == 'fp16':
+            _to_half(model)
         Path(target).write_bytes(model.SerializeToString())
     except OSError as error:
         raise EngineError(
@@ -90,8 +101,7 @@ def rounded(model: Path | str) -> bytes:
     network = load_onnx(model)
     import onnx
 
-    found = onnx.shape_inference.infer_shapes(network).graph.value_info
-    half = {v.name for v in found if v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16}
+    half = _tensors_of(network, onnx.TensorProto.FLOAT16)
     nodes = []
     for node in network.graph.node:
         nodes.append(node)
@@ -104,101 +114,128 @@ def rounded(model: Path | str) -> bytes:
     return bytes(network.SerializeToString())
 
 
-def _folded(source: Path | str, fix_batch: bool = False) -> Any:
+def _folded(model: Any, source: Path | str, target: Path | str) -> Any:
     """
-    Return an ONNX with its constants folded, by ONNX Runtime.
+    Return a model with its constants folded by ONNX Runtime, which writes it to ``target``.
 
     Models store large weights as float16 with a Cast behind, and a factor per channel behind that.
     TensorRT wants weights to be weights, or it takes such a convolution for a dynamic one.
     """
-    model = load_onnx(source)
     try:
         import onnxruntime
     except ImportError as error:
         raise EngineError(
             f'converting a model needs onnxruntime ({error}); {pip_install("onnxruntime")}'
         ) from error
-    if fix_batch:
-        for value in (*model.graph.input, *model.graph.output):
-            value.type.tensor_type.shape.dim[0].dim_value = 1
-        # What the exporter noted for a free batch would stand in the way.
-        del model.graph.value_info[:]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(target)
     try:
-        with tempfile.TemporaryDirectory(prefix='magadepth-') as folder:
-            options.optimized_model_filepath = str(Path(folder) / 'folded.onnx')
-            onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=['CPUExecutionProvider']
-            )
-            folded = load_onnx(options.optimized_model_filepath)
-    except OSError as error:
-        raise EngineError(
-            f'the converted ONNX cannot be written ({error.strerror or error}); free some space, '
-            'or set TMPDIR to a folder that can be written'
-        ) from error
+        onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=['CPUExecutionProvider']
+        )
     except Exception as error:
         # ONNX Runtime's exceptions share no public base class.
         raise EngineError(f'{source}: ONNX Runtime cannot read it: {last_line(error)}') from error
+    folded = load_onnx(target)
     # It notes its own operator sets, too, which TensorRT does not know.
     _replace(folded.opset_import, [entry for entry in folded.opset_import if not entry.domain])
     return folded
 
 
-def _to_half(model: Any) -> Any:
-    """Return a model whose layers between the first and the last with weights are float16."""
-    from onnxruntime.transformers.onnx_model import OnnxModel
+def _to_half(model: Any) -> None:
+    """Have the layers between the first and the last with weights compute in float16."""
+    from onnx import TensorProto, helper, numpy_helper
 
-    for number, node in enumerate(model.graph.node):
-        node.name = node.name or f'node_{number}'
-    chosen = _between_weights(model)
-    if not chosen:
-        return model
-    kept = [node.name for node in model.graph.node if node.name not in chosen]
-    converter = OnnxModel(model)
-    # It also joins the casts between two layers that stay float32, which would round there.
-    converter.convert_float_to_float16(
-        use_symbolic_shape_infer=False, op_block_list=[], node_block_list=kept
-    )
-    converter.topological_sort()
-    return converter.model
+    graph = model.graph
+    floats = _tensors_of(model, TensorProto.FLOAT)
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    chosen = _between_weights(list(graph.node), weights)
+    outside = [node for index, node in enumerate(graph.node) if index not in chosen]
+    wanted = {*_read(outside), *(value.name for value in graph.output)}
+    # A tensor x stays float32; where a layer that was chosen gives or takes it, x/fp16 is beside.
+    nodes, half = [], set()
+
+    def cast(name: str, result: str, kind: int) -> None:
+        nodes.append(helper.make_node('Cast', [name], [result], f'{result}_cast', to=kind))
+
+    for index, node in enumerate(graph.node):
+        if index not in chosen:
+            nodes.append(node)
+            continue
+        for position, name in enumerate(node.input):
+            if name not in floats or position in _FLOAT32_INPUTS.get(node.op_type, ()):
+                continue
+            node.input[position] = f'{name}/fp16'
+            if name not in half and name in weights:
+                values = numpy_helper.to_array(weights[name]).astype(np.float16)
+                graph.initializer.append(numpy_helper.from_array(values, f'{name}/fp16'))
+            elif name not in half:
+                cast(name, f'{name}/fp16', TensorProto.FLOAT16)
+            half.add(name)
+        nodes.append(node)
+        for position, name in enumerate(node.output):
+            if name in floats:
+                node.output[position] = f'{name}/fp16'
+                half.add(name)
+                if name in wanted:
+                    cast(f'{name}/fp16', name, TensorProto.FLOAT)
+    _replace(graph.node, nodes)
+    used = set(_read(nodes))
+    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in used])
+    del graph.value_info[:]
 
 
-def _between_weights(model: Any) -> set[str]:
-    """Return the names of the nodes that become float16."""
+def _between_weights(nodes: list[Any], weights: dict[str, Any]) -> set[int]:
+    """Return the places of the nodes that become float16."""
     from onnx import numpy_helper
 
-    nodes = list(model.graph.node)
-    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    weighted = {n.name for n in nodes if n.op_type in WEIGHTED and n.input[1] in weights}
+    def is_layer(node: Any) -> bool:
+        return node.op_type in WEIGHTED and node.input[1] in weights
+
     behind: set[str] = set()
     for node in nodes:
-        if node.name in weighted or behind.intersection(node.input):
+        if is_layer(node) or behind.intersection(node.input):
             behind.update(node.output)
     before: set[str] = set()
     for node in reversed(nodes):
-        if node.name in weighted or before.intersection(node.output):
+        if is_layer(node) or before.intersection(node.output):
             before.update(node.input)
     chosen = set()
-    for node in nodes:
-        inside = node.name in weighted or before.intersection(node.output)
+    for index, node in enumerate(nodes):
+        inside = is_layer(node) or before.intersection(node.output)
         if not inside or not behind.intersection(node.output) or node.op_type in KEPT_OPERATORS:
             continue
-        given = [weights[name] for name in node.input if name in weights]
-        if all(
-            np.abs(array).max(initial=0.0) <= HALF_MAX
-            for array in given
-            if array.dtype.kind == 'f'
-        ):
-            chosen.add(node.name)
+        given = [numpy_helper.to_array(weights[name]) for name in node.input if name in weights]
+        if any(np.abs(a).max(initial=0) > HALF_MAX for a in given if a.dtype.kind == 'f'):
+            _LOG.warning('%s: a weight beyond 65504 stays float32', node.name or node.output[0])
         else:
-            _LOG.warning('%s: a weight beyond 65504 stays float32', node.name)
+            chosen.add(index)
     return chosen
 
 
-def _replace(field: Any, items: Iterable[Any]) -> None:
-    """Give a repeated protobuf field other items."""
-    kept = list(items)
+def _tensors_of(model: Any, kind: int) -> set[str]:
+    """Return the names of all tensors of a type, weights included."""
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    values = (*graph.value_info, *graph.input, *graph.output)
+    return {
+        *(value.name for value in values if value.type.tensor_type.elem_type == kind),
+        *(tensor.name for tensor in graph.initializer if tensor.data_type == kind),
+    }
+
+
+def _read(nodes: Iterable[Any]) -> Iterator[str]:
+    """Give the names of what nodes read, those of a body inside one included."""
+    for node in nodes:
+        yield from node.input
+        for attribute in node.attribute:
+            yield from _read(attribute.g.node)
+
+
+def _replace(field: Any, items: list[Any]) -> None:
+    """Give a repeated protobuf field other items, which may be some of its own."""
     del field[:]
-    field.extend(kept)
+    field.extend(items)
