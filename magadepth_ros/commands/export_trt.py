@@ -31,7 +31,7 @@ from magadepth_ros.resources import find_model, model_names
 from magadepth_ros.tables import align
 
 if TYPE_CHECKING:
-    from magadepth_ros.engines.building import EngineRequest
+    from magadepth_ros.engines.request import EngineRequest
 
 _COLUMNS = (
     'model', 'precision', 'builder', 'layers', 'share', 'MiB', 'build s', 'worst', 'engine run'
@@ -214,8 +214,7 @@ def _one(onnx: Path, precision: str, args: argparse.Namespace) -> dict[str, Any]
 
 
 def _request(onnx: Path, precision: str, args: argparse.Namespace) -> EngineRequest:
-    from magadepth_ros.engines.building import EngineRequest, find_gpu
-    from magadepth_ros.engines.tensorrt_build import BuildOptions
+    from magadepth_ros.engines.request import EngineRequest, find_gpu
     from magadepth_ros.engines.tensorrt_library import RTX, load_library
 
     gpu = find_gpu()
@@ -225,11 +224,9 @@ def _request(onnx: Path, precision: str, args: argparse.Namespace) -> EngineRequ
         library=load_library(builder),
         cuda=gpu,
         precision=precision,
-        options=BuildOptions(
-            batch=args.batch,
-            workspace=int(args.workspace * 2**20),
-            compute_capabilities=tuple(args.compute_capability),
-        ),
+        batch=args.batch,
+        workspace=int(args.workspace * 2**20),
+        compute_capabilities=tuple(args.compute_capability),
         check_data=args.check_data,
         limit=0 if args.no_check else args.max_difference,
         typed=onnx if args.no_convert else None,

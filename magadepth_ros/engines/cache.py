@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -232,13 +233,11 @@ def build_lock(
 
 def move_aside(path: Path) -> str:
     """Give a bad engine and its sidecar another name; returns what was done, as text."""
+    places = (path.with_name(f'{path.name}.bad{number}') for number in count(1))
     try:
-        for number in range(1, 1000):
-            aside = path.with_name(f'{path.name}.bad{number}')
-            if not aside.exists():
-                break
+        aside = next(place for place in places if not place.exists())
         path.replace(aside)
-        if sidecar_path(path).exists():
+        with suppress(FileNotFoundError):
             sidecar_path(path).replace(sidecar_path(aside))
     except OSError as error:
         return f'it cannot be moved aside ({error.strerror or error})'

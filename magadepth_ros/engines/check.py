@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from magadepth_ros.engines.engine import Engine, ModelInfo
+from magadepth_ros.engines.engine import Engine, ModelInfo, blank_batch
 from magadepth_ros.errors import DataError, EngineError
 
 LIMIT = 0.01
@@ -44,10 +42,6 @@ class CheckReport:
     mean: float
     engine_run: bool
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the report for a JSON file."""
-        return asdict(self)
-
 
 def check_frames(info: ModelInfo, data: Path | None = None, count: int = FRAMES) -> Frames:
     """
@@ -64,29 +58,26 @@ def check_frames(info: ModelInfo, data: Path | None = None, count: int = FRAMES)
     if data is None:
         from magadepth_ros.simulation import simulated_frames
 
-        pictures: Iterable[tuple[np.ndarray, np.ndarray]] = simulated_frames(
-            info.width, info.height, count
-        )
+        pictures = simulated_frames(info.width, info.height, count)
     else:
         from magadepth_ros.manifest import read_manifest
 
-        frames = read_manifest(data).frames
-        if not frames:
+        entries = read_manifest(data).frames
+        if not entries:
             raise DataError(f'{data}: its manifest lists no frames to check with')
         # Spread over the folder: neighbours in a manifest are usually one scene.
-        places = np.unique(np.linspace(0, len(frames) - 1, count).astype(int))
-        loaded = (frames[place].load() for place in places)
-        pictures = ((frame.rgb, frame.depth) for frame in loaded)
-    fitted: Frames = []
+        places = np.unique(np.linspace(0, len(entries) - 1, count).astype(int))
+        loaded = [entries[place].load() for place in places]
+        pictures = [(frame.rgb, frame.depth) for frame in loaded]
+    frames: Frames = []
     for rgb, depth in pictures:
         geo = geometry(*depth.shape, info.height, info.width)
-        rgb_in = np.zeros((1, 3, info.height, info.width), np.float32)
-        depth_in = np.zeros((1, 1, info.height, info.width), np.float32)
+        rgb_in, depth_in = blank_batch(info, 1)
         fit_rgb(rgb, geo, rgb_in[0])
-        known = np.isfinite(depth) & (depth >= info.min_depth) & (depth <= info.max_depth)
-        fit_depth(np.where(known, depth, 0).astype(np.float32), geo, depth_in[0, 0])
-        fitted.append((rgb_in, depth_in))
-    return fitted
+        known = (depth >= info.min_depth) & (depth <= info.max_depth)
+        fit_depth(np.where(known, depth, np.float32(0)), geo, depth_in[0, 0])
+        frames.append((rgb_in, depth_in))
+    return frames
 
 
 def open_reference(model: Path, threads: int = 0) -> Engine:
@@ -117,36 +108,37 @@ def check_engine(
     """
     safer = _SAFER.get(engine.precision)
     advice = f'use precision {safer}' if safer else 'do not use this engine'
-    name = engine.info.network
-    what = f'{name} in {engine.precision} on {engine.backend}'
-    differences, relatives = [], []
-    for number, (rgb, depth) in enumerate(frames, start=1):
-        expected, found = reference.infer(rgb, depth), engine.infer(rgb, depth)
+    name, backend, precision = engine.info.network, engine.backend, engine.precision
+
+    def refusal(what: str) -> DifferenceError:
+        return DifferenceError(f'{name} in {precision} on {backend}: {what}; {advice}')
+
+    pairs = [(reference.infer(*frame), engine.infer(*frame)) for frame in frames]
+    for number, (wanted, got) in enumerate(pairs, start=1):
         for kind in ('depth', 'log_variance'):
-            array, other = getattr(found, kind), getattr(expected, kind)
-            if array is None or other is None:
+            expected, found = getattr(wanted, kind), getattr(got, kind)
+            if expected is None or found is None:
                 continue
-            if not np.isfinite(other).all():
+            if not np.isfinite(expected).all():
                 raise EngineError(
                     f'{name}: the {kind} of the float32 reference is itself NaN or infinite in '
                     f'frame {number}: the model is broken in any precision'
                 )
-            bad = np.count_nonzero(~np.isfinite(array))
+            bad = np.count_nonzero(~np.isfinite(found))
             if bad:
-                raise DifferenceError(
-                    f'{what}: {bad} of {array.size} values of the {kind} are NaN or infinite in '
-                    f'frame {number} (an overflow inside); {advice}'
+                raise refusal(
+                    f'{bad} of {found.size} values of the {kind} are NaN or infinite in frame '
+                    f'{number} (an overflow inside)'
                 )
-        differences.append(np.abs(found.depth.astype(np.float64) - expected.depth))
-        floor = engine.info.min_depth or 1e-3
-        relatives.append(differences[-1] / np.maximum(np.abs(expected.depth), floor))
-    worst, relative = float(np.max(differences)), float(np.max(relatives))
-    mean = float(np.mean(differences))
+    expected, found = (np.stack([each.depth for each in one]) for one in zip(*pairs))
+    difference = np.abs(found.astype(np.float64) - expected)
+    floor = engine.info.min_depth or 1e-3
+    relative = float((difference / np.maximum(np.abs(expected), floor)).max())
+    worst, mean = float(difference.max()), float(difference.mean())
     if relative > limit:
-        raise DifferenceError(
-            f'{what}: {relative:.2%} away from the float32 reference at the worst pixel '
+        raise refusal(
+            f'{relative:.2%} away from the float32 reference at the worst pixel '
             f'({worst * 1000:.1f} mm; mean {mean * 1000:.2f} mm), at most {limit:.2%} is '
-            f'let through; {advice}'
+            'let through'
         )
-    backend, precision = engine.backend, engine.precision
     return CheckReport(backend, precision, len(frames), worst, relative, mean, engine_run)

@@ -169,21 +169,17 @@ def _offer(wish: EngineWish) -> Offer:
     if wish.backend != 'tensorrt' or _is_engine(wish):
         return Offer(_open(wish))
     from magadepth_ros.engines import building
-    from magadepth_ros.engines.cache import EngineFile, find_engine
-    from magadepth_ros.engines.tensorrt import TensorRtEngine
+    from magadepth_ros.engines.cache import find_engine
 
     request = building.request_engine(wish.model, wish.precision, wish.batch)
 
-    def run(file: EngineFile) -> Engine:
-        return TensorRtEngine(file, request.library, request.cuda, wish.batch)
-
     def build(progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> Engine:
-        return run(building.obtain_engine(request, progress, cancelled))
+        return building.run_engine(request, building.obtain_engine(request, progress, cancelled))
 
     found, why = find_engine(request.model, request.key())
     if found is not None and building.is_verified(request, found):
         try:
-            return Offer(run(found))
+            return Offer(building.run_engine(request, found))
         except EngineError as error:
             why = str(error)
     try:
@@ -198,8 +194,6 @@ def _offer(wish: EngineWish) -> Offer:
 def _open(wish: EngineWish) -> Engine:
     """Open one backend; a TensorRT engine is built where there is none."""
     given = Path(wish.model), wish.precision, wish.threads, wish.batch
-    if _is_engine(wish):
-        return _open_engine_file(given[0], wish.batch)
     if wish.backend == 'openvino':
         from magadepth_ros.engines.openvino import OpenVinoEngine
 
@@ -210,32 +204,12 @@ def _open(wish: EngineWish) -> Engine:
         return OnnxRuntimeEngine(*given)
     if wish.backend == 'tensorrt':
         from magadepth_ros.engines import building
-        from magadepth_ros.engines.tensorrt import TensorRtEngine
 
+        if _is_engine(wish):
+            return building.run_engine_file(Path(wish.model), wish.batch)
         request = building.request_engine(wish.model, wish.precision, wish.batch)
         file = building.obtain_engine(request, building.each_tenth(_LOG.info))
-        return TensorRtEngine(file, request.library, request.cuda, wish.batch)
+        return building.run_engine(request, file)
     from magadepth_ros.engines.torch import TorchEngine
 
     return TorchEngine(*given, device=wish.backend.partition('-')[2] or 'auto')
-
-
-def _open_engine_file(path: Path, batch: int) -> Engine:
-    """Open an engine by its own path: its sidecar says what it was built for."""
-    from magadepth_ros.engines.cache import PORTABLE_GPU, read_engine
-    from magadepth_ros.engines.cuda_driver import CudaDriver
-    from magadepth_ros.engines.tensorrt import TensorRtEngine
-    from magadepth_ros.engines.tensorrt_library import load_library
-
-    if not path.is_file():
-        raise ModelError(f'{path}: no such engine')
-    file = read_engine(path)
-    library, cuda = load_library(file.key.runtime), CudaDriver()
-    gpu = cuda.name if file.key.gpu == PORTABLE_GPU else file.key.gpu
-    if (file.key.runtime_version, gpu) != (library.version, cuda.name):
-        raise EngineError(
-            f'{path}: built with {file.key.runtime} {file.key.runtime_version} for '
-            f'{file.key.gpu}, this is {library.version} on {cuda.name}; build it here with '
-            '`magadepth export-trt`'
-        )
-    return TensorRtEngine(file, library, cuda, batch)

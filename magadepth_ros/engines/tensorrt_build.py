@@ -6,10 +6,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from magadepth_ros.engines.request import EngineRequest
 from magadepth_ros.engines.tensorrt_library import TensorRtLibrary
 from magadepth_ros.errors import EngineError
 
@@ -17,49 +17,17 @@ Progress = Callable[[str, float], None]
 """Called with what is being done and how much of it is done, 0..1."""
 
 
-@dataclass(frozen=True)
-class BuildOptions:
-    """
-    How an engine is built.
-
-    Attributes
-    ----------
-    batch:
-        largest batch; more than 1 needs an ONNX whose batch is dynamic.
-    workspace:
-        scratch memory on the GPU at most [bytes], 0 = TensorRT's own limit.
-    compute_capabilities:
-        GPUs a TensorRT for RTX engine is for, like ``('8.6', '8.9')``; empty = all from 8.0 on.
-
-    """
-
-    batch: int = 1
-    workspace: int = 0
-    compute_capabilities: tuple[str, ...] = ()
-
-
 def build_engine(
-    model: Path | str,
-    library: TensorRtLibrary,
-    options: BuildOptions,
+    model: Path,
+    request: EngineRequest,
     progress: Progress = lambda text, share: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[bytes, dict[str, Any]]:
     """
-    Build a strongly typed engine: it computes in the types that the ONNX states.
+    Build a strongly typed engine of ``model``: it computes in the types that this ONNX states.
 
-    Parameters
-    ----------
-    model:
-        path of an ONNX with float32 or float16 inside.
-    library:
-        from :func:`~magadepth_ros.engines.tensorrt_library.load_library`.
-    options:
-        see :class:`BuildOptions`.
-    progress:
-        told what is going on, from the calling thread.
-    cancelled:
-        asked now and then; the build stops once it is true.
+    ``progress`` is called from this thread; the build stops once ``cancelled``, which is asked
+    now and then, returns True.
 
     Returns
     -------
@@ -73,7 +41,8 @@ def build_engine(
         TensorRT cannot parse or build it, or it was cancelled.
 
     """
-    trt, logger, started = library.module, library.logger(), time.perf_counter()
+    library, started = request.library, time.perf_counter()
+    trt, logger = library.module, library.logger()
 
     def refusal(what: str) -> EngineError:
         detail = logger.last_error or 'no reason was given'
@@ -89,13 +58,14 @@ def build_engine(
     network = builder.create_network(0 if flag is None else 1 << int(flag))
     parser = trt.OnnxParser(network, logger)
     progress('parsing', 0.0)
-    if not parser.parse(Path(model).read_bytes()):
+    if not parser.parse(model.read_bytes()):
         raise refusal(f'cannot read it ({parser.get_error(0).desc()})')
     config = builder.create_builder_config()
-    _set_batch(builder, config, network, options.batch, model)
-    if options.workspace > 0:
-        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace)
-    _set_targets(trt, config, library, options.compute_capabilities)
+    _set_batch(builder, config, network, request.batch, model)
+    if request.workspace > 0:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, request.workspace)
+    if request.compute_capabilities:
+        _set_targets(config, library, request.compute_capabilities)
     config.progress_monitor = _monitor(trt, progress, cancelled)
     try:
         data = builder.build_serialized_network(network, config)
@@ -106,11 +76,10 @@ def build_engine(
     if data is None:
         raise refusal('built no engine')
     progress('built', 1.0)
-    layers, share = _precision_share(network)
-    return bytes(data), {
-        'layers': layers,
-        'precision_share': share,
-        'size_bytes': len(bytes(data)),
+    engine = bytes(data)
+    return engine, {
+        **_precision_share(network),
+        'size_bytes': len(engine),
         'build_seconds': round(time.perf_counter() - started, 2),
     }
 
@@ -131,27 +100,24 @@ def _set_batch(builder: Any, config: Any, network: Any, batch: int, model: objec
     config.add_optimization_profile(profile)
 
 
-def _set_targets(trt: Any, config: Any, library: TensorRtLibrary, wanted: tuple[str, ...]) -> None:
-    if wanted and not library.portable:
+def _set_targets(config: Any, library: TensorRtLibrary, wanted: tuple[str, ...]) -> None:
+    if not library.portable:
         raise EngineError(
             'compute capabilities are a choice of tensorrt-rtx only; tensorrt builds for the GPU '
             'of this machine'
         )
-    if not wanted:
-        return
     known = {
         f'{name[2:-1]}.{name[-1]}': value
-        for name, value in trt.ComputeCapability.__members__.items()
+        for name, value in library.module.ComputeCapability.__members__.items()
         if name.startswith('SM')
     }
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        raise EngineError(
-            f'compute capability {unknown[0]!r} is not a target of {library.name} '
-            f'{library.version}; use {", ".join(known)}'
-        )
     config.num_compute_capabilities = len(wanted)
     for number, name in enumerate(wanted):
+        if name not in known:
+            raise EngineError(
+                f'compute capability {name!r} is not a target of {library.name} '
+                f'{library.version}; use {", ".join(known)}'
+            )
         config.set_compute_capability(known[name], number)
 
 
@@ -177,16 +143,15 @@ def _monitor(trt: Any, progress: Progress, cancelled: Callable[[], bool]) -> Any
     return Monitor()
 
 
-def _precision_share(network: Any) -> tuple[int, dict[str, float]]:
+def _precision_share(network: Any) -> dict[str, Any]:
     """Count the layers that compute numbers, and the share of each arithmetic among them."""
     names = {'FLOAT': 'fp32', 'HALF': 'fp16', 'BF16': 'bf16', 'INT8': 'int8', 'FP8': 'fp8'}
     counts: Counter[str] = Counter()
-    for number in range(network.num_layers):
-        layer = network.get_layer(number)
+    for layer in map(network.get_layer, range(network.num_layers)):
         kind = layer.type.name
         if layer.num_outputs and kind not in ('CONSTANT', 'CAST', 'SHAPE', 'SHUFFLE', 'IDENTITY'):
-            name = names.get(layer.get_output(0).dtype.name)
-            if name:
-                counts[name] += 1
+            counts[names.get(layer.get_output(0).dtype.name, '')] += 1
+    del counts['']
     total = sum(counts.values())
-    return total, {name: round(count / total, 4) for name, count in sorted(counts.items())}
+    share = {name: round(count / total, 4) for name, count in sorted(counts.items())}
+    return {'layers': total, 'precision_share': share}

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from magadepth_ros.engines.building import build_only, each_tenth, find_gpu
+from magadepth_ros.engines.building import build_only, each_tenth
 from magadepth_ros.engines.opening import ON_GPU, EngineWish
+from magadepth_ros.engines.request import find_gpu
 from magadepth_ros.errors import describe
 from magadepth_ros.nodes.logger import ThreadLogger
 from magadepth_ros.nodes.parameters import NodeParameters

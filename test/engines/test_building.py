@@ -23,10 +23,9 @@ from support.models import write_tiny_model
 from support.pictures import holey_batch
 
 from magadepth_ros.engines import building, tensorrt
-from magadepth_ros.engines.building import EngineRequest
 from magadepth_ros.engines.cache import find_engine, read_engine
 from magadepth_ros.engines.precision import stated_precision, write_typed
-from magadepth_ros.engines.tensorrt_build import BuildOptions
+from magadepth_ros.engines.request import EngineRequest
 from magadepth_ros.engines.tensorrt_library import RTX, load_library
 from magadepth_ros.errors import EngineError
 
@@ -42,7 +41,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def request_for(model: Path, precision: str = 'fp32', **options) -> EngineRequest:
-    return EngineRequest(model, LIBRARY, None, precision, BuildOptions(**options)).resolved()
+    return EngineRequest(model, LIBRARY, None, precision, **options).resolved()
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16'])
@@ -170,7 +169,7 @@ def test_an_engine_of_the_cache_is_checked_with_the_frames_that_are_named(tmp_pa
 
 def test_a_portable_engine_for_other_gpus_is_checked_by_its_onnx(tmp_path, monkeypatch, caplog):
     class Unfit:
-        def __init__(self, file, library, cuda):
+        def __init__(self, file, library, cuda, batch):
             raise EngineError('this GPU is no target of it')
 
     monkeypatch.setattr(tensorrt, 'TensorRtEngine', Unfit)
@@ -245,7 +244,7 @@ def test_two_processes_build_once(tmp_path):
     code = (
         'import sys; from pathlib import Path\n'
         'from magadepth_ros.engines import building\n'
-        'from magadepth_ros.engines.building import EngineRequest\n'
+        'from magadepth_ros.engines.request import EngineRequest\n'
         'from magadepth_ros.engines.tensorrt_library import load_library\n'
         'seen = []\n'
         'request = EngineRequest(Path(sys.argv[1]), load_library("tensorrt-rtx"),\n'

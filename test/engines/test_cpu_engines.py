@@ -17,7 +17,7 @@ onnxruntime = pytest.importorskip('onnxruntime', reason='ONNX Runtime is the ref
 from support.models import write_tiny_model
 from support.pictures import holey_batch
 
-from magadepth_ros.engines import building, open_engine, opening
+from magadepth_ros.engines import open_engine, opening, request
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
 from magadepth_ros.engines.openvino import OpenVinoEngine, choose_precision
@@ -155,7 +155,7 @@ def test_auto_goes_on_whatever_a_runtime_raises(tmp_path, caplog, monkeypatch):
     def broken(name='auto'):
         raise RuntimeError('driver and library do not fit')
 
-    monkeypatch.setattr(building, 'load_library', broken)
+    monkeypatch.setattr(request, 'load_library', broken)
     model = write_tiny_model(tmp_path / 'm.onnx')
     with caplog.at_level('INFO'):
         assert open_engine(model, threads=1).backend in ('openvino', 'torch-cuda')

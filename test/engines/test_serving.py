@@ -21,7 +21,7 @@ from support.pictures import holey_batch
 from magadepth_ros.engines import building, open_engine
 from magadepth_ros.engines.cache import engine_path, find_engine
 from magadepth_ros.engines.opening import EngineWish
-from magadepth_ros.engines.tensorrt_build import BuildOptions
+from magadepth_ros.engines.request import EngineRequest
 from magadepth_ros.errors import EngineError
 from magadepth_ros.serving.keeper import EngineKeeper
 from magadepth_ros.serving.states import State
@@ -41,11 +41,11 @@ class Machine:
         monkeypatch.setattr(building, 'build_engine', self.build)
 
     def request(self, model, precision='auto', batch=1):
-        return building.EngineRequest(
-            Path(model), self.trt.library(), self.cuda, precision, BuildOptions(batch=batch)
+        return EngineRequest(
+            Path(model), self.trt.library(), self.cuda, precision, batch
         ).resolved()
 
-    def build(self, typed, library, options, progress, cancelled):
+    def build(self, typed, request, progress, cancelled):
         self.builds += 1
         progress('building', 0.1)
         assert self.go_on.wait(20)

@@ -11,7 +11,7 @@ from pathlib import Path
 from support.gpu import HostCuda, HostTensorRt
 
 from magadepth_ros.engines import building
-from magadepth_ros.engines.tensorrt_build import BuildOptions
+from magadepth_ros.engines.request import EngineRequest
 from magadepth_ros.errors import EngineError
 from magadepth_ros.nodes.completion_node import CompletionNode
 from magadepth_ros.nodes.process import run
@@ -23,13 +23,12 @@ CUDA = HostCuda()
 TRT = HostTensorRt(CUDA)
 
 
-def request(model, precision='auto', batch=1):
+def request_engine(model, precision='auto', batch=1):
     """Ask for an engine for that GPU."""
-    options = BuildOptions(batch=batch)
-    return building.EngineRequest(Path(model), TRT.library(), CUDA, precision, options).resolved()
+    return EngineRequest(Path(model), TRT.library(), CUDA, precision, batch).resolved()
 
 
-def build(typed, library, options, progress, cancelled):
+def build(typed, request, progress, cancelled):
     """Hand the ONNX on as the engine, when the test says so."""
     while not GO_ON.exists():
         progress('timing kernels', 0.4)
@@ -40,5 +39,5 @@ def build(typed, library, options, progress, cancelled):
 
 
 if __name__ == '__main__':
-    building.request_engine, building.build_engine = request, build
+    building.request_engine, building.build_engine = request_engine, build
     sys.exit(run(CompletionNode))

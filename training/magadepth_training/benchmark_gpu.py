@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,10 @@ import torch
 
 from magadepth_ros.completion.completer import Completer
 from magadepth_ros.engines import building
-from magadepth_ros.engines.building import EngineRequest, find_gpu
 from magadepth_ros.engines.check import Frames, check_engine, check_frames, open_reference
 from magadepth_ros.engines.engine import Engine
+from magadepth_ros.engines.request import EngineRequest, find_gpu
 from magadepth_ros.engines.tensorrt import TensorRtEngine
-from magadepth_ros.engines.tensorrt_build import BuildOptions
 from magadepth_ros.engines.tensorrt_library import load_library
 from magadepth_ros.engines.torch import TorchEngine
 from magadepth_ros.errors import MagadepthError
@@ -98,7 +98,7 @@ def measure_torch(
     engine = TorchEngine(model, precision=precision, device='cuda')
     frames = check_frames(engine.info)
     report = check_engine(engine, reference, frames, limit=1.0)
-    row: dict[str, Any] = {'check': report.as_json(), 'batch': {}}
+    row: dict[str, Any] = {'check': asdict(report), 'batch': {}}
     for size in batches:
         rgb, depth = batch_of(frames, size)
         infer = milliseconds(partial(engine.infer, rgb, depth), repeats)
@@ -120,7 +120,7 @@ def measure_tensorrt(
             load_library(),
             find_gpu(),
             precision,
-            BuildOptions(batch=size),
+            batch=size,
             limit=0,
         ).resolved()
         row['builder'] = f'{request.library.name} {request.library.version}'
@@ -140,7 +140,7 @@ def measure_tensorrt(
         }
         row['batch'][size] = found
         if size == 1:
-            row['check'] = check_engine(engine, reference, frames, limit=1.0).as_json()
+            row['check'] = asdict(check_engine(engine, reference, frames, limit=1.0))
             row['end_to_end'] = frames_per_second(engine)
         engine.close()
     return row
