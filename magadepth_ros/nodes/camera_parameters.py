@@ -8,7 +8,7 @@ from typing import Any
 
 from magadepth_ros.nodes.camera_faults import FAULTS
 from magadepth_ros.nodes.camera_playback import DEPTH_ENCODINGS, RGB_ENCODINGS
-from magadepth_ros.nodes.parameters import LIVE, ON_START, parameter
+from magadepth_ros.nodes.parameter_declaration import LIVE, ON_START, parameter
 from magadepth_ros.simulation import RATES, SIDES
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from magadepth_ros.nodes.parameters import LIVE, ON_CONFIGURE, ON_RELOAD, ON_START, NodeParameters
+from magadepth_ros.nodes.parameter_declaration import LIVE, ON_CONFIGURE, ON_RELOAD, ON_START
+from magadepth_ros.nodes.parameters import NodeParameters
 
 TAKES_EFFECT = {
     LIVE: 'at once',

@@ -4,174 +4,162 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from magadepth_ros.completion.completer import CompletionSettings
+from magadepth_ros.completion.settings import CompletionSettings
 from magadepth_ros.engines import BACKENDS, FASTEST_FIRST
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.registration import DepthRegistration
+from magadepth_ros.nodes.parameter_declaration import (
+    ON_CONFIGURE,
+    ON_RELOAD,
+    ON_START,
+    declared,
+    parameter,
+    require_choice,
+)
 from magadepth_ros.resources import AUTO_MODEL
 from magadepth_ros.topics import is_name
-
-LIVE = 'Takes effect at once.'
-ON_RELOAD = 'Takes effect at ~/reload_model or configure.'
-ON_CONFIGURE = 'Takes effect at configure; fixed while the node is inactive or active.'
-ON_START = 'Given at the start, fixed from then on.'
-
-
-def parameter(
-    default: Any,
-    text: str,
-    when: str = LIVE,
-    limits: tuple[float, float] | None = None,
-    choices: tuple[str, ...] = (),
-) -> Any:
-    """Describe a field of a dataclass of parameters."""
-    metadata = {'text': text, 'when': when, 'limits': limits, 'choices': choices}
-    return field(default=default, metadata=metadata)
-
-
-_p = parameter
 
 
 @dataclass(frozen=True)
 class NodeParameters:
     """One consistent set of parameter values; each field is a parameter of the same name."""
 
-    model: str = _p(
+    model: str = parameter(
         AUTO_MODEL,
         'Shipped model by name, or path of an ONNX; auto: magadepth_small on a GPU, on a CPU '
         'the best that keeps up with a camera.',
         ON_RELOAD,
     )
-    backend: str = _p(
+    backend: str = parameter(
         'auto',
         f'Runtime; auto is the first of {", ".join(FASTEST_FIRST)} that works.',
         ON_RELOAD,
         choices=BACKENDS,
     )
-    precision: str = _p(
+    precision: str = parameter(
         'auto',
         'Arithmetic inside the network; auto is the lowest that the model calls safe.',
         ON_RELOAD,
         choices=('auto', 'fp32', 'bf16', 'fp16'),
     )
-    threads: int = _p(
+    threads: int = parameter(
         0,
         'CPU threads of the runtime; 0 = all, or one for one camera without a network.',
         ON_RELOAD,
         (0, 256),
     )
-    min_depth: float = _p(
+    min_depth: float = parameter(
         0.0, 'Nearest plausible depth [m]; 0 = the range of the model.', limits=(0.0, 60.0)
     )
-    max_depth: float = _p(
+    max_depth: float = parameter(
         0.0, 'Farthest plausible depth [m]; 0 = the range of the model.', limits=(0.0, 65.0)
     )
-    keep_measured: bool = _p(True, 'Measured pixels leave as they came.')
-    replace_outliers: bool = _p(False, 'Treat flying pixels and speckle as missing.')
-    outlier_tolerance: float = _p(
+    keep_measured: bool = parameter(True, 'Measured pixels leave as they came.')
+    replace_outliers: bool = parameter(False, 'Treat flying pixels and speckle as missing.')
+    outlier_tolerance: float = parameter(
         0.05, 'How far an outlier is off, relative to its depth.', limits=(0.001, 1.0)
     )
-    confidence_threshold: float = _p(
+    confidence_threshold: float = parameter(
         0.0, 'Predicted pixels below this confidence become unknown.', limits=(0.0, 1.0)
     )
-    output_encoding: str = _p(
+    output_encoding: str = parameter(
         '32FC1',
         'depth/completed in metres with NaN (32FC1) or millimetres with 0 (16UC1).',
         choices=('32FC1', '16UC1'),
     )
-    compressed_format: str = _p(
+    compressed_format: str = parameter(
         'png', 'Of depth/completed/compressedDepth; rvl is faster, larger.', choices=('png', 'rvl')
     )
-    cloud_stride: int = _p(
+    cloud_stride: int = parameter(
         0,
         'Every how many pixels the cloud has a point; 0 = 1 up to 640x480, 2 above.',
         limits=(0, 16),
     )
-    cloud_rate: float = _p(0.0, 'Most clouds a second [Hz]; 0 = each frame.', limits=(0.0, 1e3))
-    cloud_confidence: bool = _p(False, 'depth/points has a field confidence too.')
-    marking_confidence: float = _p(
+    cloud_rate: float = parameter(
+        0.0, 'Most clouds a second [Hz]; 0 = each frame.', limits=(0.0, 1e3)
+    )
+    cloud_confidence: bool = parameter(False, 'depth/points has a field confidence too.')
+    marking_confidence: float = parameter(
         0.5, 'Least confidence of the points in depth/points_marking.', limits=(0.0, 1.0)
     )
-    colorized_rate: float = _p(
+    colorized_rate: float = parameter(
         0.0, 'Most coloured pictures a second [Hz]; 0 = each frame.', limits=(0.0, 1e3)
     )
-    slop: float = _p(
+    slop: float = parameter(
         -1.0,
         'Largest gap between the stamps of a pair [s]; 0 = equal stamps, -1 = half a frame, '
         'measured.',
         limits=(-1.0, 10.0),
     )
-    max_age: float = _p(
+    max_age: float = parameter(
         0.5,
         'Pairs older than this are dropped [s]; 0 = never. Older than 10 s too is another clock.',
         limits=(0.0, 60.0),
     )
-    on_failure: str = _p(
+    on_failure: str = parameter(
         'passthrough',
         'When the engine fails: publish the measured depth alone, or nothing.',
         choices=('passthrough', 'silent'),
     )
-    register_depth: bool = _p(
+    register_depth: bool = parameter(
         True,
         'Depth in another frame than the RGB is registered to it; false takes it as aligned.',
         ON_CONFIGURE,
     )
-    depth_to_rgb: tuple[float, ...] = _p(
+    depth_to_rgb: tuple[float, ...] = parameter(
         (0.0,) * 7,
         'x, y, z [m] and quaternion x, y, z, w of the depth frame in the RGB frame; zeros = from '
         '/tf_static.',
         ON_CONFIGURE,
     )
-    mask_max_age: float = _p(
+    mask_max_age: float = parameter(
         0.1,
         'Largest gap between the stamps of a frame and of its mask [s].',
         limits=(0.0, 10.0),
     )
-    mask_policy: str = _p(
+    mask_policy: str = parameter(
         'optional',
         'Without a mask a frame goes out as it is (optional), or not at all (required).',
         choices=('optional', 'required'),
     )
-    queue_size: int = _p(
+    queue_size: int = parameter(
         10, 'Messages of a stream that wait for their partner.', ON_CONFIGURE, (1, 100)
     )
-    synchronizer: str = _p(
+    synchronizer: str = parameter(
         'auto',
         'Who pairs: auto is message_filters where it is installed.',
         ON_CONFIGURE,
         choices=('auto', 'message_filters', 'own'),
     )
-    transport: str = _p(
+    transport: str = parameter(
         'raw',
         'Inputs as images, or from rgb/image/compressed and depth/image/compressedDepth.',
         ON_CONFIGURE,
         choices=('raw', 'compressed'),
     )
-    depth_transport: str = _p(
+    depth_transport: str = parameter(
         'auto',
         "The depth's transport where it differs; auto = as transport.",
         ON_CONFIGURE,
         choices=('auto', 'raw', 'compressed'),
     )
-    cameras: tuple[str, ...] = _p(
+    cameras: tuple[str, ...] = parameter(
         ('',),
         "Names of cameras, each in its own namespace; [''] is one camera in the node's.",
         ON_CONFIGURE,
     )
-    autostart: bool = _p(True, 'Configure and activate by itself at the start.', ON_START)
-    build_only: bool = _p(
+    autostart: bool = parameter(True, 'Configure and activate by itself at the start.', ON_START)
+    build_only: bool = parameter(
         False, 'Build the TensorRT engine of the model for this machine, then exit.', ON_START
     )
-    diagnostics_period: float = _p(
+    diagnostics_period: float = parameter(
         1.0, 'Seconds between /diagnostics messages.', ON_START, (0.1, 60.0)
     )
 
@@ -229,11 +217,11 @@ class NodeParameters:
         """
         known = {item.name: item for item in fields(self)}
         changes: dict[str, Any] = {}
-        for parameter in parameters:
-            item = known.get(parameter.name)
+        for given in parameters:
+            item = known.get(given.name)
             if item is None:
                 continue
-            value = parameter.value
+            value = given.value
             if isinstance(item.default, tuple):
                 value = tuple(value or ())
             if configured and item.metadata['when'] == ON_CONFIGURE:
@@ -243,7 +231,7 @@ class NodeParameters:
                         'clean it up, set it, then configure it again'
                     )
                 continue
-            changes[item.name] = _chosen(item, value)
+            changes[item.name] = require_choice(item, value)
         result = replace(self, **changes)
         result.completion()
         result.registration()
@@ -259,44 +247,8 @@ class NodeParameters:
 
 
 def declare(node: Node) -> NodeParameters:
-    """
-    Declare every parameter with its description and range, and read the start values.
-
-    Raises
-    ------
-    DataError
-        a value given at the start has the wrong type or is not allowed.
-
-    """
+    """Declare every parameter and return the start values. Raises as `declared` does."""
     return NodeParameters().changed(declared(node, NodeParameters), configured=False)
-
-
-def declared(node: Node, kind: type) -> list[Parameter]:
-    """Declare the fields of a dataclass; return what was given. Raises like `declare`."""
-    given = []
-    for item in fields(kind):
-        default = list(item.default) if isinstance(item.default, tuple) else item.default
-        try:
-            given.append(node.declare_parameter(item.name, default, _descriptor(item)))
-        except InvalidParameterTypeException as error:
-            hint = ' (write 1.0, not 1)' if isinstance(default, float) else ''
-            raise DataError(
-                f'parameter {item.name}: expected a {type(default).__name__}{hint}: {error}'
-            ) from error
-        except InvalidParameterValueException as error:
-            low, high = item.metadata['limits']
-            raise DataError(
-                f'parameter {item.name}: expected {low:g} to {high:g}: {error}'
-            ) from error
-        _chosen(item, given[-1].value)
-    return given
-
-
-def _chosen(item: Any, value: Any) -> Any:
-    choices = item.metadata['choices']
-    if choices and value not in choices:
-        raise DataError(f'{item.name}: expected one of {", ".join(choices)}, got {value!r}')
-    return value
 
 
 def unknown_overrides(node: Node) -> list[str]:
@@ -309,21 +261,3 @@ def unknown_overrides(node: Node) -> list[str]:
             (near,) = get_close_matches(name, known, 1) or ('',)
             unknown.append(f'{name} (is it {near}?)' if near else name)
     return unknown
-
-
-def _descriptor(item: Any) -> ParameterDescriptor:
-    about = item.metadata
-    descriptor = ParameterDescriptor(
-        description=f'{about["text"]} {about["when"]}', read_only=about['when'] == ON_START
-    )
-    if about['choices']:
-        descriptor.additional_constraints = 'one of: ' + ', '.join(about['choices'])
-    if about['limits'] is not None:
-        low, high = about['limits']
-        if isinstance(item.default, float):
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=float(low), to_value=float(high))
-            ]
-        else:
-            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
-    return descriptor

@@ -20,7 +20,7 @@ from magadepth_ros.nodes.camera_faults import CameraFaults, Outgoing
 from magadepth_ros.nodes.camera_frames import CameraFrames
 from magadepth_ros.nodes.camera_parameters import CameraParameters
 from magadepth_ros.nodes.camera_playback import PlaybackSettings, playback
-from magadepth_ros.nodes.parameters import declared
+from magadepth_ros.nodes.parameter_declaration import declared
 from magadepth_ros.nodes.process import run
 from magadepth_ros.pairing import NANO
 from magadepth_ros.topics import info_beside, realsense_topics

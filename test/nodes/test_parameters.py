@@ -11,13 +11,8 @@ from rclpy.parameter import Parameter
 
 from magadepth_ros.completion.completer import CompletionSettings
 from magadepth_ros.errors import DataError
-from magadepth_ros.nodes.parameters import (
-    LIVE,
-    ON_CONFIGURE,
-    ON_RELOAD,
-    ON_START,
-    NodeParameters,
-)
+from magadepth_ros.nodes.parameter_declaration import LIVE, ON_CONFIGURE, ON_RELOAD, ON_START
+from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.resources import share_dir
 
 PRESETS = sorted((share_dir() / 'config/presets').glob('*.yaml'))
