@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from magadepth_ros.commands import benchmark_report, reference, values
+from magadepth_ros.commands import benchmark_report, paths, reference
 from magadepth_ros.commands.main import SUBCOMMANDS
 from magadepth_training.evaluation.page import read_lines, to_markdown
 
@@ -88,8 +88,8 @@ def test_commands_are_made_of_the_parsers():
 
 
 NEEDS_FILES = (
-    values.Config, values.Frames, values.Input, values.Model, values.Recording,
-    values.SharedInput, values.Source,
+    paths.Config, paths.Frames, paths.Input, paths.Model, paths.Recording,
+    paths.SharedInput, paths.Source,
 )  # fmt: skip
 
 

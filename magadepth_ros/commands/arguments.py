@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from magadepth_ros.commands.values import THREADS, Model
+from magadepth_ros.commands.paths import Model
+from magadepth_ros.commands.values import THREADS
 from magadepth_ros.engines import BACKENDS, FASTEST_FIRST, PRECISIONS
 from magadepth_ros.errors import DataError, TopicError
 from magadepth_ros.resources import DEFAULT_MODEL

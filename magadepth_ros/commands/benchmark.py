@@ -31,19 +31,9 @@ from magadepth_ros.commands.benchmark_timing import (
     method_candidate,
     model_candidate,
 )
+from magadepth_ros.commands.paths import Input, Model, Output
 from magadepth_ros.commands.progress import progress
-from magadepth_ros.commands.values import (
-    COUNT,
-    TEXT,
-    THREADS,
-    Input,
-    Model,
-    OneOf,
-    Output,
-    Size,
-    require_package,
-    whole,
-)
+from magadepth_ros.commands.values import COUNT, TEXT, THREADS, OneOf, Size, require_package, whole
 from magadepth_ros.completion import Completer
 from magadepth_ros.engines import BACKENDS, PRECISIONS
 from magadepth_ros.errors import EngineError, MagadepthError, ModelError

@@ -16,16 +16,8 @@ from magadepth_ros.commands.arguments import (
 )
 from magadepth_ros.commands.complete_folder import Open, complete_folder, complete_pair
 from magadepth_ros.commands.complete_many import Item, complete_many, items, keep_settings
-from magadepth_ros.commands.values import (
-    BATCH,
-    METRES,
-    Input,
-    Number,
-    Recording,
-    Result,
-    Shard,
-    Topic,
-)
+from magadepth_ros.commands.paths import Input, Recording, Result
+from magadepth_ros.commands.values import BATCH, METRES, Number, Shard, Topic
 from magadepth_ros.completion import Completer, CompletionSettings
 from magadepth_ros.completion.static_frames import rigid
 from magadepth_ros.errors import DataError

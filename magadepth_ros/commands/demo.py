@@ -12,10 +12,11 @@ from typing import Any
 
 from magadepth_ros.commands.arguments import add_command, add_engine_options
 from magadepth_ros.commands.children import ChildError, Children
+from magadepth_ros.commands.paths import Model, Output, Recording
 from magadepth_ros.commands.progress import progress
 from magadepth_ros.commands.ros_processes import node_command, prepare_environment
 from magadepth_ros.commands.stopping import Stop
-from magadepth_ros.commands.values import SECONDS, Model, Number, Output, Recording, whole
+from magadepth_ros.commands.values import SECONDS, Number, whole
 from magadepth_ros.errors import EngineError
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest

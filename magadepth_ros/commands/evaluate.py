@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magadepth_ros.commands.arguments import add_command, add_engine_options, baseline_names
+from magadepth_ros.commands.paths import Input, Model, Output
 from magadepth_ros.commands.progress import progress
-from magadepth_ros.commands.values import COUNT, Input, Model, OneOf, Output, Pattern
+from magadepth_ros.commands.values import COUNT, OneOf, Pattern
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_all, write_result
 

@@ -7,7 +7,8 @@ import argparse
 from typing import Any
 
 from magadepth_ros.commands.arguments import add_command
-from magadepth_ros.commands.values import TEXT, Input, Output
+from magadepth_ros.commands.paths import Input, Output
+from magadepth_ros.commands.values import TEXT
 from magadepth_ros.files import require_writable
 
 UNLEARNED = 'guided_fill'

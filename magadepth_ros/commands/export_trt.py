@@ -14,16 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magadepth_ros.commands.arguments import add_command
+from magadepth_ros.commands.paths import Frames, Model, Output, OutputOrFolder
 from magadepth_ros.commands.progress import progress
-from magadepth_ros.commands.values import (
-    BATCH,
-    Frames,
-    Model,
-    Number,
-    Output,
-    OutputOrFolder,
-    Pattern,
-)
+from magadepth_ros.commands.values import BATCH, Number, Pattern
 from magadepth_ros.engines import ENGINE_SUFFIXES
 from magadepth_ros.errors import DataError, MagadepthError, ModelError, pip_install_extra
 from magadepth_ros.files import write_result

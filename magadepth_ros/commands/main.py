@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from magadepth_ros.commands.values import Output, require_distinct
+    from magadepth_ros.commands.paths import Output, require_distinct
 
     outputs = {
         action.option_strings[0]: getattr(args, action.dest)

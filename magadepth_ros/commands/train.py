@@ -9,16 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from magadepth_ros.commands.arguments import add_command
-from magadepth_ros.commands.values import (
-    COUNT,
-    Config,
-    Duration,
-    Input,
-    Output,
-    Pattern,
-    SharedInput,
-    whole,
-)
+from magadepth_ros.commands.paths import Config, Input, Output, SharedInput
+from magadepth_ros.commands.values import COUNT, Duration, Pattern, whole
 from magadepth_ros.errors import DataError
 
 _DESCRIPTION = """\

@@ -2,8 +2,8 @@
 """
 Kinds of values for ``type=`` of argparse: what cannot work is refused before a command begins.
 
-Every option that takes a value has ``choices`` or one of these, so that a wrong value is one line
-and exit code 2, whatever the command; ``test/commands/test_bad_values.py`` tries each.
+Every option that takes a value has ``choices``, one of these or one of ``paths.py``, so that
+a wrong value is one line and exit code 2; ``test/commands/test_bad_values.py`` tries each.
 """
 
 from __future__ import annotations
@@ -14,12 +14,9 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from magadepth_ros.errors import DataError, MagadepthError, pip_install
-from magadepth_ros.files import MANIFEST_NAME, as_path, is_bag_path, require_writable
-from magadepth_ros.resources import find_model
+from magadepth_ros.errors import DataError, pip_install
 from magadepth_ros.topics import is_name
 
 _UNITS = {'s': 1, 'm': 60, 'h': 3600}
@@ -68,124 +65,6 @@ SECONDS = Number(0.0, 1e6, above=True)
 
 
 @dataclass(frozen=True)
-class Input:
-    """A file, with ``folder`` a folder, with ``either`` one of them; or a word of ``also``."""
-
-    what: str
-    suffixes: tuple[str, ...] = ()
-    folder: bool = False
-    either: bool = False
-    also: tuple[str, ...] = ()
-
-    def __call__(self, text: str) -> Path:
-        """Return the path."""
-        if text in self.also:
-            return Path(text)
-        path = as_path(text)
-        if path is None or not path.exists():
-            raise argparse.ArgumentTypeError(
-                f'{text!r}: no such file or folder; expected {self.what}'
-            )
-        wrong = not self.either and path.is_dir() != self.folder
-        if wrong or (path.is_file() and self.suffixes and path.suffix not in self.suffixes):
-            raise refuse(text, self.what)
-        return path
-
-
-@dataclass(frozen=True)
-class SharedInput:
-    """Recorded frames, PATH or PATH=SHARE: how often they are drawn beside others."""
-
-    def __call__(self, text: str) -> tuple[Path, float]:
-        """Return both; the share is 1 where none is given."""
-        path, _, share = text.rpartition('=')
-        number = Number(0.0, 1e6, above=True)(share) if path else 1.0
-        return Input('recorded frames', either=True)(path or text), number
-
-
-@dataclass(frozen=True)
-class Output:
-    """A file that can be written, or with ``folder`` a folder whose files can be."""
-
-    suffixes: tuple[str, ...] = ()
-    folder: bool = False
-
-    def __call__(self, text: str) -> Path:
-        """Return the path; nothing is made."""
-        path = as_path(text)
-        if path is None or (self.suffixes and path.suffix.lower() not in self.suffixes):
-            expected = ' or '.join(self.suffixes) or ('folder' if self.folder else 'file')
-            raise refuse(text, f'the name of a {expected} to write')
-        _by_library(lambda: require_writable(path, self.folder))
-        return path
-
-
-@dataclass(frozen=True)
-class OutputOrFolder:
-    """A file to write where the name ends with one of ``suffixes``, else a folder."""
-
-    suffixes: tuple[str, ...]
-
-    def __call__(self, text: str) -> Path:
-        """Return the path; nothing is made."""
-        return Output(folder=Path(text).suffix not in self.suffixes)(text)
-
-
-@dataclass(frozen=True)
-class Result:
-    """A file or a folder to write, as the input decides."""
-
-    def __call__(self, text: str) -> Path:
-        """Return the path; nothing is made."""
-        path = as_path(text)
-        return Output(folder=path is not None and path.is_dir())(text)
-
-
-@dataclass(frozen=True)
-class Model:
-    """A shipped model's name or a model file; stays the text that was typed."""
-
-    suffixes: tuple[str, ...] = ('.onnx', '.engine', '.plan', '.safetensors')
-    also: tuple[str, ...] = ()
-
-    def __call__(self, text: str) -> str:
-        """Return the text."""
-        if text in self.also:
-            return text
-        path = _by_library(lambda: find_model(text))
-        if path.suffix not in self.suffixes:
-            raise refuse(text, f'a model ({", ".join(self.suffixes)})')
-        return text
-
-
-@dataclass(frozen=True)
-class Frames:
-    """A folder with a manifest.json, or that file; every file that it names is there."""
-
-    def __call__(self, text: str) -> Path:
-        """Return the path."""
-        from magadepth_ros.manifest import read_manifest
-
-        path = Input('a folder with a manifest.json', ('.json',), either=True)(text)
-        _by_library(lambda: read_manifest(path))
-        return path
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A bag, or a folder with a manifest.json; of what is in them a command says more."""
-
-    def __call__(self, text: str) -> Path:
-        """Return the path."""
-        what = f'a bag, or a folder with a {MANIFEST_NAME}'
-        path = Input(what, either=True)(text)
-        manifest = path if path.suffix == '.json' else path / MANIFEST_NAME
-        if not (is_bag_path(path) or manifest.is_file()):
-            raise refuse(text, what)
-        return path
-
-
-@dataclass(frozen=True)
 class Topic:
     """A topic's name or a namespace, as ROS allows them."""
 
@@ -196,23 +75,6 @@ class Topic:
         if not is_name(text.rstrip('/')):
             raise refuse(text, f'{self.what}: letters, digits and _ between slashes')
         return text
-
-
-@dataclass(frozen=True)
-class Source:
-    """A bag that is there, or a topic, which begins with a slash; stays the text."""
-
-    def __call__(self, text: str) -> str:
-        """Return the text."""
-        path = as_path(text) or Path()
-        in_folder = path.parent.is_dir() and path.parent != Path('/')
-        if text.startswith('/') and not path.exists() and not in_folder:
-            return Topic()(text)
-        what = 'a bag (its file, or a folder with a metadata.yaml), or a topic (/name)'
-        Input(what, either=True)(text)
-        if not is_bag_path(path):
-            raise refuse(text, what)
-        return str(path)
 
 
 @dataclass(frozen=True)
@@ -291,46 +153,7 @@ class OneOf:
         return text
 
 
-@dataclass(frozen=True)
-class Config:
-    """A shipped configuration of the training by name, or a YAML file."""
-
-    def __call__(self, text: str) -> str:
-        """Return the text."""
-        if Path(text).suffix in ('.yaml', '.yml'):
-            Input('a YAML file')(text)
-        elif text not in (names := self.names()):
-            raise refuse(text, f'a YAML file or one of {", ".join(names)}')
-        return text
-
-    @staticmethod
-    def names() -> list[str]:
-        """Return the shipped ones, without importing torch."""
-        spec = importlib.util.find_spec('magadepth_training')
-        folders = list(spec.submodule_search_locations or ()) if spec else []
-        return sorted(path.stem for f in folders for path in Path(f, 'configs').glob('*.yaml'))
-
-
-def _by_library(check: Callable[[], Any]) -> Any:
-    """Return what a check of the library returns; its error becomes argparse's."""
-    try:
-        return check()
-    except MagadepthError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
 def require_package(name: str, what: str) -> None:
     """Raise DataError where a package is missing that an option needs later."""
     if importlib.util.find_spec(name) is None:
         raise DataError(f'{what} needs the Python package {name}: {pip_install(name)}')
-
-
-def require_distinct(outputs: dict[str, Path | None]) -> None:
-    """Raise DataError where two options would write the same file; ``outputs`` by option."""
-    seen: dict[Path, str] = {}
-    for option, path in outputs.items():
-        if path is None:
-            continue
-        other = seen.setdefault(path.resolve(), option)
-        if other != option:
-            raise DataError(f'{other} and {option} name the same file, {path}; give each its own')

@@ -16,8 +16,9 @@ from magadepth_ros.commands.arguments import (
     refuse_given,
     topics_by_option,
 )
+from magadepth_ros.commands.paths import Output, Source
 from magadepth_ros.commands.stopping import Stop
-from magadepth_ros.commands.values import COUNT, SECONDS, Number, Output, Source, Topic
+from magadepth_ros.commands.values import COUNT, SECONDS, Number, Topic
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.simulation import RATES

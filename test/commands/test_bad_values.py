@@ -24,7 +24,7 @@ import pytest
 if not all(map(importlib.util.find_spec, ('scipy', 'yaml'))):
     pytest.skip('names of the training are among the values', allow_module_level=True)
 
-from magadepth_ros.commands import values
+from magadepth_ros.commands import paths, values
 from magadepth_ros.commands.main import main, module_of
 from magadepth_ros.commands.reference import parsers
 
@@ -40,24 +40,24 @@ BAD: dict[type, Callable[[Any], tuple[str, ...]]] = {
         *((repr(kind.low),) if kind.above else ()),
         *(('1.5', '1e2') if kind.whole else ()),
     ),
-    values.Input: lambda kind: (
+    paths.Input: lambda kind: (
         *PATHS,
         *(() if kind.either else ('file',) if kind.folder else ('folder',)),
         *(('file',) if kind.suffixes else ()),
     ),
-    values.SharedInput: lambda kind: (*PATHS, 'frames=0', 'frames=x', 'frames=-1', 'missing=1'),
-    values.Output: lambda kind: (
+    paths.SharedInput: lambda kind: (*PATHS, 'frames=0', 'frames=x', 'frames=-1', 'missing=1'),
+    paths.Output: lambda kind: (
         *(f'{bad}{"".join(kind.suffixes[:1])}' for bad in UNWRITABLE if 'null' not in bad),
         *(() if kind.suffixes else ('/dev/null',)),
         'file' if kind.folder else 'folder',
         *(('x.txt', 'x') if kind.suffixes else ()),
     ),
-    values.OutputOrFolder: lambda kind: (*UNWRITABLE, 'file', 'folder.engine', 'file/x.engine'),
-    values.Result: lambda kind: UNWRITABLE,
-    values.Model: lambda kind: (*PATHS, 'no_such_model', 'file', 'folder', 'text.txt'),
-    values.Frames: lambda kind: (*PATHS, 'folder', 'file', 'broken', 'broken/manifest.json'),
-    values.Recording: lambda kind: (*PATHS, 'folder', 'file'),
-    values.Source: lambda kind: (*PATHS, 'nobag', './nobag', 'folder', 'file', '/bad name', '/1'),
+    paths.OutputOrFolder: lambda kind: (*UNWRITABLE, 'file', 'folder.engine', 'file/x.engine'),
+    paths.Result: lambda kind: UNWRITABLE,
+    paths.Model: lambda kind: (*PATHS, 'no_such_model', 'file', 'folder', 'text.txt'),
+    paths.Frames: lambda kind: (*PATHS, 'folder', 'file', 'broken', 'broken/manifest.json'),
+    paths.Recording: lambda kind: (*PATHS, 'folder', 'file'),
+    paths.Source: lambda kind: (*PATHS, 'nobag', './nobag', 'folder', 'file', '/bad name', '/1'),
     values.Topic: lambda kind: ('', '/', 'not valid!', '/a b', '1st', '/a//b', 'a-b', '/a/$'),
     values.Pattern: lambda kind: ('', ' ', '\n', 'a\nb', '\x07'),
     values.Duration: lambda kind: (*NUMBERS, '0', '-5', '10 minutes', '1h30m', 'h', '0m', 'soon'),
@@ -66,7 +66,7 @@ BAD: dict[type, Callable[[Any], tuple[str, ...]]] = {
     ),
     values.Shard: lambda kind: ('', '0/2', '3/2', '1', '1/0', '-1/2', '1/2/3', 'a/b', '1.5/2'),
     values.OneOf: lambda kind: ('', 'banana', 'ALL', 'all none'),
-    values.Config: lambda kind: ('', 'banana', 'missing.yaml', 'folder', '../magadepth_small'),
+    paths.Config: lambda kind: ('', 'banana', 'missing.yaml', 'folder', '../magadepth_small'),
 }  # fmt: skip
 """Of each kind of value what must be refused; `world` has the files."""
 
