@@ -17,17 +17,22 @@ from magadepth_ros.completion.confidence import (
     confidence_from_distance,
     confidence_from_log_variance,
 )
-from magadepth_ros.completion.fit import Geometry, fit_depth, fit_rgb, geometry
+from magadepth_ros.completion.fit import Geometry, fit_depth, fit_rgb, geometry, shrink
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.merge import merge
 from magadepth_ros.completion.outliers import find_suspects, refute
 from magadepth_ros.completion.restore import follow_measured, restore_depth, restore_smooth
 from magadepth_ros.completion.settings import CompletionSettings
+from magadepth_ros.completion.smoothing import TemporalSmoothing
 from magadepth_ros.completion.units import out_of_range
 from magadepth_ros.engines.engine import Engine, Prediction, check_prediction
 from magadepth_ros.errors import DataError
 
 _LOG = logging.getLogger(__name__)
+
+_REACH = np.ones((15, 15), np.uint8)
+# The small pixels that have a part in what is restored of the middle one: 7 to each side, of
+# interpolation (3), window (2) and range (2).
 
 
 @dataclass
@@ -71,12 +76,13 @@ class Completer:
 
     def __init__(self, engine: Engine, settings: CompletionSettings | None = None) -> None:
         self.engine = engine
+        self._buffers = Buffers()
+        self._smoothing = TemporalSmoothing(self._buffers)
         try:
             self.settings = settings or CompletionSettings()
         except DataError:
             engine.close()
             raise
-        self._buffers = Buffers()
         self._warned = False
         self._rgb = np.zeros((0, 3, engine.info.height, engine.info.width), np.float32)
         self._depth = np.zeros((0, 1, engine.info.height, engine.info.width), np.float32)
@@ -136,6 +142,8 @@ class Completer:
     @settings.setter
     def settings(self, settings: CompletionSettings) -> None:
         settings.depth_range(self.engine.info)
+        if not settings.temporal_smoothing:
+            self._smoothing = TemporalSmoothing(self._buffers)
         self._settings = settings
 
     @property
@@ -233,7 +241,9 @@ class Completer:
         small_rgb = fit_rgb(rgb, geo, rgb_input)
         small_depth = fit_depth(shown, geo, depth_input, self._buffers)
         fit_ms = (perf_counter() - start) * 1e3
-        return _Fitted(rgb, measured, valid, count, suspects, geo, small_rgb, small_depth, fit_ms)
+        return _Fitted(
+            frame, measured, valid, count, suspects, geo, small_rgb, small_depth, fit_ms
+        )
 
     def _finish(
         self, frame: _Fitted, prediction: Prediction, index: int, infer_ms: float
@@ -241,13 +251,6 @@ class Completer:
         settings, geo = self.settings, frame.geo
         start = perf_counter()
         predicted = np.ascontiguousarray(prediction.depth[index, 0][geo.inner])
-        followed = predicted
-        if settings.keep_measured:
-            followed = follow_measured(predicted, frame.small_depth)
-        restored = restore_depth(
-            followed, frame.small_rgb, frame.rgb, self._to_restore(frame), self._buffers
-        )
-        restored_at = perf_counter()
         if prediction.log_variance is not None:
             small = confidence_from_log_variance(
                 prediction.log_variance[index, 0][geo.inner], predicted
@@ -258,6 +261,15 @@ class Completer:
             small, frame.valid.shape, self._buffers.take(frame.valid.shape)
         )
         confident_at = perf_counter()
+        followed = predicted
+        if settings.keep_measured:
+            followed = follow_measured(predicted, frame.small_depth)
+        if settings.temporal_smoothing:
+            followed = self._smoothed(frame, followed, small)
+        restored = restore_depth(
+            followed, frame.small_rgb, frame.rgbd.rgb, self._to_restore(frame), self._buffers
+        )
+        restored_at = perf_counter()
         valid = frame.valid
         known = self._all_known(followed, small)
         if not frame.count:
@@ -287,10 +299,33 @@ class Completer:
             {
                 'fit': frame.fit_ms,
                 'infer': infer_ms,
-                'restore': (restored_at - start) * 1e3,
-                'confidence': (confident_at - restored_at) * 1e3,
-                'merge': (merged_at - confident_at) * 1e3,
+                'restore': (restored_at - confident_at) * 1e3,
+                'confidence': (confident_at - start) * 1e3,
+                'merge': (merged_at - restored_at) * 1e3,
             },
+        )
+
+    def _smoothed(
+        self, frame: _Fitted, followed: np.ndarray, confidence: np.ndarray
+    ) -> np.ndarray:
+        stream = frame.rgbd.stream
+        if not frame.count:
+            self._smoothing.forget(stream)
+            return followed
+        missing = cv2.compare(frame.small_depth, 0, cv2.CMP_LE)
+        if frame.suspects is not None:
+            # What decides on a measured pixel is this frame alone.
+            suspects = shrink(np.negative(frame.suspects.view(np.uint8)), missing.shape)
+            missing[cv2.dilate(suspects, _REACH) > 0] = 0
+        return self._smoothing.smooth(
+            followed,
+            confidence,
+            missing,
+            frame.small_rgb,
+            weight=self.settings.temporal_smoothing,
+            geo=frame.geo,
+            stream=stream,
+            stamp_ns=frame.rgbd.stamp_ns,
         )
 
     def _to_restore(self, frame: _Fitted) -> np.ndarray | None:
@@ -316,7 +351,7 @@ class Completer:
 @dataclass
 class _Fitted:
     # What is kept of a pair between fit and merge.
-    rgb: np.ndarray
+    rgbd: RgbdFrame
     measured: np.ndarray
     valid: np.ndarray
     count: int

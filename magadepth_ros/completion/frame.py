@@ -36,6 +36,8 @@ class RgbdFrame:
         whether a mask has taken out the depth that is not to be trusted.
     mask_fault:
         why the mask cannot be used; empty where it can, or where there is none.
+    stream:
+        name of the camera; frames of one follow each other, and never those of another.
     stamp_ns:
         stamp of the colour image [ns]; 0 = unknown.
     header, info:
@@ -61,6 +63,7 @@ class RgbdFrame:
     timings: Mapping[str, float] = field(default_factory=dict)
     masked: bool = False
     mask_fault: str = ''
+    stream: str = ''
 
     def __post_init__(self) -> None:
         rgb, depth = self.rgb, self.depth

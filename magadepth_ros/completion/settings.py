@@ -31,6 +31,9 @@ class CompletionSettings:
         how far that is, relative to the depth.
     confidence_threshold:
         predicted pixels with a confidence below this become NaN, 0..1.
+    temporal_smoothing:
+        weight that a filled pixel's running mean over the frames before may have, 0 (off) to
+        0.95; it begins anew where something moves. Frames are told apart by their ``stream``.
 
     Raises
     ------
@@ -45,6 +48,7 @@ class CompletionSettings:
     replace_outliers: bool = False
     outlier_tolerance: float = 0.05
     confidence_threshold: float = 0.0
+    temporal_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.min_depth, self.max_depth
@@ -56,6 +60,8 @@ class CompletionSettings:
             raise DataError(
                 f'confidence_threshold is {self.confidence_threshold}, expected 0 to 1'
             )
+        if not 0.0 <= self.temporal_smoothing <= 0.95:
+            raise DataError(f'temporal_smoothing is {self.temporal_smoothing}, expected 0 to 0.95')
         if not 0.0 < self.outlier_tolerance <= 1.0:
             raise DataError(f'outlier_tolerance is {self.outlier_tolerance}, expected 0 to 1')
 

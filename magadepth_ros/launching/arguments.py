@@ -101,6 +101,7 @@ PARAMETERS = tuple(
     of_parameter(NodeParameters, name, given=False)
     for name in (
         *('model', 'backend', 'min_depth', 'max_depth', 'confidence_threshold', 'cloud_stride'),
+        'temporal_smoothing',
     )
 )
 """Parameters of completion_node; given here, they win over the files."""

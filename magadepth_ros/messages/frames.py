@@ -87,7 +87,17 @@ class FrameReader:
                 metres = self.registration.register(metres, colour, sensor, size)
                 timings['register'] = (perf_counter() - decoded) * 1e3
         camera, fault = self._camera(info, (metres.shape[1], metres.shape[0]))
-        frame = RgbdFrame(picture, metres, camera, fault, stamp_ns(rgb), rgb.header, info, timings)
+        frame = RgbdFrame(
+            picture,
+            metres,
+            camera,
+            fault,
+            stamp_ns(rgb),
+            rgb.header,
+            info,
+            timings,
+            stream=self.topics.rgb,
+        )
         mask = self.masks.nearest(frame.stamp_ns, mask_max_age)
         if mask is None:
             return frame

@@ -69,6 +69,12 @@ class NodeParameters:
     confidence_threshold: float = parameter(
         0.0, 'Predicted pixels below this confidence become unknown.', limits=(0.0, 1.0)
     )
+    temporal_smoothing: float = parameter(
+        0.0,
+        'Largest weight of the frames before in the mean of filled pixels, which begins anew '
+        'where something moves; 0 = off.',
+        limits=(0.0, 0.95),
+    )
     output_encoding: str = parameter(
         '32FC1',
         'depth/completed in metres with NaN (32FC1) or millimetres with 0 (16UC1).',
@@ -180,6 +186,7 @@ class NodeParameters:
             replace_outliers=self.replace_outliers,
             outlier_tolerance=self.outlier_tolerance,
             confidence_threshold=self.confidence_threshold,
+            temporal_smoothing=self.temporal_smoothing,
         )
 
     def registration(self) -> DepthRegistration | None:

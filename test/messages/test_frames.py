@@ -15,9 +15,10 @@ from support.bags import STORE, image, make
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.compressed import depth_to_compressed, rgb_to_compressed
-from magadepth_ros.messages.frames import depth_of, rgb_of
+from magadepth_ros.messages.frames import FrameReader, depth_of, rgb_of
 from magadepth_ros.messages.images import fill
 from magadepth_ros.pairing import serialised_stamp_ns, stamp_ns
+from magadepth_ros.topics import CameraTopics
 
 STAMP = 1_800_000_000_123_456_789
 RGB = np.full((16, 24, 3), 120, np.uint8)
@@ -59,3 +60,11 @@ def test_images_are_read_packed_or_not_from_ros_or_from_a_bag():
         np.testing.assert_allclose(rgb_of(message), RGB, atol=2)
     for message in (depth, packed_depth, image(STAMP, 'camera', DEPTH, '32FC1'), bagged[1]):
         np.testing.assert_allclose(depth_of(message), DEPTH, atol=0.00051)
+
+
+def test_frames_of_two_cameras_are_of_two_streams():
+    messages = image(STAMP, 'camera', RGB, 'rgb8'), image(STAMP, 'camera', DEPTH, '32FC1')
+    readers = [FrameReader(CameraTopics(f'/{name}/rgb', '', '/depth')) for name in ('a', 'b')]
+    one, other = (reader.read(*messages).stream for reader in readers)
+    assert one and other and one != other
+    assert readers[0].read(*messages).stream == one

@@ -98,6 +98,7 @@ def test_each_setting_of_the_completer_reaches_it():
         'replace_outliers': True,
         'outlier_tolerance': 0.2,
         'confidence_threshold': 0.7,
+        'temporal_smoothing': 0.8,
     }
     assert NodeParameters(**values).completion() == CompletionSettings(**values)
     assert values.keys() == {item.name for item in fields(CompletionSettings)}

@@ -25,13 +25,14 @@ class TwoMetres:
     """An engine that says two metres everywhere."""
 
     backend, precision = 'test', 'fp32'
+    metres = 2.0
 
     def __init__(self, info: ModelInfo) -> None:
         self.info = info
 
     def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         assert rgb.shape[2:] == (self.info.height, self.info.width)
-        return Prediction(np.full_like(depth, 2.0), None)
+        return Prediction(np.full_like(depth, self.metres), None)
 
     def close(self) -> None:
         pass
@@ -75,6 +76,22 @@ def test_another_model_may_have_another_size(completer, infos):
     infos.append(replace(INFO, height=48, width=16))
     completer.keeper.open(WISH)
     assert completer.complete([FRAME])[0].depth.shape == (24, 32)
+
+
+def test_steady_fills_begin_anew_with_another_engine(completer, infos, monkeypatch):
+    completer.configure(CompletionSettings(temporal_smoothing=0.8))
+    depth = FRAME.depth.copy()
+    depth[6:18, 8:24] = 0.0
+    frame = replace(FRAME, depth=depth)
+    before = completer.complete([frame])[0].depth
+    # Farther by less than the fill may be wrong: no motion.
+    monkeypatch.setattr(TwoMetres, 'metres', 2.1)
+    held = completer.complete([frame])[0].depth
+    assert before[12, 16] == 2.0 < held[12, 16]
+    infos.append(INFO)
+    completer.keeper.open(WISH)
+    fresh = completer.complete([frame])[0].depth
+    assert held[12, 16] < fresh[12, 16]
 
 
 def test_limits_that_leave_no_depth_are_refused(completer):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from magadepth_ros.completion import Completer, CompletionSettings
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.errors import DataError
 from magadepth_ros.manifest import read_depth
 from magadepth_training.datasets.sample import Sample
@@ -50,7 +51,8 @@ def model_method(
     )
 
     def run(sample: Sample) -> Estimate:
-        result = completer.complete(sample.rgb, sample.depth)
+        frame = RgbdFrame(sample.rgb, sample.depth, stream=f'{sample.scene}/{sample.sensor}')
+        (result,) = completer.complete_batch([frame])
         return result.depth, result.confidence
 
     engine = completer.engine
