@@ -19,7 +19,9 @@ from support.networks import (
 
 from magadepth_training.losses import choice_loss
 from magadepth_training.networks.registry import create_network
-from magadepth_training.networks.surfaces.chooser import halve_log_depth
+from magadepth_training.networks.surfaces.choice import FACTOR
+from magadepth_training.networks.surfaces.chooser import halve_log_depth, squeezed
+from magadepth_training.networks.surfaces.observations import COUNT
 
 LITTLE = [tiny_chooser(), tiny_s2ml()]
 
@@ -145,3 +147,23 @@ def test_the_log_depth_is_halved_by_the_mean_of_the_measured():
 
     torch.testing.assert_close(logs[0, 0], torch.tensor([[0.5 * 1.3862944, 0.0]]))
     assert missing[0, 0].tolist() == [[0.0, 1.0]]
+
+
+def test_the_squeeze_is_that_of_cells_of_two_by_two_pixels():
+    squeeze = shaken(network(tiny_chooser())).squeeze
+    shown = torch.rand(2, COUNT, 8, 12, generator=torch.Generator().manual_seed(6))
+
+    torch.testing.assert_close(
+        squeezed(squeeze, shown), squeeze(torch.nn.functional.pixel_unshuffle(shown, 2))
+    )
+
+
+def test_the_head_shuffles_four_pixels_of_each_answer_to_full_size():
+    head = shaken(network(tiny_chooser())).head
+    features = torch.rand(2, 4, 3, 5, generator=torch.Generator().manual_seed(7))
+
+    choice = head(features)
+
+    whole = torch.nn.functional.pixel_shuffle(head.answer(features), 2)
+    torch.testing.assert_close(choice.logits, whole[:, :-1])
+    torch.testing.assert_close(choice.factor, FACTOR * torch.tanh(whole[:, -1:]))

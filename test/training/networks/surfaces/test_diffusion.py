@@ -97,6 +97,29 @@ def test_many_steps_reach_the_balance_of_all_neighbours():
     torch.testing.assert_close(settled[valid > 0], x[valid > 0])
 
 
+def test_steps_are_those_of_golub_and_varga():
+    generator = torch.Generator().manual_seed(4)
+    x = torch.rand(1, 2, 5, 6, generator=generator)
+    source = torch.rand(x.shape, generator=generator)
+    valid = (torch.rand(1, 1, 5, 6, generator=generator) < 0.3).float()
+    links = random_links(5, 6)
+
+    got = settle(x, shares(links), valid, 7, 0.9, source)
+
+    # One step as a matrix, of the answers to each pixel alone.
+    units = torch.eye(30).reshape(30, 1, 5, 6)
+    matrix = settle(units, shares(links), torch.zeros(1, 1, 5, 6), 1, 0.0).reshape(30, 30).T
+    missing = 1 - valid.reshape(30, 1)
+    wanted, known = (part.reshape(2, 30).T for part in (x, x * valid + source * (1 - valid)))
+    before, omega = wanted, 2.0
+    wanted = missing * (matrix @ wanted) + known
+    for _ in range(6):
+        omega = 1 / (1 - 0.9**2 * omega / 4)
+        step = missing * (matrix @ wanted) + known
+        before, wanted = wanted, before + omega * (step - before)
+    torch.testing.assert_close(got.reshape(2, 30).T, wanted)
+
+
 def test_chebyshev_steps_reach_farther_than_as_many_plain_ones():
     valid = torch.zeros(1, 1, 4, 40)
     valid[..., 0] = valid[..., -1] = 1

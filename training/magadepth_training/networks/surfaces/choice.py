@@ -55,10 +55,19 @@ class ChoiceHead(nn.Module):
 
     def forward(self, features: Tensor) -> Choice:
         """(B, C, H / 2, W / 2) -> `Choice` at full size."""
-        answer = F.pixel_shuffle(self.answer(features).float(), 2)
+        # Two convolutions of one layer's weights: runtimes copy what they split afterwards.
+        count = 4 * len(NAMES)
+        weight, bias = self.answer.weight, self.answer.bias
+        assert bias is not None
+        logits = F.conv2d(features, weight[:count], bias[:count])
+        factor = F.conv2d(features, weight[count:], bias[count:])
         # Detached: what tells the error must not bend the features that make the depth.
         doubt = F.pixel_shuffle(self.doubt(features.detach()).float(), 2)
-        return Choice(answer[:, :-1], FACTOR * torch.tanh(answer[:, -1:]), doubt)
+        return Choice(
+            F.pixel_shuffle(logits.float(), 2),
+            FACTOR * torch.tanh(F.pixel_shuffle(factor.float(), 2)),
+            doubt,
+        )
 
 
 def chosen(candidates: Candidates, choice: Choice) -> NetworkOutput:

@@ -37,6 +37,7 @@ class Links(NamedTuple):
 
 
 Pair = tuple[Tensor, Tensor]
+Shares = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def pairs(x: Tensor) -> tuple[Pair, Pair]:
@@ -80,18 +81,19 @@ def coarser_links(links: Links, rgb: Tensor) -> Links:
     )
 
 
-def neighbours(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return what lies above, below, left and right of (B, C, H, W); 0 beyond the border."""
-    wide = F.pad(x, (1, 1, 1, 1))
+def neighbours(x: Tensor) -> Shares:
+    """
+    Return what lies above, below, left and right of (B, C, H, W); 0 beyond the border.
+
+    Each is one padding that cuts off the other side: OpenVINO takes a quarter less time for these
+    than for slices of one padded picture, and four times as much for a convolution.
+    """
     return (
-        wide[..., :-2, 1:-1],
-        wide[..., 2:, 1:-1],
-        wide[..., 1:-1, :-2],
-        wide[..., 1:-1, 2:],
+        F.pad(x, (0, 0, 1, -1)),
+        F.pad(x, (0, 0, -1, 1)),
+        F.pad(x, (1, -1)),
+        F.pad(x, (-1, 1)),
     )
-
-
-Shares = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def shares(links: Links) -> Shares:
@@ -159,12 +161,11 @@ def settle(
 
     def step(x: Tensor) -> Tensor:
         around = neighbours(x)
-        x = kept + above * around[0] + below * around[1]
-        return x + left * around[2] + right * around[3]
+        return kept + above * around[0] + below * around[1] + left * around[2] + right * around[3]
 
     before, factor = x, 2.0
     x = step(x)
     for _ in range(steps - 1):
         factor = 1 / (1 - 0.25 * radius**2 * factor)
-        before, x = x, before + factor * (step(x) - before)
+        before, x = x, (1 - factor) * before + factor * step(x)
     return x
