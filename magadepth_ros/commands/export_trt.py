@@ -14,22 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magadepth_ros.commands.arguments import add_command
+from magadepth_ros.commands.export_trt_report import Stages, print_table
 from magadepth_ros.commands.paths import Frames, Model, Output, OutputOrFolder
-from magadepth_ros.commands.progress import progress
 from magadepth_ros.commands.values import BATCH, Number, Pattern
 from magadepth_ros.engines import ENGINE_SUFFIXES
 from magadepth_ros.errors import DataError, MagadepthError, ModelError, pip_install_extra
 from magadepth_ros.files import write_result
 from magadepth_ros.resources import find_model, model_names
-from magadepth_ros.tables import align
 
 if TYPE_CHECKING:
     from magadepth_ros.engines.request import EngineRequest
-
-_COLUMNS = (
-    'model', 'precision', 'builder', 'layers', 'share', 'MiB', 'build s', 'worst', 'engine run'
-)  # fmt: skip
-
 
 _DESCRIPTION = """\
 Build TensorRT engines: weights -> ONNX -> ONNX of the wanted precision -> engine -> check.
@@ -155,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
                 print(f'{name}: {error}', file=sys.stderr)
                 continue
             rows += [_one(onnx, precision, args) for precision in args.precision]
-    _print_table(rows)
+    print_table(rows)
     if args.json is not None:
         write_result(args.json, json.dumps(rows, indent=2) + '\n')
     return 2 if any('error' in row for row in rows) else 0
@@ -198,7 +192,7 @@ def _one(onnx: Path, precision: str, args: argparse.Namespace) -> dict[str, Any]
         request = _request(onnx, precision, args)
         row['precision'] = request.precision
         row['builder'] = f'{request.library.name} {request.library.version}'
-        with closing(_Stages(f'{onnx.stem}-{request.precision}')) as stages:
+        with closing(Stages(f'{onnx.stem}-{request.precision}')) as stages:
             row.update(_build(request, args, stages))
     except MagadepthError as error:
         row['error'] = str(error)
@@ -226,7 +220,7 @@ def _request(onnx: Path, precision: str, args: argparse.Namespace) -> EngineRequ
     ).resolved()
 
 
-def _build(request: EngineRequest, args: argparse.Namespace, stages: _Stages) -> dict[str, Any]:
+def _build(request: EngineRequest, args: argparse.Namespace, stages: Stages) -> dict[str, Any]:
     """Convert and build; returns what the row says of it."""
     from magadepth_ros.engines import building
     from magadepth_ros.engines.cache import engine_path
@@ -235,7 +229,7 @@ def _build(request: EngineRequest, args: argparse.Namespace, stages: _Stages) ->
     row: dict[str, Any] = {}
     name = f'{request.model.stem}-{request.precision}'
     if args.no_build or (args.onnx is not None and not args.no_convert):
-        kept = _kept(args.onnx or Path.cwd(), f'{name}.onnx')
+        kept = (args.onnx or Path.cwd()) / f'{name}.onnx'
         stages(f'converting to {request.precision}', 0.0)
         write_typed(request.model, kept, request.precision, args.batch)
         row['onnx'] = str(kept)
@@ -249,73 +243,14 @@ def _build(request: EngineRequest, args: argparse.Namespace, stages: _Stages) ->
     return {**row, **file.report, 'engine': str(file.path) if file.path else None}
 
 
-def _kept(folder: Path, name: str) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f'{folder}: cannot be made ({error.strerror or error})') from error
-    return folder / name
-
-
 def _place(output: Path | None, name: str) -> Path | None:
     if output is None or output.suffix in ENGINE_SUFFIXES:
         return output
     return output / name
 
 
-class _Stages:
-    """A bar for each stage of a build."""
-
-    def __init__(self, name: str) -> None:
-        self._name, self._text = name, ''
-        self._bar: Any = None
-
-    def __call__(self, text: str, share: float) -> None:
-        if text != self._text:
-            self.close()
-            what = f'{self._name}: {text}'
-            self._bar = progress(1.0, what, bar_format='{desc}: {percentage:3.0f}%|{bar}|')
-            self._text = text
-        self._bar.update(min(share, 1.0) - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    print(align([_COLUMNS] + [_cells(row) for row in rows], left=len(_COLUMNS)))
-    for row in rows:
-        if row.get('engine') or row.get('onnx'):
-            print(row.get('engine') or row['onnx'])
-
-
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    check = row.get('check')
-    share = ' '.join(f'{n} {v:.0%}' for n, v in row.get('precision_share', {}).items())
-    size = row.get('size_bytes')
-    if 'error' in row:
-        worst = 'refused'
-    elif check:
-        worst = f'{check["worst"] * 1000:.2f} mm ({check["worst_relative"]:.3%})'
-    else:
-        worst = 'not checked'
-    ran = '-' if not check else 'yes' if check['engine_run'] else 'no: its ONNX, on the CPU'
-    return (
-        row['model'],
-        row.get('precision', '-'),
-        row.get('builder', '-'),
-        str(row.get('layers', '-')),
-        share or '-',
-        '-' if size is None else f'{size / 2**20:.1f}',
-        str(row.get('build_seconds', '-')),
-        worst,
-        ran,
-    )
 
 
 if __name__ == '__main__':

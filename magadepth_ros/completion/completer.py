@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
-import cv2
 import numpy as np
 
 from magadepth_ros.completion.buffers import Buffers
@@ -17,10 +16,10 @@ from magadepth_ros.completion.confidence import (
     confidence_from_distance,
     confidence_from_log_variance,
 )
-from magadepth_ros.completion.fit import Geometry, fit_depth, fit_rgb, geometry, shrink
+from magadepth_ros.completion.fitted import FittedFrame, fit_frame
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.merge import merge
-from magadepth_ros.completion.outliers import find_suspects, refute
+from magadepth_ros.completion.outliers import refute
 from magadepth_ros.completion.restore import follow_measured, restore_depth, restore_smooth
 from magadepth_ros.completion.settings import CompletionSettings
 from magadepth_ros.completion.smoothing import TemporalSmoothing
@@ -29,10 +28,6 @@ from magadepth_ros.engines.engine import Engine, Prediction, check_prediction
 from magadepth_ros.errors import DataError
 
 _LOG = logging.getLogger(__name__)
-
-_REACH = np.ones((15, 15), np.uint8)
-# The small pixels that have a part in what is restored of the middle one: 7 to each side, of
-# interpolation (3), window (2) and range (2).
 
 
 @dataclass
@@ -185,9 +180,7 @@ class Completer:
         info = self.engine.info
         count = len(frames)
         self._reserve(count)
-        fitted = [
-            self._fit(frame, self._rgb[i], self._depth[i, 0]) for i, frame in enumerate(frames)
-        ]
+        fitted = [self._fit(frame, index) for index, frame in enumerate(frames)]
         start = perf_counter()
         prediction = self.engine.infer(self._rgb[:count], self._depth[:count])
         check_prediction(prediction, (count, 1, info.height, info.width))
@@ -209,46 +202,26 @@ class Completer:
             self._rgb = np.zeros((count, *self._rgb.shape[1:]), np.float32)
             self._depth = np.zeros((count, *self._depth.shape[1:]), np.float32)
 
-    def _fit(self, frame: RgbdFrame, rgb_input: np.ndarray, depth_input: np.ndarray) -> _Fitted:
-        start = perf_counter()
-        rgb, depth = frame.rgb, frame.depth
-        low, high = self.depth_range
-        take = self._buffers.take
-        # 0 is a sensor's sign for missing even where the range starts at 0; NaN fails every
-        # comparison, so it is outside too.
-        valid = np.greater_equal(depth, max(low, 1e-6), out=take(depth.shape, np.bool_))
-        valid &= np.less_equal(depth, high, out=take(depth.shape, np.bool_))
-        measured, count = depth, int(np.count_nonzero(valid))
-        # Most cameras write 0 for all that is missing: then there is nothing to take out.
-        if count < cv2.countNonZero(depth):
-            measured = take(depth.shape)
-            measured.fill(0.0)
-            cv2.copyTo(depth, valid.view(np.uint8), measured)
-        if not count and not self._warned:
-            fault = out_of_range(depth, low, high)
+    def _fit(self, frame: RgbdFrame, index: int) -> FittedFrame:
+        fitted = fit_frame(
+            frame,
+            self.depth_range,
+            self.settings,
+            self._rgb[index],
+            self._depth[index, 0],
+            self._buffers,
+        )
+        if not fitted.count and not self._warned:
+            fault = out_of_range(frame.depth, *self.depth_range)
             self._warned = bool(fault)
             if fault:
                 _LOG.warning('nothing is completed: %s', fault)
-        suspects, shown = None, measured
-        if self.settings.replace_outliers:
-            suspects = find_suspects(measured, valid, self.settings.outlier_tolerance)
-            # What a prediction was made from it never contradicts.
-            shown = np.where(suspects, np.float32(0.0), measured)
-            if not shown.any():
-                suspects, shown = None, measured
-        info = self.engine.info
-        geo = geometry(*depth.shape, info.height, info.width)
-        small_rgb = fit_rgb(rgb, geo, rgb_input)
-        small_depth = fit_depth(shown, geo, depth_input, self._buffers)
-        fit_ms = (perf_counter() - start) * 1e3
-        return _Fitted(
-            frame, measured, valid, count, suspects, geo, small_rgb, small_depth, fit_ms
-        )
+        return fitted
 
     def _finish(
-        self, frame: _Fitted, prediction: Prediction, index: int, infer_ms: float
+        self, fitted: FittedFrame, prediction: Prediction, index: int, infer_ms: float
     ) -> Completion:
-        settings, geo = self.settings, frame.geo
+        settings, geo = self.settings, fitted.geo
         start = perf_counter()
         predicted = np.ascontiguousarray(prediction.depth[index, 0][geo.inner])
         if prediction.log_variance is not None:
@@ -256,31 +229,33 @@ class Completer:
                 prediction.log_variance[index, 0][geo.inner], predicted
             )
         else:
-            small = confidence_from_distance(frame.small_depth)
+            small = confidence_from_distance(fitted.small_depth)
         confidence = restore_smooth(
-            small, frame.valid.shape, self._buffers.take(frame.valid.shape)
+            small, fitted.valid.shape, self._buffers.take(fitted.valid.shape)
         )
         confident_at = perf_counter()
         followed = predicted
         if settings.keep_measured:
-            followed = follow_measured(predicted, frame.small_depth)
+            followed = follow_measured(predicted, fitted.small_depth)
         if settings.temporal_smoothing:
-            followed = self._smoothed(frame, followed, small)
+            followed = self._smoothed(fitted, followed, small)
+        # What is kept needs no sharp edges.
+        where = fitted.missing(self._buffers) if settings.keep_measured else None
         restored = restore_depth(
-            followed, frame.small_rgb, frame.rgbd.rgb, self._to_restore(frame), self._buffers
+            followed, fitted.small_rgb, fitted.frame.rgb, where, self._buffers
         )
         restored_at = perf_counter()
-        valid = frame.valid
+        valid = fitted.valid
         known = self._all_known(followed, small)
-        if not frame.count:
+        if not fitted.count:
             # A picture alone has no metres: a guess would be an obstacle that is not there.
             restored.fill(np.nan)
             known = False
-        if frame.suspects is not None:
+        if fitted.suspects is not None:
             tolerance = settings.outlier_tolerance
-            valid = valid & ~refute(frame.suspects, frame.measured, restored, tolerance)
+            valid = valid & ~refute(fitted.suspects, fitted.measured, restored, tolerance)
         depth, confidence, filled, unknown = merge(
-            frame.measured,
+            fitted.measured,
             valid,
             restored,
             confidence,
@@ -294,10 +269,10 @@ class Completer:
             depth,
             confidence,
             filled,
-            frame.count / valid.size,
+            fitted.count / valid.size,
             unknown / valid.size,
             {
-                'fit': frame.fit_ms,
+                'fit': fitted.fit_ms,
                 'infer': infer_ms,
                 'restore': (restored_at - confident_at) * 1e3,
                 'confidence': (confident_at - start) * 1e3,
@@ -306,36 +281,22 @@ class Completer:
         )
 
     def _smoothed(
-        self, frame: _Fitted, followed: np.ndarray, confidence: np.ndarray
+        self, fitted: FittedFrame, followed: np.ndarray, confidence: np.ndarray
     ) -> np.ndarray:
-        stream = frame.rgbd.stream
-        if not frame.count:
+        stream = fitted.frame.stream
+        if not fitted.count:
             self._smoothing.forget(stream)
             return followed
-        missing = cv2.compare(frame.small_depth, 0, cv2.CMP_LE)
-        if frame.suspects is not None:
-            # What decides on a measured pixel is this frame alone.
-            suspects = shrink(np.negative(frame.suspects.view(np.uint8)), missing.shape)
-            missing[cv2.dilate(suspects, _REACH) > 0] = 0
         return self._smoothing.smooth(
             followed,
             confidence,
-            missing,
-            frame.small_rgb,
+            fitted.unmeasured(),
+            fitted.small_rgb,
             weight=self.settings.temporal_smoothing,
-            geo=frame.geo,
+            geo=fitted.geo,
             stream=stream,
-            stamp_ns=frame.rgbd.stamp_ns,
+            stamp_ns=fitted.frame.stamp_ns,
         )
-
-    def _to_restore(self, frame: _Fitted) -> np.ndarray | None:
-        # Where a prediction may leave; None for everywhere. What is kept needs no sharp edges.
-        if not self.settings.keep_measured:
-            return None
-        missing = np.logical_not(frame.valid, out=self._buffers.take(frame.valid.shape, np.bool_))
-        if frame.suspects is not None:
-            missing |= frame.suspects
-        return missing
 
     def _all_known(self, predicted: np.ndarray, confidence: np.ndarray) -> bool:
         # Whether all of a small prediction may leave: then all that is made of it may, as nothing
@@ -346,17 +307,3 @@ class Completer:
             and predicted.max() < high * (1 - 1e-5)
             and confidence.min() > self.settings.confidence_threshold * (1 + 1e-5)
         )
-
-
-@dataclass
-class _Fitted:
-    # What is kept of a pair between fit and merge.
-    rgbd: RgbdFrame
-    measured: np.ndarray
-    valid: np.ndarray
-    count: int
-    suspects: np.ndarray | None
-    geo: Geometry
-    small_rgb: np.ndarray
-    small_depth: np.ndarray
-    fit_ms: float

@@ -68,6 +68,7 @@ def write_typed(
         # What the exporter noted for a free batch would stand in the way.
         del model.graph.value_info[:]
     try:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
         Path(target).write_bytes(b'')  # ONNX Runtime would not say why it cannot
         model = _folded(model, source, target)
         if precision == 'fp16':
