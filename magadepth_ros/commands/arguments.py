@@ -55,7 +55,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 def default_of(action: argparse.Action) -> str:
     """Return the default of an argument as it would be typed; '' where it has none."""
     default = action.default
-    if action.nargs == 0 or default in (None, '', [], ()):
+    if action.nargs == 0 or default in (None, '', [], (), argparse.SUPPRESS):
         return ''
     values = default if isinstance(default, list) else [default]
     return ' '.join(
@@ -89,6 +89,7 @@ def add_command(
         description=description,
         epilog='examples:\n' + textwrap.indent(examples.strip(), '  '),
         formatter_class=HelpFormatter,
+        allow_abbrev=False,  # `--output` must not be taken for `--output-encoding`
     )
     parser.set_defaults(parser=parser)
     return parser

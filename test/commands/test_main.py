@@ -11,6 +11,7 @@ import pytest
 
 from magadepth_ros import __version__
 from magadepth_ros.commands import main as dispatcher
+from magadepth_ros.commands.reference import parsers
 from magadepth_ros.errors import DataError
 
 
@@ -95,6 +96,13 @@ def test_wrong_usage_is_one_line_and_exit_code_2(command, argv, capsys):
     command(lambda args: 0)
     assert dispatcher.main(argv) == 2
     assert capsys.readouterr().err.count('\n') == 1
+
+
+@pytest.mark.parametrize('name', sorted(parsers()))
+def test_help_says_only_defaults_that_can_be_typed_and_options_are_written_out(name):
+    parser = parsers()[name]
+    assert '==' not in parser.format_help()
+    assert not parser.allow_abbrev
 
 
 def test_version(capsys):
