@@ -16,6 +16,7 @@ from typing import NoReturn
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import uninstall_signal_handlers
 
 from magadepth_ros.errors import MagadepthError, describe
 from magadepth_ros.nodes.dds import use_shipped_profile
@@ -87,15 +88,20 @@ def _leave(node: Node | None, executor: SingleThreadedExecutor | None, code: int
     """
     _ignore_signals()
     context = rclpy.get_default_context()
-    steps: list[Callable[[], object]] = [getattr(node, 'release', lambda: None)]
+    # The first waits for the thread in which rclpy handles a signal: it ends the context and then
+    # wakes all executors, which it must not find destroyed. The handlers of before come back.
+    steps: list[Callable[[], object]] = [
+        uninstall_signal_handlers,
+        _ignore_signals,
+        getattr(node, 'release', lambda: None),
+    ]
     if executor is not None:
         # One that still waits while the context goes ends the process with an abort.
         steps.append(partial(executor.shutdown, timeout_sec=1.0))
     if node is not None:
         steps.append(node.destroy_node)
-    # rclpy brings back the handlers of before. DDS gives back its 68 MB of shared memory with the
-    # last reference to the context.
-    steps += [rclpy.try_shutdown, _ignore_signals, context.destroy]
+    # DDS gives back its 68 MB of shared memory with the last reference to the context.
+    steps += [rclpy.try_shutdown, context.destroy]
     for step in steps:
         try:
             step()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Stops at random moments: whatever the node is at, a signal ends it with 0.
+Stops at random moments: whatever the node or the camera is at, a signal ends it with 0.
 
 `STOPS=500 pytest -s -m slow test/live/test_endings.py` is the long form, within 5 s each.
 """
@@ -20,12 +20,16 @@ from statistics import median
 import pytest
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 from support.live import Graph, ManualCamera, Process, free_domain
 from support.models import write_tiny_model
 
 NODE = 'support.started_node'
-MOMENTS = ('opening', 'serving', 'reloading', 'cleaning up', 'cleaned up')
+CAMERA = 'magadepth_ros.nodes.simulated_camera'
+MOMENTS = ('opening', 'serving', 'reloading', 'cleaning up', 'cleaned up', 'playing')
+"""Of the node, and the last one of the simulated camera."""
 AT_ONCE = 3
 """Nodes that are started, driven and stopped beside each other: they keep the machine busy."""
 LONGEST = float(os.environ.get('STOP_SECONDS', '5'))
@@ -67,6 +71,11 @@ def live(stop: Stop, graph: Graph, name: str, rng: random.Random) -> Iterator[No
         while not listens(stop.process):
             yield
         yield from pause(3.0)
+    elif stop.moment == 'playing':
+        heard = graph.listen(Image, f'/{name}/camera/color/image_raw', qos_profile_sensor_data)
+        while not heard:
+            yield
+        yield from pause(0.3)
     else:
         camera = ManualCamera(graph, f'/{name}')
         while not camera.rgb.get_subscription_count():
@@ -114,11 +123,14 @@ def stops(count: int, folder: Path, seed: int) -> list[Stop]:
             if len(running) < AT_ONCE and len(running) + len(ended) < count:
                 number = len(running) + len(ended)
                 name = f'n{seed}_{number}'
-                given = ('-r', f'__ns:=/{name}', '-p', f'model:={model}', '-p', 'max_age:=0.0')
+                moment = MOMENTS[number % len(MOMENTS)]
+                program, values = NODE, (f'model:={model}', 'max_age:=0.0')
+                if moment == 'playing':
+                    program, values = CAMERA, (f'camera_namespace:={name}', 'frames:=2')
+                given = ['-r', f'__ns:=/{name}', *(x for v in values for x in ('-p', v))]
                 log = folder / f'{name}.log'
                 env = {'PYTHONFAULTHANDLER': '1', 'XDG_CACHE_HOME': str(folder / 'cache')}
-                process = Process(NODE, domain, log, *given, **env)
-                moment = MOMENTS[number % len(MOMENTS)]
+                process = Process(program, domain, log, *given, **env)
                 stop = Stop(moment, rng.choice([signal.SIGINT, signal.SIGTERM]), process)
                 running.append((stop, live(stop, graph, name, rng)))
             for entry in list(running):
