@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip('torch')
@@ -167,3 +169,24 @@ def test_the_head_shuffles_four_pixels_of_each_answer_to_full_size():
     whole = torch.nn.functional.pixel_shuffle(head.answer(features), 2)
     torch.testing.assert_close(choice.logits, whole[:, :-1])
     torch.testing.assert_close(choice.factor, FACTOR * torch.tanh(whole[:, -1:]))
+
+
+def test_it_chooses_among_the_first_of_the_candidates_alone():
+    rgb, depth = frames()
+    config = replace(tiny_chooser(), candidates=3)
+
+    output = shaken(network(config))(rgb, depth)
+
+    assert output.choice.logits.shape[1] == output.candidates.depths.shape[1] == 3
+    offered = output.candidates.depths * output.candidates.scale * torch.exp(output.choice.factor)
+    missing = depth <= 0
+    for bound, compare in (('amin', torch.le), ('amax', torch.ge)):
+        limit = getattr(offered, bound)(dim=1, keepdim=True)
+        slack = 1e-4 if bound == 'amax' else -1e-4
+        assert compare(limit, output.depth - slack)[missing].all()
+
+
+@pytest.mark.parametrize('count', [0, 13])
+def test_a_number_of_candidates_that_there_is_not_is_refused(count):
+    with pytest.raises(ValueError, match='1 to 12'):
+        network(replace(tiny_chooser(), candidates=count))

@@ -21,9 +21,6 @@ FACTOR = 0.3
 LOG_VARIANCE_RANGE = (-12.0, 4.0)
 """Bounds of the relative log-variance: errors of 0.25 % to 7 times the depth."""
 
-OUTPUTS = len(NAMES) + 2
-"""Channels at full size: a logit for each candidate, the factor, the log-variance."""
-
 
 class Choice(NamedTuple):
     """
@@ -41,9 +38,10 @@ class Choice(NamedTuple):
 class ChoiceHead(nn.Module):
     """Predicts at half the size, four pixels in each place, and shuffles them to full size."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, candidates: int = len(NAMES)):
         super().__init__()
-        self.answer = nn.Conv2d(channels, 4 * (OUTPUTS - 1), 1)
+        # A logit for each candidate, and the factor.
+        self.answer = nn.Conv2d(channels, 4 * (candidates + 1), 1)
         self.doubt = nn.Conv2d(channels, 4, 1)
         for conv in (self.answer, self.doubt):
             nn.init.zeros_(conv.weight)
@@ -56,9 +54,9 @@ class ChoiceHead(nn.Module):
     def forward(self, features: Tensor) -> Choice:
         """(B, C, H / 2, W / 2) -> `Choice` at full size."""
         # Two convolutions of one layer's weights: runtimes copy what they split afterwards.
-        count = 4 * len(NAMES)
         weight, bias = self.answer.weight, self.answer.bias
         assert bias is not None
+        count = len(weight) - 4
         logits = F.conv2d(features, weight[:count], bias[:count])
         factor = F.conv2d(features, weight[count:], bias[count:])
         # Detached: what tells the error must not bend the features that make the depth.

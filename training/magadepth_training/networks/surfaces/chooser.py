@@ -24,6 +24,7 @@ from ..paper.fusion import BPFusion, ConcatFusion
 from ..paper.magaconv import min_pool
 from ..paper.magadepth import MASKED_CONVS
 from . import observations
+from .candidates import NAMES
 from .choice import ChoiceHead, chosen
 
 
@@ -36,7 +37,7 @@ class ChooserConfig:
     and ``depth_channels`` of the two encoders at 1/2, 1/4, 1/8 and 1/16 of it;
     ``decoder_channels`` at 1/8, 1/4 and 1/2. ``conv`` and ``kernels`` make the depth encoder's
     layers, ``fusion`` at 1/16 is ``bp`` or ``concat``; ``bid_fusions`` and ``hidden`` shape
-    BP-Fusion.
+    BP-Fusion. It chooses among the first ``candidates`` of `surfaces.candidates.NAMES`.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ChooserConfig:
     fusion: Literal['bp', 'concat'] = 'bp'
     bid_fusions: int = 2
     hidden: int = 128
+    candidates: int = len(NAMES)
     min_depth: float = 0.1
     max_depth: float = 10.0
 
@@ -64,6 +66,8 @@ class Chooser(Network):
             raise ValueError(
                 f'input size {config.height}x{config.width}: expected multiples of 16'
             )
+        if not 1 <= config.candidates <= len(NAMES):
+            raise ValueError(f'candidates: {config.candidates}; expected 1 to {len(NAMES)}')
         self.config = config
         self.height, self.width = config.height, config.width
         guide, depth, out = config.guide_channels, config.depth_channels, config.decoder_channels
@@ -95,7 +99,7 @@ class Chooser(Network):
         inputs = (coarse + skips[3], out[0] + skips[2], out[1] + skips[1])
         self.decoder = nn.ModuleList(DeGConv(i, o, reduce=True) for i, o in zip(inputs, out))
         self.last = conv_block(out[-1] + skips[0], out[-1])
-        self.head = ChoiceHead(out[-1])
+        self.head = ChoiceHead(out[-1], config.candidates)
 
     def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
         """
@@ -139,7 +143,8 @@ class Chooser(Network):
         for stage, guide, own in zip(self.decoder, guides[::-1], depths[::-1]):
             features = stage(torch.cat([features, guide, own], dim=1))
         choice = self.head(self.last(torch.cat([features, guides[0], depths[0]], dim=1)))
-        return chosen(candidates, choice)
+        offered = candidates.depths[:, : self.config.candidates]
+        return chosen(candidates._replace(depths=offered), choice)
 
 
 class Residual(nn.Module):
