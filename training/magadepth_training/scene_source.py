@@ -10,7 +10,11 @@ from .datasets.sample import Sample
 
 
 class GeneratedScenes:
-    """``count`` scenes of one size; number n is the same for one seed, whoever asks."""
+    """
+    ``count`` scenes of one size; number n is the same for one seed, whoever asks.
+
+    All are of one place, so that a few hundred of them do not outweigh the recorded frames.
+    """
 
     name = 'generated scenes'
     target_made_by = ''
@@ -37,5 +41,5 @@ class GeneratedScenes:
             target=scene.depth[0, 0].float().numpy(),
             sensor=str(kind),
             scene=f'{self.seed}/{index}',
-            place=f'{self.seed}/{index}',
+            place=f'generated {self.seed}',
         )
