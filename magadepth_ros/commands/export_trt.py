@@ -11,19 +11,19 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from magadepth_ros.commands.arguments import add_command
 from magadepth_ros.commands.export_trt_report import Stages, print_table
 from magadepth_ros.commands.paths import Frames, Model, Output, OutputOrFolder
 from magadepth_ros.commands.values import BATCH, Number, Pattern
 from magadepth_ros.engines import ENGINE_SUFFIXES
+from magadepth_ros.engines.check import LIMIT
+from magadepth_ros.engines.request import PRECISIONS, EngineRequest, find_gpu
+from magadepth_ros.engines.tensorrt_library import FULL, RTX, load_library
 from magadepth_ros.errors import DataError, MagadepthError, ModelError, pip_install_extra
 from magadepth_ros.files import write_result
 from magadepth_ros.resources import find_model, model_names
-
-if TYPE_CHECKING:
-    from magadepth_ros.engines.request import EngineRequest
 
 _DESCRIPTION = """\
 Build TensorRT engines: weights -> ONNX -> ONNX of the wanted precision -> engine -> check.
@@ -55,14 +55,14 @@ def add_parser(subparsers: Any) -> None:
         '--precision',
         nargs='+',
         default=['auto'],
-        choices=('auto', 'fp32', 'fp16'),
+        choices=('auto', *PRECISIONS),
         help='arithmetic inside, an engine for each; auto: fp16 where the model calls it safe, '
         'else fp32',
     )
     add(
         '--builder',
         default='auto',
-        choices=('auto', 'tensorrt', 'tensorrt-rtx'),
+        choices=('auto', FULL, RTX),
         help='TensorRT or TensorRT for RTX; auto: the former where there is a GPU and it is '
         'installed',
     )
@@ -109,7 +109,7 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--max-difference',
         type=Number(0.0, 1.0, above=True),
-        default=0.01,
+        default=LIMIT,
         metavar='SHARE',
         help='largest difference from float32 let through, relative to the depth',
     )
@@ -201,9 +201,6 @@ def _one(onnx: Path, precision: str, args: argparse.Namespace) -> dict[str, Any]
 
 
 def _request(onnx: Path, precision: str, args: argparse.Namespace) -> EngineRequest:
-    from magadepth_ros.engines.request import EngineRequest, find_gpu
-    from magadepth_ros.engines.tensorrt_library import RTX, load_library
-
     gpu = find_gpu()
     builder = RTX if args.builder == 'auto' and gpu is None else args.builder
     return EngineRequest(

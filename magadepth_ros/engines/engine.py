@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from magadepth_ros.errors import EngineError
+from magadepth_ros.errors import EngineError, PrecisionError
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,16 @@ def blank_batch(info: ModelInfo, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return rgb and depth of ``count`` grey frames without a hole, to prepare an engine with."""
     rgb = np.full((count, 3, info.height, info.width), 0.5, np.float32)
     return rgb, np.full_like(rgb[:, :1], (info.min_depth + info.max_depth) / 2)
+
+
+def pick_precision(asked: str, backend: str, allowed: tuple[str, ...], auto: str) -> str:
+    """Return ``asked``, or ``auto`` where that was asked; PrecisionError where it is missing."""
+    if asked != 'auto' and asked not in allowed:
+        names = ', '.join(('auto', *allowed[:-1]))
+        raise PrecisionError(
+            f'precision {asked!r} is not there on {backend}; use {names} or {allowed[-1]}'
+        )
+    return auto if asked == 'auto' else asked
 
 
 def check_prediction(prediction: Prediction, shape: tuple[int, ...]) -> None:

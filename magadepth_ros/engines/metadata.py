@@ -102,7 +102,7 @@ def read_model_info(path: Path | str) -> ModelInfo:
     ModelError
         the file is missing, truncated or no magadepth model.
     EngineError
-        the onnx package is not installed.
+        its inputs are not of the size that its metadata says, or the onnx package is missing.
 
     """
     model = load_onnx(path)

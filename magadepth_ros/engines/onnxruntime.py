@@ -8,9 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from magadepth_ros.engines.engine import Engine, Prediction, blank_batch, last_line
+from magadepth_ros.engines.engine import (
+    Engine,
+    Prediction,
+    blank_batch,
+    last_line,
+    pick_precision,
+)
 from magadepth_ros.engines.metadata import INPUTS, OPTIONAL_OUTPUT, OUTPUT, model_info, not_a_model
-from magadepth_ros.errors import EngineError, ModelError, PrecisionError, pip_install
+from magadepth_ros.errors import EngineError, ModelError, pip_install
 
 
 class OnnxRuntimeEngine(Engine):
@@ -30,7 +36,7 @@ class OnnxRuntimeEngine(Engine):
 
     """
 
-    backend, precision = 'onnxruntime', 'fp32'
+    backend = 'onnxruntime'
 
     def __init__(
         self,
@@ -40,10 +46,7 @@ class OnnxRuntimeEngine(Engine):
         batch: int = 1,
         exact: bool = False,
     ) -> None:
-        if precision not in ('auto', 'fp32'):
-            raise PrecisionError(
-                f'precision {precision!r} is not there on onnxruntime; use auto or fp32'
-            )
+        self.precision = pick_precision(precision, self.backend, ('fp32',), 'fp32')
         path = Path(model)
         self._session: Any = _open(path, threads, exact)
         shapes = {port.name: port.shape for port in self._session.get_inputs()}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from magadepth_ros.engines.cache import cache_folder
-from magadepth_ros.engines.engine import Engine, ModelInfo, Prediction, last_line
+from magadepth_ros.engines.engine import Engine, ModelInfo, Prediction, last_line, pick_precision
 from magadepth_ros.engines.metadata import INPUTS, OPTIONAL_OUTPUT, OUTPUT, model_info, not_a_model
 from magadepth_ros.errors import EngineError, ModelError, PrecisionError, pip_install
 
@@ -135,15 +135,11 @@ class OpenVinoEngine(Engine):
 
 def choose_precision(precision: str, info: ModelInfo, has_bf16: bool) -> str:
     """Return ``fp32`` or ``bf16`` for the asked precision; EngineError where it is not there."""
-    if precision == 'auto':
-        return 'bf16' if has_bf16 and info.low_precision_safe else 'fp32'
-    if precision not in _HINTS:
-        raise PrecisionError(
-            f'precision {precision!r} is not there on openvino; use auto, fp32 or bf16'
-        )
-    if precision == 'bf16' and not has_bf16:
+    auto = 'bf16' if has_bf16 and info.low_precision_safe else 'fp32'
+    chosen = pick_precision(precision, OpenVinoEngine.backend, ('fp32', 'bf16'), auto)
+    if chosen == 'bf16' and not has_bf16:
         raise PrecisionError('this CPU has no bf16 arithmetic; use precision fp32 or auto')
-    return precision
+    return chosen
 
 
 def import_openvino() -> Any:

@@ -10,14 +10,16 @@ from pathlib import Path
 from magadepth_ros.engines.cache import PORTABLE_GPU, EngineKey, sha256_of
 from magadepth_ros.engines.check import LIMIT
 from magadepth_ros.engines.cuda_driver import CudaDriver
+from magadepth_ros.engines.engine import pick_precision
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.precision import stated_precision
 from magadepth_ros.engines.tensorrt_library import TensorRtLibrary, load_library
-from magadepth_ros.errors import EngineError, PrecisionError
+from magadepth_ros.errors import EngineError
 
 _LOG = logging.getLogger(__name__)
 
-PRECISIONS = ('auto', 'fp32', 'fp16')
+PRECISIONS = ('fp32', 'fp16')
+"""What an engine can be converted to."""
 
 
 @dataclass(frozen=True)
@@ -69,23 +71,17 @@ class EngineRequest:
                 'tensorrt builds an engine by measuring on the GPU, and there is none here; '
                 'build with tensorrt-rtx, or on the machine that will run it'
             )
-        precision = self.precision
         if self.typed is not None:
             stated = stated_precision(self.typed)
-            if precision not in ('auto', stated):
+            if self.precision not in ('auto', stated):
                 raise EngineError(
-                    f'{self.typed}: it computes in {stated}, not in {precision}; give the '
+                    f'{self.typed}: it computes in {stated}, not in {self.precision}; give the '
                     'float32 ONNX to be converted, or leave the precision to the file'
                 )
             return replace(self, precision=stated)
-        if precision not in PRECISIONS:
-            raise PrecisionError(
-                f'precision {precision!r} is not there on {self.library.name}; '
-                f'use {", ".join(PRECISIONS)}'
-            )
-        if precision == 'auto':
-            precision = 'fp16' if read_model_info(self.model).low_precision_safe else 'fp32'
-        return replace(self, precision=precision)
+        auto = 'fp16' if read_model_info(self.model).low_precision_safe else 'fp32'
+        picked = pick_precision(self.precision, self.library.name, PRECISIONS, auto)
+        return replace(self, precision=picked)
 
     def key(self) -> EngineKey:
         """Return all that the engine will depend on."""

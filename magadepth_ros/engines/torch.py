@@ -11,9 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from magadepth_ros.engines.engine import Engine, ModelInfo, Prediction, blank_batch
+from magadepth_ros.engines.engine import (
+    Engine,
+    ModelInfo,
+    Prediction,
+    blank_batch,
+    pick_precision,
+)
 from magadepth_ros.engines.metadata import read_model_info
-from magadepth_ros.errors import EngineError, PrecisionError, pip_install_extra
+from magadepth_ros.errors import EngineError, pip_install_extra
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,7 +76,9 @@ class TorchEngine(Engine):
         self._cuda = works and device != 'cpu'
         self._device = torch.device('cuda' if self._cuda else 'cpu')
         self.backend = f'torch-{self._device.type}'
-        self.precision = self._choose(precision)
+        low = 'fp16' if self._cuda and self.info.low_precision_safe else 'fp32'
+        allowed = ('fp32', 'fp16', 'bf16') if self._cuda else ('fp32', 'bf16')
+        self.precision = pick_precision(precision, self.backend, allowed, low)
         if threads > 0 and not self._cuda:
             torch.set_num_threads(threads)
         if self._cuda:
@@ -113,17 +121,6 @@ class TorchEngine(Engine):
         self._graphs.clear()
         if self._cuda:
             self._torch.cuda.empty_cache()
-
-    def _choose(self, precision: str) -> str:
-        if precision == 'auto':
-            return 'fp16' if self._cuda and self.info.low_precision_safe else 'fp32'
-        allowed = ('fp32', 'fp16', 'bf16') if self._cuda else ('fp32', 'bf16')
-        if precision not in allowed:
-            raise PrecisionError(
-                f'precision {precision!r} is not there on {self.backend}; '
-                f'use auto, {", ".join(allowed)}'
-            )
-        return precision
 
     def _graph(self, batch: int) -> _Graph:
         if batch not in self._graphs:

@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from magadepth_ros.completion.settings import CompletionSettings
-from magadepth_ros.engines import BACKENDS, FASTEST_FIRST
+from magadepth_ros.engines import BACKENDS, FASTEST_FIRST, PRECISIONS
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.registration import DepthRegistration
 from magadepth_ros.nodes.parameter_declaration import (
@@ -47,7 +47,7 @@ class NodeParameters:
         'auto',
         'Arithmetic inside the network; auto is the lowest that the model calls safe.',
         ON_RELOAD,
-        choices=('auto', 'fp32', 'bf16', 'fp16'),
+        choices=PRECISIONS,
     )
     threads: int = parameter(
         0,

@@ -65,7 +65,7 @@ def test_missing_weights_and_devices_are_said(model, tmp_path):
     (tmp_path / 'net.onnx').write_bytes(model.read_bytes())
     with pytest.raises(EngineError, match=r'net\.safetensors: no such file'):
         open_engine(tmp_path / 'net.onnx', backend='torch-cpu')
-    with pytest.raises(EngineError, match='use auto, fp32, bf16'):
+    with pytest.raises(EngineError, match='use auto, fp32 or bf16'):
         TorchEngine(model, device='cpu', precision='fp16')
     if not torch.cuda.is_available():
         with pytest.raises(EngineError, match='no CUDA GPU'):
