@@ -22,6 +22,7 @@ SUBCOMMANDS = {
     'evaluate': 'score models and classical methods on frames with known depth',
     'benchmark': 'measure the speed of models on this machine',
     'train': 'train a network',
+    'adapt': 'adapt a network to a recording of your own, where that helps',
     'export-onnx': 'export a trained network to ONNX with its metadata',
     'export-trt': 'build a TensorRT engine from an ONNX model',
 }

@@ -72,6 +72,7 @@ BAD: dict[type, Callable[[Any], tuple[str, ...]]] = {
 
 VALID = {
     'complete': ['frames', 'new'],
+    'adapt': ['frames', '--output', 'new.onnx'],
     'view': ['/depth/completed', '--save', 'new.rrd'],
     'evaluate': ['frames'],
     'export-onnx': ['weights.safetensors'],
@@ -203,6 +204,8 @@ TOGETHER = [
     ('train --measure', '--measure has no effect here'),
     ('train --resume --start-from weights.safetensors', 'drop one'),
     ('train --max-time 1h --finish-in 1h', 'drop one'),
+    ('adapt frames', '--output'),
+    ('adapt frames --output new.onnx --model guided_fill', 'has no weights to train'),
     ('export-trt --no-convert --no-build', 'drop one'),
     ('export-trt --no-check --check frames', 'drop one'),
     ('export-trt --precision fp32 fp16 --output new.engine', 'name a folder'),

@@ -26,10 +26,11 @@ def write_recording(
     entries = []
     for i in range(count):
         target = 1.5 + 0.01 * u + 0.005 * v * (i + 1)
-        box = (slice(10, 30), slice(12 + 4 * i, 30 + 4 * i))
+        across = 4 * (i % 6)
+        box = (slice(10, 30), slice(12 + across, 30 + across))
         target[box] = 0.9 + 0.05 * i
-        rgb = np.full((*size, 3), (70 + 30 * i, 120, 180 - 30 * i), np.uint8)
-        rgb[box] = (200, 40 + 20 * i, 60)
+        rgb = np.full((*size, 3), ((70 + 30 * i) % 256, 120, (180 - 30 * i) % 256), np.uint8)
+        rgb[box] = (200, (40 + 20 * i) % 256, 60)
         missing = rng.random(size) < 0.05
         missing[20:34, 24:40] = True
         names = {key: f'{i:02}.{key}.png' for key in ('rgb', 'depth')}

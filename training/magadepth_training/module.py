@@ -11,12 +11,14 @@ from typing import Any
 
 import lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .losses import choice_loss, paper_loss
 from .networks.registry import create_network
 from .recipe import Recipe
 from .spectral_loss import joint_loss
+
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 WARM_UP = 0.05
 """Longest share of the time that the learning rate may rise, where the time is given."""
@@ -82,16 +84,7 @@ class TrainingModule(lightning.LightningModule):
         """Sum the errors at hidden pixels, and show the first batch as a picture."""
         # Past the compiled call, which would be compiled again for evaluation.
         output = self.network.forward(batch['rgb'], batch['depth'])
-        hidden = ((batch['depth'] <= 0) & (batch['target'] > 0)).float()
-        count = hidden.sum(dim=(1, 2, 3))
-        error = hidden * (output.depth - batch['target'])
-        relative = error.abs() / batch['target'].clamp(min=1e-3)
-        scored = (count >= 50).float()
-        count = count.clamp(min=1)
-        rel = relative.sum(dim=(1, 2, 3)) / count
-        rmse = ((error**2).sum(dim=(1, 2, 3)) / count).sqrt()
-        figures = torch.stack([rel, rmse, torch.ones_like(rel)], dim=1)
-        self.sums[dataloader_idx] += (figures * scored[:, None]).sum(dim=0)
+        self.sums[dataloader_idx] += hidden_errors(output.depth, batch)
         log = getattr(self.logger, 'experiment', None)
         if index == dataloader_idx == 0 and log is not None:
             log.add_image(
@@ -171,6 +164,36 @@ class TrainingModule(lightning.LightningModule):
             warm = max(warm, elapsed / WARM_UP)
         fallen = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, done, elapsed))))
         return min(1.0, warm, fallen)
+
+
+def hidden_errors(completed: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """
+    Sum the errors at hidden pixels over the frames of a batch that have 50 of them or more.
+
+    ``completed`` is (B, 1, H, W) metres. Returns (3,): REL, RMSE [m], and how many frames counted.
+    """
+    hidden = ((batch['depth'] <= 0) & (batch['target'] > 0)).float()
+    count = hidden.sum(dim=(1, 2, 3))
+    error = hidden * (completed - batch['target'])
+    relative = error.abs() / batch['target'].clamp(min=1e-3)
+    scored = (count >= 50).float()
+    count = count.clamp(min=1)
+    rel = relative.sum(dim=(1, 2, 3)) / count
+    rmse = ((error**2).sum(dim=(1, 2, 3)) / count).sqrt()
+    return (torch.stack([rel, rmse, torch.ones_like(rel)], dim=1) * scored[:, None]).sum(dim=0)
+
+
+def freeze_all_but(network: nn.Module, parts: Sequence[str]) -> None:
+    """
+    Leave some parts of a network to be trained: ``head``, ``norms``, or names of other modules.
+
+    All of it goes to evaluation mode: norms keep the statistics of what they were trained on, as a
+    few alike frames are no sample. Of ``norms``, scale and shift are trained.
+    """
+    network.requires_grad_(False).eval()
+    for name, module in network.named_modules():
+        if name in parts or ('norms' in parts and isinstance(module, NORMS)):
+            module.requires_grad_(True)
 
 
 def contact_sheet(batch: dict[str, Tensor], completed: Tensor, count: int = 6) -> Tensor:

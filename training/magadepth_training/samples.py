@@ -78,12 +78,10 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
         if not frame.own_holes:
             if lost and rng.random() < self.views.glass_alone:
                 # Else the holes that a fill gets right outweigh those that it gets wrong.
-                hidden = rng.random(depth.shape) < rng.uniform(0, 0.02)
+                mask = rng.random(depth.shape) < rng.uniform(0, 0.02)
             else:
-                hidden = hide(rng, rgb, depth, lender.depth <= 0, self.hiding)
-                if (hidden & (target > 0)).mean() < LEAST:
-                    hidden |= ellipses(rng, *depth.shape)
-            depth = np.where(hidden, np.float32(0), depth)
+                mask = hidden(rng, rgb, depth, target, lender.depth <= 0, self.hiding)
+            depth = np.where(mask, np.float32(0), depth)
             if (target > 0).mean() > 0.97 and rng.random() < 0.5:
                 depth = noisy(rng, depth, self.views.noise)
         return tensors(rgb, depth, target)
@@ -91,6 +89,21 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
     @staticmethod
     def _draw(rng: Random, until: np.ndarray) -> int:
         return min(int(np.searchsorted(until, rng.random())), len(until) - 1)
+
+
+def hidden(
+    rng: Random,
+    rgb: np.ndarray,
+    depth: np.ndarray,
+    target: np.ndarray,
+    lent: np.ndarray,
+    hiding: HidingConfig,
+) -> np.ndarray:
+    """Choose what to hide, as `hide` does, but a hundredth of the frame at least."""
+    mask = hide(rng, rgb, depth, lent, hiding)
+    if (mask & (target > 0)).mean() < LEAST:
+        mask |= ellipses(rng, *depth.shape)
+    return mask
 
 
 def tensors(rgb: np.ndarray, depth: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from magadepth_ros.errors import DataError
 from .datasets.sample import Source
 from .frames import Frames
 from .loading import RunData
-from .module import TrainingModule
+from .module import TrainingModule, freeze_all_but
 from .networks.registry import create_network, network_config
 from .recipe import Recipe, read_recipe
 from .typed import typed
@@ -42,8 +43,9 @@ class Run:
     without any. ``sources`` are drawn from, each as often as its number in ``shares`` says;
     ``max_seconds`` stops early with a checkpoint that ``resume`` goes on from; ``finish_in`` [s]
     stops too, with the learning rate annealed by then; ``start_from`` are weights to begin with
-    (fine-tuning); ``overrides`` replace fields of the recipe; ``workers`` processes make samples;
-    ``trainer`` are further arguments of ``lightning.Trainer`` (devices, nodes, strategy,
+    (fine-tuning), of which ``train_only`` names the parts that may change (`freeze_all_but`; all
+    where it is empty); ``overrides`` replace fields of the recipe; ``workers`` processes make
+    samples; ``trainer`` are further arguments of ``lightning.Trainer`` (devices, nodes, strategy,
     precision).
     """
 
@@ -56,6 +58,7 @@ class Run:
     finish_in: float | None = None
     resume: bool = False
     start_from: Path | None = None
+    train_only: Sequence[str] = ()
     compile: bool = False
     overrides: dict[str, Any] | None = None
     workers: int = 0
@@ -193,6 +196,10 @@ def train(run: Run) -> Path:
         given = load_network(run.start_from)
         _require_same(given.config, config, run.start_from)
         module.network.load_state_dict(given.state_dict())
+    if run.train_only:
+        freeze_all_but(module.network, run.train_only)
+        # Lightning takes modules in evaluation mode for a mistake.
+        warnings.filterwarnings('ignore', message='.*in eval mode at the start of training')
     limit = min((t for t in (run.finish_in, run.max_seconds) if t), default=None)
     stop = StopEarly(limit)
     try:

@@ -28,10 +28,14 @@ def save_weights(network: Network, path: Path) -> None:
         .contiguous()
         for name, tensor in network.state_dict().items()
     }
-    family = next(name for name, (cls, _) in FAMILIES.items() if isinstance(network, cls))
     # One entry: several are written in any order, and the same weights would differ in bytes.
-    metadata = {'network': json.dumps({'family': family, **asdict(network.config)})}
+    metadata = {'network': json.dumps({'family': family_of(network), **asdict(network.config)})}
     write_result(path, save(tensors, metadata))
+
+
+def family_of(network: Network) -> str:
+    """Return the name of a network's family, as configurations have it."""
+    return next(name for name, (cls, _) in FAMILIES.items() if isinstance(network, cls))
 
 
 def load_network(path: Path) -> Network:

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Adapt a choosing network to one recording: its head and norms, kept only where that helps."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from magadepth_ros.engines.metadata import read_model_info
+from magadepth_ros.errors import DataError
+
+from .datasets.sample import Sample, Source
+from .export import export_onnx
+from .frames import Frames, fitted
+from .holes import HidingConfig
+from .loading import WholeFrames
+from .module import hidden_errors
+from .networks.output import Network
+from .networks.surfaces.choice import ChoiceHead
+from .samples import hidden
+from .scene_source import GeneratedScenes
+from .train import Run, train
+from .weights import family_of, load_network
+
+TRAINED = ('head', 'norms')
+HELD_OUT = 5
+"""The last one of so many parts of a recording is held out."""
+LEAST = 10
+"""Frames that a recording must have."""
+MOST = 500
+"""Frames that are taken of a longer one, evenly spaced: neighbours teach the same."""
+MEASURED = 60
+"""Held-out frames that are measured at least; of fewer, each is hidden several times."""
+SCENES, JUDGES = 32, 24
+"""Generated scenes to train on beside the recording, and others to judge by."""
+LOSS = 0.02
+"""Share by which the error on generated scenes may grow."""
+RECIPE = {
+    'steps': 1_000_000,
+    'batch_size': 4,
+    'learning_rate': 1e-3,
+    'weight_decay': 0.0,
+    'warmup_steps': 10,
+    'ema': 0.99,
+    'save_every': 1_000_000,
+}
+
+
+@dataclass(eq=False)
+class InMemory:
+    """Samples that have been read, as a `Source`."""
+
+    name: str
+    samples: Sequence[Sample]
+    target_made_by: str = ''
+    consecutive: bool = True
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.samples[index]
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """
+    What came of it.
+
+    ``trained`` and ``held_out`` count frames of the recording; ``recording`` and ``scenes`` are
+    REL before and after, at hidden pixels of the held-out frames and of generated scenes.
+    """
+
+    trained: int
+    held_out: int
+    recording: tuple[float, float]
+    scenes: tuple[float, float]
+
+    @property
+    def kept(self) -> bool:
+        """Whether the recording gains, and the scenes lose no more than 2 %."""
+        before, after = self.scenes
+        return self.recording[1] < self.recording[0] and after <= before * (1 + LOSS)
+
+
+def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adaptation:
+    """
+    Train the head and the norms of a network on a recording, and export it where that helps.
+
+    Measured pixels of the recording are hidden, as in every training without targets; the last
+    fifth of its frames is held out. Generated scenes are trained on beside it, and others judge
+    whether the network has forgotten what it knew.
+
+    Parameters
+    ----------
+    source:
+        frames in their order in time; targets in it are not looked at.
+    weights:
+        .safetensors of a choosing network.
+    output:
+        the .onnx to write; nothing is written where the result is not kept.
+    minutes:
+        that all of it may take.
+
+    Raises
+    ------
+    DataError
+        too few frames, or a network of another family.
+    ModelError
+        the weights cannot be read.
+
+    """
+    started = time.monotonic()
+    network = load_network(weights)
+    if not isinstance(getattr(network, 'head', None), ChoiceHead):
+        raise DataError(
+            f'{weights}: {network.config.name} is no choosing network; expected weights of '
+            'magadepth_small, magadepth_tiny, or one made like them'
+        )
+    own, held_out = split(source)
+    size = network.height, network.width
+    judges = {
+        'recording': Frames([InMemory('held out', list(with_holes(held_out, *size)))], *size, [1]),
+        'scenes': Frames([generated(JUDGES, *size, seed=2)], *size, [1]),
+    }
+    scenes = generated(SCENES, *size, seed=1)
+    begun = time.monotonic()
+    before = {name: relative_error(network, frames) for name, frames in judges.items()}
+    # As long again for the end, and a little for the export.
+    left = 60 * minutes - (time.monotonic() - started) - 1.2 * (time.monotonic() - begun) - 5
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, f'{network.config.name}.yaml')
+        settings = {'family': family_of(network), **asdict(network.config)}
+        # JSON is YAML too.
+        config.write_text(json.dumps({'network': settings, 'recipe': RECIPE}), encoding='utf-8')
+        trained = train(
+            Run(
+                config=str(config),
+                output=Path(folder, 'run'),
+                sources=[own, scenes],
+                shares=[1.0, 1.0],
+                finish_in=max(left, 1.0),
+                start_from=weights,
+                train_only=TRAINED,
+                trainer={'devices': 1},
+            )
+        )
+        network = load_network(trained)
+    after = {name: relative_error(network, frames) for name, frames in judges.items()}
+    result = Adaptation(
+        len(own),
+        len(held_out),
+        (before['recording'], after['recording']),
+        (before['scenes'], after['scenes']),
+    )
+    if result.kept:
+        export_onnx(network, output, training_data=f'{_origin(weights)}; adapted to {source.name}')
+    return result
+
+
+def split(source: Source) -> tuple[InMemory, InMemory]:
+    """
+    Read a recording: the frames to train on, and its last fifth in time.
+
+    A random choice would hold out frames whose neighbours are trained on.
+
+    Raises
+    ------
+    DataError
+        there are fewer than 10 frames, or nothing is measured in one of the parts.
+
+    """
+    indices = np.unique(np.linspace(0, len(source) - 1, min(len(source), MOST)).astype(int))
+    if len(indices) < LEAST:
+        raise DataError(
+            f'{source.name}: {len(source)} frames; expected {LEAST} or more, best a minute of them'
+        )
+    samples = [replace(source[int(i)], target=None, score=None) for i in indices]
+    first = len(samples) - max(2, len(samples) // HELD_OUT)
+    parts = samples[:first], samples[first:]
+    if not all(any((sample.depth > 0).any() for sample in part) for part in parts):
+        raise DataError(f'{source.name}: no depth is measured; expected depth in metres')
+    own, held_out = (InMemory(source.name, part) for part in parts)
+    return own, held_out
+
+
+def generated(count: int, height: int, width: int, seed: int) -> InMemory:
+    """Generate scenes, on one thread: their many small steps wait for each other on several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        source = GeneratedScenes(count, height, width, seed)
+        return InMemory(source.name, [source[i] for i in range(count)])
+    finally:
+        torch.set_num_threads(threads)
+
+
+def with_holes(source: Source, height: int, width: int) -> Iterator[Sample]:
+    """Hide a part of what was measured, the same each time; at a network's size, with a target."""
+    frames = [fitted(source[i], height, width) for i in range(len(source))]
+    for number in range(len(frames) * -(-MEASURED // len(frames))):
+        rng = np.random.default_rng((5, number))
+        frame = frames[number % len(frames)]
+        lent = frames[int(rng.integers(len(frames)))].depth <= 0
+        mask = hidden(rng, frame.rgb, frame.depth, frame.depth, lent, HidingConfig())
+        depth = np.where(mask, np.float32(0), frame.depth)
+        yield Sample(frame.rgb, depth, frame.depth, scene=source.name, place=source.name)
+
+
+def relative_error(network: Network, frames: Frames) -> float:
+    """Return REL at hidden pixels, a mean over the frames."""
+    sums = torch.zeros(3)
+    with torch.inference_mode():
+        for batch in DataLoader(WholeFrames(frames.frames), batch_size=4):
+            sums += hidden_errors(network(batch['rgb'], batch['depth']).depth, batch)
+    return float(sums[0] / sums[2].clamp(min=1))
+
+
+def _origin(weights: Path) -> str:
+    """Return what weights were trained on, as the ONNX beside them says."""
+    exported = weights.with_suffix('.onnx')
+    return read_model_info(exported).training_data if exported.is_file() else 'unknown'
