@@ -48,7 +48,7 @@ METADATA := setup.py setup.cfg package.xml $(wildcard launch/* config/*.* config
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint docs bench jetson jetson-run clean
+.PHONY: help demo test test-slow lint docs bench bench-check jetson jetson-run clean
 
 help:
 	@echo 'make demo       set up, then live depth completion over ROS 2 for DURATION=$(DURATION) s'
@@ -58,6 +58,8 @@ help:
 	@echo 'make lint       ruff, mypy, and hadolint where it is'
 	@echo 'make docs       the documentation as web pages in site/'
 	@echo 'make bench      speed of the shipped models on this machine'
+	@echo 'make bench-check A=old.json B=new.json'
+	@echo '                what got slower between two runs of magadepth benchmark --peers'
 	@echo 'make jetson     on a Jetson: the container, and in it the TensorRT engine for the board'
 	@echo 'make jetson-run on a Jetson: the node in it with CAMERA=$(CAMERA)'
 	@echo 'make clean      remove what these made'
@@ -83,6 +85,11 @@ docs: $(VENV)/.docs
 
 bench: $(VENV)/.demo
 	$(BIN)/magadepth benchmark $(ARGS)
+
+bench-check: $(VENV)/.demo
+	@test -n '$(A)' -a -n '$(B)' || { echo 'Which files of magadepth benchmark --peers --json?' \
+		'make bench-check A=old.json B=new.json' >&2; exit 2; }
+	@$(BIN)/magadepth benchmark --compare '$(A)' '$(B)'
 
 jetson:
 	docker build -f docker/jetson.Dockerfile -t magadepth:jetson .

@@ -72,9 +72,12 @@ def score_tables() -> list[tuple[Path, dict[int, tuple[str, str]], list[list[str
 
 def test_performance_is_made_of_the_committed_measurement():
     report = benchmark_report.read_report(DOCS / 'results' / 'benchmark.json')
-    page = benchmark_report.to_markdown(report, 'images/performance.svg')
+    page = benchmark_report.to_markdown(
+        report, 'images/performance.svg', 'images/performance_growth.svg'
+    )
     assert page == (DOCS / 'performance.md').read_text(encoding='utf-8')
-    assert (DOCS / 'images' / 'performance.svg').is_file()
+    for name in ('performance.svg', 'performance_growth.svg'):
+        assert (DOCS / 'images' / name).is_file()
 
 
 def test_results_are_made_of_the_committed_scores():

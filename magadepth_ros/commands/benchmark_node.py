@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +27,12 @@ TICK = 0.2
 
 @dataclass(frozen=True)
 class NodeRun:
-    """What is started: ``threads`` 0 = all cores, ``rate`` [Hz] of each camera."""
+    """
+    What is started: ``threads`` 0 = all cores, ``rate`` [Hz] of each camera.
+
+    ``topics`` are subscribed to, below ``depth/`` of each camera; the first one is timed. To
+    ``profile`` a speedscope file of one second is written.
+    """
 
     model: str
     backend: str = 'auto'
@@ -33,6 +40,8 @@ class NodeRun:
     threads: int = 0
     rate: float = 30.0
     seconds: float = 6.0
+    topics: tuple[str, ...] = ('completed', 'confidence', 'points')
+    profile: Path | None = None
 
 
 def measure_node(
@@ -42,17 +51,17 @@ def measure_node(
     advance: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
     """
-    Run the node for every size and number of cameras, with all of its outputs subscribed to.
+    Run the node for every size and number of cameras, with its topics subscribed to.
 
     To be called while this process has no threads yet, as others are started from it.
 
     Returns
     -------
     list of dict
-        size [px], cameras, runtime, ``camera_hz`` (set), ``rate_hz`` (completed depth of each
-        camera), ``latency_ms_p50`` and ``latency_ms_p95`` (from the stamp to the arrival in this
-        process), ``busy_cores`` and ``memory_mib`` of the node, ``stages`` with the median of
-        each [ms].
+        size [px], cameras, topics, ``mib`` (a frame of all cameras and topics), runtime,
+        ``camera_hz`` (set), ``rate_hz`` (completed depth of each camera), ``latency_ms_p50`` and
+        ``latency_ms_p95`` (from the stamp to the arrival in this process), ``busy_cores`` and
+        ``memory_mib`` of the node, ``stages`` with the median of each [ms].
 
     Raises
     ------
@@ -91,7 +100,7 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
         # Imported here: it needs ROS, which the rest of the benchmark does without.
         from magadepth_ros.subscribers.node_subscriber import NodeSubscriber
 
-        watcher = NodeSubscriber(names)
+        watcher = NodeSubscriber(names, run.topics)
         try:
             start = monotonic()
             while not all(stream.stamps for stream in watcher.depth.values()):
@@ -106,7 +115,11 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
             watcher.forget()
             busy, began = _busy_seconds(node), monotonic()
             watcher.spin(run.seconds)
+            elapsed = monotonic() - began
+            busy = _busy_seconds(node) - busy
             children.check()
+            if run.profile:
+                _profile(node, run.profile, watcher, children)
             streams = list(watcher.depth.values())
             every = TopicStatistics(
                 latencies=[ms for stream in streams for ms in stream.latencies]
@@ -114,12 +127,14 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
             return {
                 'size': [width, height],
                 'cameras': count,
+                'topics': list(run.topics),
+                'mib': watcher.mib_of_a_frame(),
                 'runtime': watcher.engine(),
                 'camera_hz': run.rate,
                 'rate_hz': round(sum(stream.rate for stream in streams) / count, 2),
                 'latency_ms_p50': _round(every.percentile(50)),
                 'latency_ms_p95': _round(every.percentile(95)),
-                'busy_cores': round((_busy_seconds(node) - busy) / (monotonic() - began), 2),
+                'busy_cores': round(busy / elapsed, 2),
                 'memory_mib': _memory_mib(node),
                 'stages': watcher.stages(),
             }
@@ -139,7 +154,22 @@ def _completion(run: NodeRun, names: Sequence[str]) -> list[str]:
         'threads': run.threads,
         'cameras': list(names),
     }
-    return node_command('completion_node', parameters, remappings)
+    command = node_command('completion_node', parameters, remappings)
+    if run.profile:
+        # In the place of the node's module its sampler, which starts it.
+        sampler = 'magadepth_ros.commands.profiled_node'
+        return [sys.executable, '-m', sampler, str(run.profile), *command[3:]]
+    return command
+
+
+def _profile(node: Child, path: Path, watcher: Any, children: Children) -> None:
+    node.process.send_signal(signal.SIGUSR1)
+    start = monotonic()
+    while not path.is_file():
+        watcher.spin(TICK)
+        children.check()
+        if monotonic() - start > PATIENCE:
+            raise EngineError(f'no profile came within {PATIENCE:g} s: {node.tail()}')
 
 
 def _round(value: float | None) -> float | None:

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from magadepth_ros.commands.benchmark_timing import BUDGET_MS, STAGES
 from magadepth_ros.errors import DataError
-from magadepth_ros.files import write_result
 from magadepth_ros.machine import cores, processor, versions
 from magadepth_ros.nodes.frame_statistics import STAGES as NODE_STAGES
 from magadepth_ros.tables import align, markdown_table
@@ -22,7 +20,15 @@ FORMAT = 2
 
 _HEAD = ('method', 'runtime', 'ms', 'p95', 'ratio', *STAGES)
 _TOTALS = len(_HEAD) - len(STAGES)
+_BATCH_HEAD = ('method', 'runtime', 'size', 'batch', 'infer', 'ms', 'p95')
+_CORES_HEAD = ('method', 'runtime', 'cores', 'ms', 'p95', 'ratio')
 _NODE_HEAD = ('size', 'cameras', 'Hz each', 'latency', 'p95', 'cores', 'MiB')
+_TOPICS_HEAD = ('topics', 'MiB of a frame', 'Hz', 'processor time', 'latency')
+GPU = ('torch-cuda', 'tensorrt')
+_ON_A_GPU = (
+    'magadepth benchmark --backends torch-cuda tensorrt --precisions fp16 --batches 1 4 8 '
+    '--sizes 640x480 --node --json gpu.json --markdown gpu.md'
+)
 _NODE_STAGES_HEAD = (*_NODE_HEAD[:2], *NODE_STAGES)
 
 
@@ -45,8 +51,10 @@ def read_report(path: Path) -> dict[str, Any]:
     """Read what ``--json`` wrote; DataError where it is something else."""
     try:
         report = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise DataError(f'{path}: cannot be read: {error}') from None
+    except ValueError:
+        report = None
     if not isinstance(report, dict) or report.get('format') != FORMAT:
         raise DataError(f'{path}: expected a file that `magadepth benchmark --json` wrote')
     return report
@@ -56,17 +64,23 @@ def to_text(report: dict[str, Any]) -> str:
     """Lay it out for a terminal."""
     blocks = [
         f'{width}x{height}\n{align([_HEAD, *_cells(rows)], left=2)}'
-        for (width, height), rows in _by_size(report)
+        for (width, height), rows in by_size(report)
     ]
     if report['node']:
         blocks.append(f'{_node_title(report)}\n{align([_NODE_HEAD, *_node_cells(report)])}')
         blocks.append(align([_NODE_STAGES_HEAD, *_node_stages(report)]))
-    notes = [_where(report), *(f'not measured: {error}' for error in report['errors'])]
+    for title, cells in _growth(report):
+        blocks.append(f'{title}\n{align(cells, left=2)}')
+    notes = [
+        *report.get('laws', []),
+        _where(report),
+        *(f'not measured: {error}' for error in report['errors']),
+    ]
     return '\n\n'.join([*blocks, '\n'.join(notes)])
 
 
-def to_markdown(report: dict[str, Any], picture: str = '') -> str:
-    """Write the page ``docs/performance.md``; ``picture`` is the plot's path seen from there."""
+def to_markdown(report: dict[str, Any], picture: str = '', growth_picture: str = '') -> str:
+    """Write the page ``docs/performance.md``; the pictures are paths seen from there."""
     parts = [
         '# Performance',
         f'{_where(report)}. Made, this page too, by:',
@@ -82,7 +96,7 @@ def to_markdown(report: dict[str, Any], picture: str = '') -> str:
     ]
     if picture:
         parts.append(f'![Milliseconds per frame of each method]({picture})')
-    for (width, height), rows in _by_size(report):
+    for (width, height), rows in by_size(report):
         cells = [_HEAD, *_cells(rows)]
         stages = [(*c[:2], *c[_TOTALS:]) for c in [_HEAD, *_cells(r for r in rows if r['stages'])]]
         parts += [
@@ -104,71 +118,79 @@ def to_markdown(report: dict[str, Any], picture: str = '') -> str:
             "*infer* is each camera's share of the common inference; *overhead* is the rest.",
             markdown_table([_NODE_STAGES_HEAD, *_node_stages(report)]),
         ]
+    parts += [
+        '## On a GPU',
+        'Milliseconds of one frame, of several that are completed at a time; *infer* has the '
+        'copies to the GPU and back. On a machine with a GPU this fills the rows:',
+        f'```sh\n{_ON_A_GPU}\n```',
+        markdown_table(_batch_cells(report, GPU) or _NOT_MEASURED, left=2),
+    ]
+    growth = _growth(report)
+    if growth or report.get('laws'):
+        parts += ['## How it grows', 'Lines of least squares through the figures of this page:']
+        parts.append('\n'.join(f'* {law}' for law in report.get('laws', [])))
+    if growth_picture:
+        parts.append(f'![Cost by pixels, cores, cameras and topics]({growth_picture})')
+    for title, cells in growth:
+        parts += [f'### {title}', markdown_table(cells, left=2)]
     return '\n\n'.join(parts) + '\n'
 
 
-def write_plot(path: Path, report: dict[str, Any]) -> None:
-    """Draw the stages as stacked bars, one picture per size, peers as one bar."""
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-
-    sizes = _by_size(report)
-    count = max(len(rows) for _, rows in sizes)
-    figure, axes = plt.subplots(
-        len(sizes), 1, figsize=(8, (0.35 * count + 1.0) * len(sizes)), squeeze=False
-    )
-    for axis, ((width, height), rows) in zip(axes[:, 0], sizes):
-        names = [f'{row["name"]} ({row["runtime"]})' for row in rows]
-        left = [0.0] * len(rows)
-        for stage in (*STAGES, 'whole'):
-            widths = [_bar(row, stage) for row in rows]
-            if any(widths):
-                axis.barh(names, widths, left=left, label=stage)
-            left = [a + b for a, b in zip(left, widths)]
-        axis.set_title(f'{width} x {height}')
-        axis.set_xlabel('ms per frame')
-        # One slow method would press all others to the axis: it runs out of the picture.
-        limit = min(1.15 * max(left), 3.0 * sorted(left)[len(left) // 2])
-        axis.set_xlim(0, limit)
-        for place, total in enumerate(left):
-            inside = total > 0.9 * limit
-            axis.text(
-                limit if inside else total,
-                place,
-                f' {total:.0f} ',
-                va='center',
-                ha='right' if inside else 'left',
-                fontsize='small',
-            )
-        axis.invert_yaxis()
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=len(labels), fontsize='small', loc='lower center')
-    figure.tight_layout(rect=(0, 0.03, 1, 1))
-    picture = io.BytesIO()
-    form = path.suffix.lstrip('.') or 'png'
-    # The same figures give the same file: neither the time nor chance is in it.
-    metadata = {'Date': None} if form == 'svg' else None
-    try:
-        with matplotlib.rc_context({'svg.hashsalt': 'magadepth', 'svg.fonttype': 'none'}):
-            figure.savefig(picture, format=form, metadata=metadata)
-    except ValueError as error:
-        raise DataError(f'{path}: {error}') from None
-    finally:
-        plt.close(figure)
-    write_result(path, picture.getvalue())
+_NOT_MEASURED = [
+    _BATCH_HEAD,
+    *(('', backend, '640x480', str(batch), '', '', '') for backend in GPU for batch in (1, 4, 8)),
+]
 
 
-def _bar(row: dict[str, Any], stage: str) -> float:
-    if stage == 'whole':
-        return 0.0 if row['stages'] else row['ms']
-    return row['stages'].get(stage, 0.0)
+def _batch_cells(report: dict[str, Any], backends: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the table of some runtimes' batches with its head; nothing without any."""
+    rows = [r for r in report.get('batches', []) if r['runtime'].split()[0] in backends]
+    cells = [
+        (
+            row['name'],
+            row['runtime'],
+            'x'.join(map(str, row['size'])),
+            str(row['batch']),
+            f'{row["stages"]["infer"]:.1f}',
+            f'{row["ms"]:.1f}',
+            f'{row["p95_ms"]:.1f}',
+        )
+        for row in rows
+    ]
+    return [_BATCH_HEAD, *cells] if cells else []
 
 
-def _by_size(
+def _growth(report: dict[str, Any]) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """Return title and table of batches, cores and topics, where they were measured."""
+    found = []
+    on_cpu = [b for r in report.get('batches', []) if (b := r['runtime'].split()[0]) not in GPU]
+    if on_cpu:
+        found.append(('Batches', _batch_cells(report, on_cpu)))
+    cores = [
+        (r['name'], r['runtime'], str(r['cores']), *c[2:_TOTALS])
+        for r, c in zip(report.get('cores', []), _cells(report.get('cores', [])))
+    ]
+    if cores:
+        found.append(('Cores', [_CORES_HEAD, *cores]))
+    topics = [
+        (
+            ', '.join(row['topics']),
+            f'{row["mib"]:.1f}',
+            _shown(row['rate_hz'], '.1f'),
+            f'{1e3 * row["busy_cores"] / row["rate_hz"]:.1f}' if row['rate_hz'] else '-',
+            _shown(row['latency_ms_p50'], '.0f'),
+        )
+        for row in report.get('topics', [])
+    ]
+    if topics:
+        found.append(('Topics', [_TOPICS_HEAD, *topics]))
+    return found
+
+
+def by_size(
     report: dict[str, Any],
 ) -> list[tuple[tuple[int, int], list[dict[str, Any]]]]:
+    """Return the library's rows of each size."""
     sizes = list(dict.fromkeys(tuple(row['size']) for row in report['rows']))
     return [(size, [r for r in report['rows'] if tuple(r['size']) == size]) for size in sizes]
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from magadepth_ros.completion import Completer
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.project import CloudProjector
 
 STAGES = ('fit', 'infer', 'restore', 'confidence', 'merge', 'cloud')
@@ -116,6 +117,36 @@ def measure(
         }
         for candidate, times in zip(candidates, taken)
     ]
+
+
+def measure_batch(
+    name: str, completer: Completer, frames: Sequence[Frame], batch: int, repeats: int
+) -> dict[str, Any]:
+    """
+    Let a model complete ``batch`` frames at a time, as the node does those of several cameras.
+
+    Returns a row like those of `measure`, of one frame's share: ``ms``, and the stage ``infer``.
+    """
+    times = []
+    for count in range(repeats + 1):
+        some = [RgbdFrame(*frames[(count + i) % len(frames)]) for i in range(batch)]
+        start = perf_counter()
+        completions = completer.complete_batch(some)
+        whole = (perf_counter() - start) * 1e3 / batch
+        times.append({'complete': whole, 'infer': completions[0].timings['infer']})
+    # The first one prepares the engine for this number.
+    times = times[1:]
+    height, width = frames[0][1].shape
+    engine = completer.engine
+    return {
+        'name': name,
+        'kind': 'model',
+        'runtime': f'{engine.backend} {engine.precision}',
+        'size': [width, height],
+        'batch': batch,
+        'rounds': repeats,
+        **_figures(times, [time['complete'] for time in times]),
+    }
 
 
 def _figures(times: list[dict[str, float]], first: list[float]) -> dict[str, Any]:

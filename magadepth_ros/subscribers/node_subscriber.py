@@ -17,23 +17,22 @@ from magadepth_ros.subscribers.topic_statistics import TopicStatistics
 
 class NodeSubscriber(Subscriber):
     """
-    Subscribes to depth, confidence and cloud of each camera and to the node's diagnostics.
+    Subscribes to topics of each camera and to the node's diagnostics.
 
     Messages stay serialised, so that the one who measures takes little of the processor.
-    ``depth`` has the arrivals of each camera's completed depth since the last `forget`.
+    ``topics`` are names below ``depth/``. ``depth`` has the arrivals of the first one, for each
+    camera, since the last `forget`.
     """
 
-    def __init__(self, cameras: Sequence[str]) -> None:
+    def __init__(self, cameras: Sequence[str], topics: Sequence[str]) -> None:
         super().__init__('magadepth_benchmark')
         self.depth = {camera: TopicStatistics() for camera in cameras}
         self._said: dict[str, dict[str, str]] = {}
+        self._bytes: dict[str, int] = {}
         for camera in cameras:
-            for kind, name in (
-                (Image, 'completed'),
-                (Image, 'confidence'),
-                (PointCloud2, 'points'),
-            ):
-                wanted = camera if name == 'completed' else ''
+            for name in topics:
+                kind = PointCloud2 if name.startswith('points') else Image
+                wanted = camera if name == topics[0] else ''
                 self._subscribe(kind, f'/{camera}/depth/{name}', wanted)
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 5)
 
@@ -41,6 +40,10 @@ class NodeSubscriber(Subscriber):
         """Begin to count anew."""
         for camera in self.depth:
             self.depth[camera] = TopicStatistics()
+
+    def mib_of_a_frame(self) -> float:
+        """Return what a frame of all cameras is in all topics that came [MiB]."""
+        return round(sum(self._bytes.values()) / 2**20, 3)
 
     def stages(self) -> dict[str, float]:
         """Return the median of each stage of the node [ms], over its cameras."""
@@ -58,6 +61,7 @@ class NodeSubscriber(Subscriber):
 
     def _subscribe(self, kind: type, topic: str, camera: str) -> None:
         def on_bytes(data: bytes) -> None:
+            self._bytes[topic] = len(data)
             if camera:
                 self.depth[camera].add(serialised_stamp_ns(data))
 

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compare two runs of `magadepth benchmark`: what got slower, whatever machine each ran on."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+from magadepth_ros.commands.benchmark_report import read_report
+from magadepth_ros.errors import DataError
+from magadepth_ros.tables import align
+
+LIMIT = 0.15
+"""Growth of a time, beside that of the classical methods, which counts as slower."""
+
+Row = dict[str, Any]
+
+
+def compare(old_path: Path, new_path: Path) -> tuple[str, bool]:
+    """
+    Compare two files that ``--json`` wrote.
+
+    Times are taken relative to the classical methods (``--peers``) that both runs measured at the
+    same size: nobody changes those, so the median of their changes is the machine's. Of the node
+    its processor time for a frame is compared.
+
+    Returns
+    -------
+    str, bool
+        a table, and whether something got slower by more than `LIMIT`.
+
+    Raises
+    ------
+    DataError
+        a file is no benchmark, or the two have no model or no classical method in common.
+
+    """
+    old, new = (_by_key(path) for path in (old_path, new_path))
+    machine = _machine(old, new)
+    lines = [('', 'size', 'old [ms]', 'new [ms]', 'machine', 'change')]
+    slower = False
+    for key in old:
+        kind, *name, size = key
+        if kind == 'peer' or key not in new or size not in machine:
+            continue
+        growth = new[key] / old[key] / machine[size] - 1
+        slower = slower or growth > LIMIT
+        said = f'{growth:+.0%}' + (' SLOWER' if growth > LIMIT else '')
+        times = f'{old[key]:.1f}', f'{new[key]:.1f}', f'{machine[size]:.2f}'
+        lines.append((' '.join(name), size, *times, said))
+    if len(lines) == 1:
+        raise DataError(
+            f'{old_path} and {new_path} have no model, runtime and size in common, or no '
+            'classical method at it: measure both with --peers, equal --models and --sizes'
+        )
+    return align(lines, left=2), slower
+
+
+def _by_key(path: Path) -> dict[tuple[str, ...], float]:
+    """Return the milliseconds of each row: kind, name, runtime, size."""
+    report = read_report(path)
+    try:
+        rows = [*report['rows'], *report.get('batches', []), *report.get('cores', [])]
+        found = {_key(row): float(row['ms']) for row in rows}
+        name = report['rows'][0]['name']
+        for row in [*report['node'], *report.get('topics', [])]:
+            if row['rate_hz']:
+                key = ('node', name, f'node, {row["cameras"]} cameras', *_topics(row), _size(row))
+                frames = row['rate_hz'] * row['cameras']
+                found[key] = 1e3 * row['busy_cores'] / frames
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise DataError(
+            f'{path}: a benchmark whose figures cannot be read ({error!r}); measure it again'
+        ) from None
+    return found
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    more = [f'{row[k]} {k}' for k in ('batch', 'cores') if k in row]
+    kind = 'peer of other cores' if row['kind'] == 'peer' and more else row['kind']
+    return (kind, row['name'], row['runtime'], *more, _size(row))
+
+
+def _topics(row: Row) -> tuple[str, ...]:
+    return tuple(row.get('topics', ()))
+
+
+def _size(row: Row) -> str:
+    width, height = row['size']
+    return f'{width}x{height}'
+
+
+def _machine(
+    old: dict[tuple[str, ...], float], new: dict[tuple[str, ...], float]
+) -> dict[str, float]:
+    """Return how much longer the second machine takes for each size."""
+    changes: dict[str, list[float]] = {}
+    for key in old:
+        if key[0] == 'peer' and key in new and old[key] > 0:
+            changes.setdefault(key[-1], []).append(new[key] / old[key])
+    return {size: statistics.median(each) for size, each in changes.items()}

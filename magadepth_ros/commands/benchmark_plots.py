@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draw what `magadepth benchmark` measured: bars of the stages, and how the cost grows."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from magadepth_ros.commands.benchmark_growth import Law
+from magadepth_ros.commands.benchmark_report import by_size
+from magadepth_ros.commands.benchmark_timing import STAGES
+from magadepth_ros.errors import DataError
+from magadepth_ros.files import write_result
+
+
+def write_plot(path: Path, report: dict[str, Any]) -> None:
+    """Draw the stages as stacked bars, one picture per size, peers as one bar."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    sizes = by_size(report)
+    count = max(len(rows) for _, rows in sizes)
+    figure, axes = plt.subplots(
+        len(sizes), 1, figsize=(8, (0.35 * count + 1.0) * len(sizes)), squeeze=False
+    )
+    for axis, ((width, height), rows) in zip(axes[:, 0], sizes):
+        names = [f'{row["name"]} ({row["runtime"]})' for row in rows]
+        left = [0.0] * len(rows)
+        for stage in (*STAGES, 'whole'):
+            widths = [_bar(row, stage) for row in rows]
+            if any(widths):
+                axis.barh(names, widths, left=left, label=stage)
+            left = [a + b for a, b in zip(left, widths)]
+        axis.set_title(f'{width} x {height}')
+        axis.set_xlabel('ms per frame')
+        # One slow method would press all others to the axis: it runs out of the picture.
+        limit = min(1.15 * max(left), 3.0 * sorted(left)[len(left) // 2])
+        axis.set_xlim(0, limit)
+        for place, total in enumerate(left):
+            inside = total > 0.9 * limit
+            axis.text(
+                limit if inside else total,
+                place,
+                f' {total:.0f} ',
+                va='center',
+                ha='right' if inside else 'left',
+                fontsize='small',
+            )
+        axis.invert_yaxis()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=len(labels), fontsize='small', loc='lower center')
+    figure.tight_layout(rect=(0, 0.03, 1, 1))
+    _write(figure, path)
+
+
+def _bar(row: dict[str, Any], stage: str) -> float:
+    if stage == 'whole':
+        return 0.0 if row['stages'] else row['ms']
+    return row['stages'].get(stage, 0.0)
+
+
+def write_growth(path: Path, laws: Sequence[Law]) -> None:
+    """Draw what was measured and the line of each law, one picture for each."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    rows = (len(laws) + 1) // 2
+    figure, axes = plt.subplots(rows, 2, figsize=(11, 3 * rows), squeeze=False)
+    for axis in axes.flat[len(laws) :]:
+        axis.set_axis_off()
+    for axis, law in zip(axes.flat, laws):
+        axis.plot(law.x, law.y, 'o')
+        ends = [min(0.0, *law.x), max(law.x)]
+        axis.plot(ends, [law.fixed + law.rate * x for x in ends])
+        axis.set_title(str(law), fontsize='small')
+        axis.set_xlabel(law.x_name)
+        axis.set_ylabel('ms per frame')
+        axis.set_ylim(bottom=0)
+    figure.tight_layout()
+    _write(figure, path)
+
+
+def _write(figure: Any, path: Path) -> None:
+    import matplotlib
+    from matplotlib import pyplot as plt
+
+    picture = io.BytesIO()
+    form = path.suffix.lstrip('.') or 'png'
+    # The same figures give the same file: neither the time nor chance is in it.
+    metadata = {'Date': None} if form == 'svg' else None
+    try:
+        with matplotlib.rc_context({'svg.hashsalt': 'magadepth', 'svg.fonttype': 'none'}):
+            figure.savefig(picture, format=form, metadata=metadata)
+    except ValueError as error:
+        raise DataError(f'{path}: {error}') from None
+    finally:
+        plt.close(figure)
+    write_result(path, picture.getvalue())
