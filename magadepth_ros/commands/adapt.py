@@ -57,7 +57,7 @@ def add_parser(subparsers: Any) -> None:
         type=Number(0.0, 1440.0, above=True),
         default=8.0,
         metavar='N',
-        help='time that all of it may take',
+        help='time that all of it takes, about',
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,7 @@ LOSS = 0.02
 RECIPE = {
     'steps': 1_000_000,
     'batch_size': 4,
-    'learning_rate': 1e-3,
+    'learning_rate': 3e-3,
     'weight_decay': 0.0,
     'warmup_steps': 10,
     'ema': 0.99,
@@ -134,8 +135,8 @@ def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adapta
     scenes = generated(SCENES, *size, seed=1)
     begun = time.monotonic()
     before = {name: relative_error(network, frames) for name, frames in judges.items()}
-    # As long again for the end, and a little for the export.
-    left = 60 * minutes - (time.monotonic() - started) - 1.2 * (time.monotonic() - begun) - 5
+    # Somewhat longer again for the end, and for the export.
+    left = 60 * minutes - (time.monotonic() - started) - 1.5 * (time.monotonic() - begun) - 10
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, f'{network.config.name}.yaml')
         settings = {'family': family_of(network), **asdict(network.config)}
@@ -146,7 +147,8 @@ def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adapta
                 config=str(config),
                 output=Path(folder, 'run'),
                 sources=[own, scenes],
-                shares=[1.0, 1.0],
+                # A place counts by the root of its frames: two of the recording for a scene.
+                shares=[2 / math.sqrt(len(own)), 1 / len(scenes)],
                 finish_in=max(left, 1.0),
                 start_from=weights,
                 train_only=TRAINED,
@@ -183,7 +185,9 @@ def split(source: Source) -> tuple[InMemory, InMemory]:
         raise DataError(
             f'{source.name}: {len(source)} frames; expected {LEAST} or more, best a minute of them'
         )
-    samples = [replace(source[int(i)], target=None, score=None) for i in indices]
+    samples = [
+        replace(source[int(i)], target=None, score=None, place=source.name) for i in indices
+    ]
     first = len(samples) - max(2, len(samples) // HELD_OUT)
     parts = samples[:first], samples[first:]
     if not all(any((sample.depth > 0).any() for sample in part) for part in parts):
