@@ -53,8 +53,8 @@ def test_the_profile_has_the_threads_of_the_node_and_its_stages(tmp_path):
 
     made = json.loads((tmp_path / 'node.json').read_text())
     frames = [frame['name'].rpartition('.')[2] for frame in made['shared']['frames']]
-    # Reading, the engine, and publishing; of native threads the middleware's.
-    assert {'read', 'complete_batch', 'infer', 'publish', 'spin_once'} <= set(frames)
+    # Shorter stages may lie between the samples of a busy machine.
+    assert {'_run', '_work', 'complete_batch', 'infer', 'spin_once'} <= set(frames)
     profiles = {profile['name']: profile for profile in made['profiles']}
     assert {'MainThread (Python)', 'worker (Python)'} <= set(profiles)
     assert any('(native' in name for name in profiles)
