@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 torch = pytest.importorskip('torch')
@@ -155,7 +153,7 @@ def test_a_perfect_depth_costs_nothing_and_no_target_neither():
         assert all(value == 0 for value in paper_loss(NetworkOutput(target), truth).values())
 
 
-def choosing(relative, others=(1.5, 0.8), variance=None, logits=None):
+def choosing(relative, others=(1.5, 0.8), logits=None):
     """
     Return an output whose frames, of mean depth 2 m, are 2 * ``relative`` metres deep.
 
@@ -166,8 +164,8 @@ def choosing(relative, others=(1.5, 0.8), variance=None, logits=None):
     scale = torch.full((shape[0], 1, 1, 1), 2.0)
     candidates = Candidates(depths, torch.ones(shape), torch.zeros(shape), scale, [])
     logits = torch.zeros_like(depths) if logits is None else logits
-    choice = Choice(logits, torch.zeros(shape), torch.zeros(shape))
-    return NetworkOutput(2 * relative, variance, choice, candidates)
+    choice = Choice(logits, torch.zeros(shape))
+    return NetworkOutput(2 * relative, None, choice, candidates)
 
 
 def test_the_relative_term_by_hand():
@@ -230,11 +228,9 @@ def test_where_the_candidates_agree_there_is_nothing_to_choose():
 
 def test_the_loss_knows_no_metres():
     target, depth = torch.full((1, 1, 8, 8), 2.0), torch.zeros(1, 1, 8, 8)
-    variance = torch.full((1, 1, 8, 8), math.log(0.01))
-    near = choosing(torch.full((1, 1, 8, 8), 1.1), variance=variance)
+    near = choosing(torch.full((1, 1, 8, 8), 1.1))
     far = near._replace(
         depth=3 * near.depth,
-        log_variance=variance + 2 * math.log(3),
         candidates=near.candidates._replace(scale=3 * near.candidates.scale),
     )
 
@@ -242,27 +238,3 @@ def test_the_loss_knows_no_metres():
 
     for name in one:
         torch.testing.assert_close(one[name], two[name])
-
-
-def test_likelihood_teaches_the_variance_and_not_the_depth():
-    target, depth = torch.full((1, 1, 8, 8), 2.0), torch.zeros(1, 1, 8, 8)
-    relative = torch.full((1, 1, 8, 8), 1.1, requires_grad=True)
-    variance = torch.zeros_like(target, requires_grad=True)
-
-    choice_loss(choosing(relative, variance=variance), depth, target)['likelihood'].backward()
-
-    assert relative.grad is None or not relative.grad.any()
-    assert variance.grad.any()
-
-
-def test_likelihood_is_least_where_the_variance_is_the_squared_error():
-    """A wall of 2 m, 10 % off: the best log-variance is that of 10 % of the 2.2 m."""
-    target, depth = torch.full((1, 1, 8, 8), 2.0), torch.zeros(1, 1, 8, 8)
-    best = math.log(0.1**2) + 2 * math.log(2.2)
-
-    def likelihood(log_variance):
-        variance = torch.full_like(target, log_variance)
-        output = choosing(torch.full((1, 1, 8, 8), 1.1), variance=variance)
-        return choice_loss(output, depth, target)['likelihood'].item()
-
-    assert likelihood(best) < min(likelihood(best - 0.1), likelihood(best + 0.1))

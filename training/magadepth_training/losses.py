@@ -76,9 +76,8 @@ def choice_loss(
 
     The relative absolute error at hidden pixels, each frame's divided by the fill's own error
     there (so that frames which nobody can fill do not steer), the cross-entropy to a softmin of
-    the candidates' errors where they differ, the Gaussian negative log-likelihood of the error,
-    which is detached: confidence learns from the depth, never the other way round; and, if
-    wanted, the paper's structure term (Eq. 8) of the relative depth.
+    the candidates' errors where they differ, and, if wanted, the paper's structure term (Eq. 8) of
+    the relative depth.
 
     Parameters
     ----------
@@ -112,8 +111,4 @@ def choice_loss(
     if structure:
         relative = output.depth / candidates.scale, true / candidates.scale
         terms['structure'] = structure * structure_consistency(*relative, known)
-    if output.log_variance is not None:
-        doubt = output.log_variance - 2 * torch.log(output.depth.detach())
-        likelihood = 0.5 * (error.detach() ** 2 * torch.exp(-doubt) + doubt)
-        terms['likelihood'] = 0.02 * mean(likelihood, hidden)
     return terms

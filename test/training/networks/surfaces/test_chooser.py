@@ -21,7 +21,8 @@ from support.networks import (
 
 from magadepth_training.losses import choice_loss
 from magadepth_training.networks.registry import create_network
-from magadepth_training.networks.surfaces.choice import FACTOR
+from magadepth_training.networks.surfaces.candidates import Candidates
+from magadepth_training.networks.surfaces.choice import FACTOR, Choice, chosen
 from magadepth_training.networks.surfaces.chooser import halve_log_depth, squeezed
 from magadepth_training.networks.surfaces.observations import COUNT
 
@@ -117,15 +118,21 @@ def test_every_parameter_learns(fields):
     assert not [n for n, p in net.named_parameters() if torch.equal(p, before[n])]
 
 
-def test_doubt_learns_from_the_features_without_changing_them():
-    rgb, depth = frames()
-    net = network(tiny_chooser()).train()
-    output = net(rgb, depth)
+def test_the_expected_error_grows_with_the_fills_doubt_and_where_candidates_compete():
+    valid, scale = torch.tensor([[[[0.0, 0.0, 0.0, 1.0]]]]), torch.full((1, 1, 1, 1), 2.0)
+    depths = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.2, 1.2, 1.2, 1.0]])[None, :, None]
+    deviation = torch.tensor([0.01, 0.04, 0.01, 0.0])[None, None, None]
+    logits = torch.tensor([[9.0, 9.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])[None, :, None]
+    candidates = Candidates(depths, deviation, valid, scale, [])
 
-    (output.log_variance - 2 * torch.log(output.depth)).square().mean().backward()
+    output = chosen(candidates, Choice(logits, torch.zeros_like(valid)))
 
-    learning = {n for n, p in net.named_parameters() if p.grad is not None and p.grad.any()}
-    assert learning == {'head.doubt.bias', 'head.doubt.weight'}
+    error = torch.exp(0.5 * output.log_variance) / output.depth
+    sure, doubtful, competing, _ = error.flatten()
+    assert sure < doubtful < competing
+    # Half of the mixture is 9 % nearer than its mean, half 9 % farther.
+    wanted = 0.001 + 0.7 * ((0.1 / 1.1) ** 1.5 + 0.01**1.5)
+    torch.testing.assert_close(competing, torch.tensor(wanted))
 
 
 def test_a_frame_without_depth_is_in_greatest_doubt():

@@ -18,21 +18,24 @@ FIRST_GUESS = 4.0
 FACTOR = 0.3
 """Largest change of the log depth that is not a choice."""
 
-LOG_VARIANCE_RANGE = (-12.0, 4.0)
-"""Bounds of the relative log-variance: errors of 0.25 % to 7 times the depth."""
+EXACT, DOUBT = 0.001, 0.7
+"""
+The expected error is the first, and this multiple of the sum of both doubts to the power of 1.5.
+
+Fitted to ``rgbd_val``: in each eighth of its hidden pixels, ordered by the expected error, the
+mean error is 0.6 to 1.4 of it. A learned multiple of the fill's doubt, trained by a Gaussian
+likelihood, ranked the errors worse than the fill does (AUSE 0.017 against 0.014 m; so 0.012).
+"""
+
+LOG_VARIANCE_RANGE = (-14.0, 4.0)
+"""Bounds of the relative log-variance: errors of 0.1 % to 7 times the depth."""
 
 
 class Choice(NamedTuple):
-    """
-    A network's answer for each pixel.
-
-    ``logits`` (B, K, H, W) of the candidates, the log ``factor`` (B, 1, H, W), and ``doubt``
-    (B, 1, H, W), which is added to the fill's log-variance.
-    """
+    """``logits`` (B, K, H, W) of the candidates and the log ``factor`` (B, 1, H, W), by pixel."""
 
     logits: Tensor
     factor: Tensor
-    doubt: Tensor
 
 
 class ChoiceHead(nn.Module):
@@ -42,13 +45,10 @@ class ChoiceHead(nn.Module):
         super().__init__()
         # A logit for each candidate, and the factor.
         self.answer = nn.Conv2d(channels, 4 * (candidates + 1), 1)
-        self.doubt = nn.Conv2d(channels, 4, 1)
-        for conv in (self.answer, self.doubt):
-            nn.init.zeros_(conv.weight)
-            assert conv.bias is not None
-            nn.init.zeros_(conv.bias)
+        assert self.answer.bias is not None
+        nn.init.zeros_(self.answer.weight)
+        nn.init.zeros_(self.answer.bias)
         with torch.no_grad():
-            assert self.answer.bias is not None
             self.answer.bias[:4] = FIRST_GUESS
 
     def forward(self, features: Tensor) -> Choice:
@@ -59,12 +59,9 @@ class ChoiceHead(nn.Module):
         count = len(weight) - 4
         logits = F.conv2d(features, weight[:count], bias[:count])
         factor = F.conv2d(features, weight[count:], bias[count:])
-        # Detached: what tells the error must not bend the features that make the depth.
-        doubt = F.pixel_shuffle(self.doubt(features.detach()).float(), 2)
         return Choice(
             F.pixel_shuffle(logits.float(), 2),
             FACTOR * torch.tanh(F.pixel_shuffle(factor.float(), 2)),
-            doubt,
         )
 
 
@@ -72,22 +69,26 @@ def chosen(candidates: Candidates, choice: Choice) -> NetworkOutput:
     """
     Return the depth that was chosen [m] and its log-variance.
 
-    The expected squared error, relative to the depth, is the spread of the mixture and a learned
-    multiple of the fill's own doubt. Measured pixels stay as they were measured.
+    The expected error grows with what the guided fill expects of itself and with how far the
+    candidates of the softmax lie apart, both relative to the depth. Measured pixels stay as they
+    were measured.
     """
     with torch.autocast(choice.logits.device.type, enabled=False):
         share = torch.softmax(choice.logits, dim=1)
         relative = (share * candidates.depths).sum(dim=1, keepdim=True)
         spread = (share * (candidates.depths / relative - 1) ** 2).sum(dim=1, keepdim=True)
-        own = 2 * torch.log(candidates.deviation / candidates.depths[:, :1] + 1e-3) + choice.doubt
-        low, high = LOG_VARIANCE_RANGE
-        variance = spread.detach() + torch.exp(own.clamp(low, high))
+        # Detached: what is expected of the depth never makes it.
+        parts = candidates.deviation / candidates.depths[:, :1], torch.sqrt(spread).detach()
+        expected = EXACT + DOUBT * sum(part * torch.sqrt(part) for part in parts)
         missing = 1 - candidates.valid
         relative = relative * torch.exp(missing * choice.factor)
         depth = relative * candidates.scale
-        log_variance = torch.log(variance).clamp(low, high)
+        log_variance = 2 * torch.log(expected)
         nothing = missing.amin(dim=(2, 3), keepdim=True)
-        log_variance = log_variance + nothing * (high - log_variance)
+        log_variance = log_variance + nothing * (LOG_VARIANCE_RANGE[1] - log_variance)
         return NetworkOutput(
-            depth, log_variance + 2 * torch.log(depth), choice=choice, candidates=candidates
+            depth,
+            log_variance.clamp(*LOG_VARIANCE_RANGE) + 2 * torch.log(depth),
+            choice=choice,
+            candidates=candidates,
         )
