@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from ..output import Network, NetworkOutput, check_input
-from .choice import LOG_VARIANCE_RANGE
+from .expected_error import growing, log_variance
 from .fill import mean_valid
 from .guided_fill import guided_fill
+
+DOUBT = 2.0
+"""Of the fill's doubt, in what its depth is expected to be off."""
 
 NEAREST = 0.001
 """Nothing is filled nearer to the camera, or behind it [m]."""
@@ -48,8 +51,5 @@ class GuidedFillNetwork(Network):
             # In units of the mean depth: a scene of twice the size is filled in the same way.
             fill = guided_fill(rgb, depth / scale, valid)
             filled = torch.where(valid > 0, depth, fill.depth * scale).clamp(min=NEAREST)
-            low, high = LOG_VARIANCE_RANGE
-            doubt = (2 * torch.log(fill.deviation + 1e-6)).clamp(low, high)
-            nothing = 1 - valid.amax(dim=(2, 3), keepdim=True)
-            doubt = doubt + nothing * (high - doubt)
-            return NetworkOutput(filled, doubt + 2 * torch.log(scale))
+            expected = DOUBT * growing(fill.deviation * scale / filled)
+            return NetworkOutput(filled, log_variance(expected, filled, valid))
