@@ -93,7 +93,7 @@ bench-check: $(VENV)/.demo
 
 jetson:
 	docker build -f docker/jetson.Dockerfile -t magadepth:jetson .
-	$(JETSON) ros2 run magadepth_ros export_trt guided_fill --precision fp16 $(ARGS)
+	$(JETSON) ros2 run magadepth_ros export_trt magadepth_small $(ARGS)
 
 jetson-run:
 	$(JETSON) ros2 launch magadepth_ros $(CAMERA).launch.py backend:=tensorrt $(ARGS)

@@ -233,4 +233,4 @@ def test_a_jetson_needs_one_command_from_clone_to_engine():
     (file,) = set(re.findall(r'-f (\S+)', done.stdout))
     (launched,) = re.findall(r'magadepth_ros (\w+\.launch\.py)', done.stdout)
     assert (ROOT / file).is_file() and (ROOT / 'launch' / launched).is_file()
-    assert 'export_trt guided_fill' in done.stdout
+    assert 'export_trt magadepth_small' in done.stdout

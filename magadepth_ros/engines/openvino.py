@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from magadepth_ros.engines.cache import cache_folder
 from magadepth_ros.engines.engine import Engine, ModelInfo, Prediction, last_line, pick_precision
 from magadepth_ros.engines.metadata import INPUTS, OPTIONAL_OUTPUT, OUTPUT, model_info, not_a_model
 from magadepth_ros.errors import EngineError, ModelError, PrecisionError, pip_install
+from magadepth_ros.machine import cores
 
 _LOG = logging.getLogger(__name__)
 _HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
 _NAMES = {'f32': 'fp32', 'float32': 'fp32', 'bf16': 'bf16', 'bfloat16': 'bf16', 'f16': 'fp16'}
+_LIGHT = 1_000_000
+"""Weights below which the steps between the layers take most of a network's time."""
 _WITH_WEIGHTS = {'Convolution', 'ConvolutionBackpropData', 'GroupConvolution', 'MatMul'}
 
 
@@ -109,12 +113,14 @@ class OpenVinoEngine(Engine):
         network, size = self._read(), [self.info.height, self.info.width]
         network.reshape(dict(zip(INPUTS, ([batch, 3, *size], [batch, 1, *size]))))
         options = dict(self._options)
-        if not any(operator.get_type_name() in _WITH_WEIGHTS for operator in network.get_ops()):
-            # Filling in metres alone: bf16 would cost centimetres there. Of its small steps a
-            # second thread gains a tenth, and takes its core from the camera.
+        weights = _count_weights(network)
+        if not weights:
+            # Filling in metres alone: bf16 would cost centimetres there.
             options['INFERENCE_PRECISION_HINT'] = 'f32'
-            if batch == 1:
-                options.setdefault('INFERENCE_NUM_THREADS', 1)
+        if batch == 1 and (not weights or (weights < _LIGHT and cores() == 2)):
+            # Small steps, of which a second thread takes its core from the camera: on two cores
+            # the fill gains a tenth alone, and the node loses a tenth of its frames.
+            options.setdefault('INFERENCE_NUM_THREADS', 1)
         self._requests[batch] = self._compile(network, options).create_infer_request()
         return self._requests[batch]
 
@@ -131,6 +137,11 @@ class OpenVinoEngine(Engine):
             raise EngineError(
                 f'{self._path}: OpenVINO cannot compile it: {last_line(error)}'
             ) from error
+
+
+def _count_weights(network: Any) -> int:
+    layers = [one for one in network.get_ops() if one.get_type_name() in _WITH_WEIGHTS]
+    return sum(math.prod(one.input(1).get_shape()) for one in layers)
 
 
 def choose_precision(precision: str, info: ModelInfo, has_bf16: bool) -> str:

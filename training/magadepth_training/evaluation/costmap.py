@@ -19,7 +19,7 @@ CLEARING_RANGE = 3.0
 """How far a point clears [m]."""
 CLEARING_STRIDE = 4
 """Every how many pixels a point clears; their lines are a cell apart at the end of the range."""
-CONFIDENCE = 0.2
+CONFIDENCE = 0.3
 """Least confidence of a filled pixel that marks; all clear. Chosen in other rooms than those of
 `SimulatedRobot`: 0.1 marks phantoms, 0.3 lets obstacles be cleared."""
 

@@ -85,8 +85,8 @@ def neighbours(x: Tensor) -> Shares:
     """
     Return what lies above, below, left and right of (B, C, H, W); 0 beyond the border.
 
-    Each is one padding that cuts off the other side: OpenVINO takes a quarter less time for these
-    than for slices of one padded picture, and four times as much for a convolution.
+    Each is one padding that cuts off the other side. Slices of one padded picture cost OpenVINO up
+    to 15 % more of a network's time, and a convolution four times as much as this.
     """
     return (
         F.pad(x, (0, 0, 1, -1)),
@@ -161,11 +161,13 @@ def settle(
 
     def step(x: Tensor) -> Tensor:
         around = neighbours(x)
-        return kept + above * around[0] + below * around[1] + left * around[2] + right * around[3]
+        x = kept + above * around[0] + below * around[1]
+        return x + left * around[2] + right * around[3]
 
     before, factor = x, 2.0
     x = step(x)
     for _ in range(steps - 1):
         factor = 1 / (1 - 0.25 * radius**2 * factor)
-        before, x = x, (1 - factor) * before + factor * step(x)
+        # Built by TensorRT for RTX in 9 s; with (1 - factor) * before + ... not in four minutes.
+        before, x = x, before + factor * (step(x) - before)
     return x
