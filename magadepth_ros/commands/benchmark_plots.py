@@ -78,10 +78,10 @@ def write_growth(path: Path, laws: Sequence[Law]) -> None:
         axis.plot(law.x, law.y, 'o')
         ends = [min(0.0, *law.x), max(law.x)]
         axis.plot(ends, [law.fixed + law.rate * x for x in ends])
-        axis.set_title(str(law), fontsize='small')
+        axis.set_title(str(law).replace(': ', ':\n'), fontsize='small')
         axis.set_xlabel(law.x_name)
         axis.set_ylabel('ms per frame')
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.15 * max(law.y))
     figure.tight_layout()
     _write(figure, path)
 
