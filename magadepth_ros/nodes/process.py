@@ -9,7 +9,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
@@ -35,38 +36,52 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> NoR
 
     The exit code is 0 after a signal, the node's own after its end, 2 when it could not be made.
     """
+    life = _Life()
+    # rclpy hands Ctrl-C on to Python too, which may raise it as late as in the handling of what
+    # its end of the context made of a call.
+    with suppress(KeyboardInterrupt):
+        _live(life, make_node, args)
+    with suppress(KeyboardInterrupt):
+        _ignore_signals()
+    _leave(life)
+
+
+@dataclass
+class _Life:
     node: Node | None = None
     executor: SingleThreadedExecutor | None = None
-    code = 0
+    code: int = 0
+
+
+def _live(life: _Life, make_node: Callable[[], Node], args: Sequence[str] | None) -> None:
     try:
         with _noting_sigterm() as sigterm:
             use_shipped_profile()
             keep_freed_memory()
             rclpy.init(args=None if args is None else list(args))
         if not sigterm:
-            node = make_node()
+            life.node = node = make_node()
             if rclpy.ok():
-                executor = SingleThreadedExecutor()
-                executor.add_node(node)
-            while executor and rclpy.ok() and not getattr(node, 'finished', False):
-                _spin_once(executor, node)
-            code = getattr(node, 'exit_code', 0)
+                life.executor = SingleThreadedExecutor()
+                life.executor.add_node(node)
+            while life.executor and rclpy.ok() and not getattr(node, 'finished', False):
+                _spin_once(life.executor, node)
+            life.code = getattr(node, 'exit_code', 0)
             # Whoever asked a node over ROS to end has the answer in a moment, if it stays so long.
             until = time.monotonic() + ANSWERED_WITHIN
-            while executor and rclpy.ok() and time.monotonic() < until:
-                _spin_once(executor, node, 0.1)
-    except (KeyboardInterrupt, ExternalShutdownException):
+            while life.executor and rclpy.ok() and time.monotonic() < until:
+                _spin_once(life.executor, node, 0.1)
+    except ExternalShutdownException:
         pass
     except MagadepthError as error:
         print(f'{type(error).__name__}: {error}', file=sys.stderr)
-        code = 2
+        life.code = 2
     except Exception:
         # A signal while the node is made ends the context under it: whatever that raises, it is
         # the end that was asked for.
         if rclpy.ok():
             traceback.print_exc()
-            code = 1
-    _leave(node, executor, code)
+            life.code = 1
 
 
 @contextmanager
@@ -78,7 +93,7 @@ def _noting_sigterm() -> Iterator[list[int]]:
     yield noted
 
 
-def _leave(node: Node | None, executor: SingleThreadedExecutor | None, code: int) -> NoReturn:
+def _leave(life: _Life) -> NoReturn:
     """
     Take everything down in one order, from the threads to the middleware, and end the process.
 
@@ -87,6 +102,7 @@ def _leave(node: Node | None, executor: SingleThreadedExecutor | None, code: int
     the process ends without Python's own taking down, which that thread would not survive.
     """
     _ignore_signals()
+    node, executor = life.node, life.executor
     context = rclpy.get_default_context()
     # The first waits for the thread in which rclpy handles a signal: it ends the context and then
     # wakes all executors, which it must not find destroyed. The handlers of before come back.
@@ -109,7 +125,7 @@ def _leave(node: Node | None, executor: SingleThreadedExecutor | None, code: int
             print(f'while ending: {describe(error)}', file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)
+    os._exit(life.code)
 
 
 def _ignore_signals() -> None:

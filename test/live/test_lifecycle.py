@@ -148,7 +148,15 @@ def test_a_signal_ends_the_process_cleanly(tmp_path, model, number, when):
 
 
 @pytest.mark.parametrize('number', ['SIGINT', 'SIGTERM'])
-@pytest.mark.parametrize('when', ['before it is made', 'while it is made', 'before it spins'])
+@pytest.mark.parametrize(
+    'when',
+    [
+        'before it is made',
+        'while it is made',
+        'while its failure is looked at',
+        'before it spins',
+    ],
+)
 def test_a_signal_while_a_node_starts_ends_it_cleanly(tmp_path, number, when):
     env = {'SIGNAL': number, 'WHEN': when}
     process = Process('support.interrupted_node', free_domain(), tmp_path / 'log', **env)

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 
+import rclpy
 from rclpy.node import Node
 from std_msgs.msg import Float64
 
@@ -30,8 +31,22 @@ class Interrupted(Node):
         self.create_publisher(Float64, 'late', 1)
 
 
+def fail() -> None:
+    """Fail as a context that has gone makes it, and get the signal while that is looked at."""
+    ok = rclpy.ok
+
+    def late() -> bool:
+        interrupt('while its failure is looked at')
+        return bool(ok())
+
+    rclpy.ok = late
+    raise RuntimeError('the context is invalid')
+
+
 def make() -> Node:
     interrupt('before it is made')
+    if os.environ['WHEN'] == 'while its failure is looked at':
+        fail()
     node = Interrupted()
     interrupt('before it spins')
     return node
