@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from magadepth_ros.commands.paths import Model
-from magadepth_ros.commands.values import THREADS
+from magadepth_ros.commands.values import THREADS, Pattern
 from magadepth_ros.engines import BACKENDS, FASTEST_FIRST, PRECISIONS
 from magadepth_ros.errors import DataError, TopicError
 from magadepth_ros.resources import DEFAULT_MODEL
@@ -109,6 +109,18 @@ def add_engine_options(
     """Add the named ones of ``--model``, ``--backend``, ``--precision`` and ``--threads``."""
     for name in names:
         parser.add_argument(f'--{name}', **_ENGINE[name])
+
+
+def add_settings_option(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add ``--set NAME=VALUE`` of `CompletionSettings`, which `read_settings` reads."""
+    parser.add_argument(
+        '--set',
+        action='append',
+        type=Pattern('NAME=VALUE', r'\w+=.+'),
+        default=[],
+        metavar='NAME=VALUE',
+        help=help,
+    )
 
 
 def baseline_names() -> list[str]:

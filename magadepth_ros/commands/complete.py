@@ -11,6 +11,7 @@ from typing import Any
 from magadepth_ros.commands.arguments import (
     add_command,
     add_engine_options,
+    add_settings_option,
     refuse_given,
     topics_by_option,
 )
@@ -19,6 +20,7 @@ from magadepth_ros.commands.complete_many import Item, complete_many, items, kee
 from magadepth_ros.commands.paths import Input, Recording, Result
 from magadepth_ros.commands.values import BATCH, METRES, Number, Shard, Topic
 from magadepth_ros.completion import Completer, CompletionSettings
+from magadepth_ros.completion.settings import read_settings
 from magadepth_ros.completion.static_frames import rigid
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import is_bag_path, no_bag_reader
@@ -37,6 +39,7 @@ magadepth complete --rgb a.jpg --depth b.png OUT.png
 magadepth complete BAG OUT_BAG --points  # a ROS 2 bag with the completed topics added
 magadepth complete bags/* OUT            # each to OUT/NAME; started again, it goes on
 magadepth complete bags/* OUT --shard 2/8   # the second of eight machines
+magadepth complete BAG OUT_BAG --set temporal_smoothing=0.8   # steady fills
 """
 
 
@@ -104,6 +107,11 @@ def add_parser(subparsers: Any) -> None:
         '--replace-outliers',
         action='store_true',
         help='treat flying pixels and speckle as missing, so that they are filled too',
+    )
+    add_settings_option(
+        parser,
+        'any other setting of the completion: temporal_smoothing=0.8 takes the flicker out of '
+        'bags, and of folders whose frames follow each other; repeatable',
     )
     add = parser.add_argument_group('bags').add_argument
     add(
@@ -180,7 +188,7 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
     if _several(args):
-        keep_settings(args)
+        keep_settings(args, _settings(args))
         with _Shared(args) as shared:
             return complete_many(
                 items(args.input, args.output, args.shard or (1, 1)),
@@ -204,14 +212,16 @@ def _check_pair(args: argparse.Namespace) -> None:
     if args.output.suffix.lower() != '.png':
         raise DataError(f'{args.output}: a single result is written as 16-bit PNG; name it *.png')
     refuse_given(args, 'bags', 'a pair of pictures is completed')
+    if _settings(args).temporal_smoothing:
+        raise DataError('temporal_smoothing has no effect here: a pair of pictures is completed')
 
 
 def _settings(args: argparse.Namespace) -> CompletionSettings:
-    return CompletionSettings(
-        min_depth=args.min_depth,
-        max_depth=args.max_depth,
-        replace_outliers=args.replace_outliers,
-        confidence_threshold=args.confidence_threshold,
+    options = ('min_depth', 'max_depth', 'replace_outliers', 'confidence_threshold')
+    default = args.parser.get_default
+    given = {name: getattr(args, name) for name in options}
+    return read_settings(
+        args.set, **{name: value for name, value in given.items() if value != default(name)}
     )
 
 
@@ -238,6 +248,7 @@ class _Shared:
     def open(self) -> AbstractContextManager[Completer]:
         if self._completer is None:
             self._completer = self._opened.enter_context(_open(self._args))
+        self._completer.begin()
         return nullcontext(self._completer)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from magadepth_ros.commands.progress import progress
 from magadepth_ros.completion import Completer, Completion
+from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.units import out_of_range
 from magadepth_ros.errors import DataError
 from magadepth_ros.manifest import (
@@ -101,7 +102,8 @@ def _complete(completer: Completer, frame: Frame) -> Completion:
     if fault.endswith('?'):
         # One frame may be too far; a wrong unit is that of every frame.
         raise DataError(f'{frame.depth_path} at {frame.depth_scale:g} metres a unit: {fault}')
-    return completer.complete(data.rgb, data.depth)
+    stream = f'{frame.scene}/{frame.sensor}'
+    return completer.complete_batch([RgbdFrame(data.rgb, data.depth, stream=stream)])[0]
 
 
 def _leave_inputs(manifest: Manifest, output: Path) -> None:

@@ -8,10 +8,11 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from magadepth_ros.completion.settings import CompletionSettings
 from magadepth_ros.engines.cache import sha256_of
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import MANIFEST_NAME, is_bag_path, write_result
@@ -21,11 +22,10 @@ SETTINGS = 'settings.json'
 """In the folder of the results: how they were made."""
 
 _SETTINGS = (
-    *('precision', 'min_depth', 'max_depth', 'confidence_threshold', 'replace_outliers'),
-    *('rgb_topic', 'depth_topic', 'namespace', 'output_encoding', 'points', 'depth_to_rgb'),
-    'assume_aligned',
+    *('precision', 'rgb_topic', 'depth_topic', 'namespace', 'output_encoding', 'points'),
+    *('depth_to_rgb', 'assume_aligned'),
 )
-"""What changes a result; runtime and threads may differ from machine to machine."""
+"""Options that change a result; runtime and threads may differ from machine to machine."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def items(sources: Sequence[Path], output: Path, shard: tuple[int, int] = (1, 1)
     return [found[name] for name in mine]
 
 
-def keep_settings(args: argparse.Namespace) -> None:
+def keep_settings(args: argparse.Namespace, settings: CompletionSettings) -> None:
     """
     Write how the results are made, or compare with what stands there.
 
@@ -91,6 +91,7 @@ def keep_settings(args: argparse.Namespace) -> None:
     now: dict[str, Any] = {'model': sha256_of(find_model(args.model))}
     now.update((name, getattr(args, name)) for name in _SETTINGS)
     now['depth_to_rgb'] = list(args.depth_to_rgb)
+    now |= asdict(settings)
     path = args.output / SETTINGS
     try:
         before = json.loads(path.read_text(encoding='utf-8'))

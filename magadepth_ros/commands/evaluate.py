@@ -10,10 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from magadepth_ros.commands.arguments import add_command, add_engine_options, baseline_names
+from magadepth_ros.commands.arguments import (
+    add_command,
+    add_engine_options,
+    add_settings_option,
+    baseline_names,
+)
 from magadepth_ros.commands.paths import Input, Model, Output
 from magadepth_ros.commands.progress import progress
-from magadepth_ros.commands.values import COUNT, OneOf, Pattern
+from magadepth_ros.commands.values import COUNT, OneOf
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_all, write_result
 
@@ -63,13 +68,9 @@ def add_parser(subparsers: Any) -> None:
         metavar='MODEL',
         help='shipped models by name, or files',
     )
-    add(
-        '--set',
-        action='append',
-        type=Pattern('NAME=VALUE', r'\w+=.+'),
-        default=[],
-        metavar='NAME=VALUE',
-        help='run each model a second time with this setting of the completion, for example '
+    add_settings_option(
+        parser,
+        'run each model a second time with this setting of the completion, for example '
         'replace_outliers=true; repeatable',
     )
     add(

@@ -138,7 +138,7 @@ class Completer:
     def settings(self, settings: CompletionSettings) -> None:
         settings.depth_range(self.engine.info)
         if not settings.temporal_smoothing:
-            self._smoothing = TemporalSmoothing(self._buffers)
+            self.begin()
         self._settings = settings
 
     @property
@@ -186,6 +186,10 @@ class Completer:
         check_prediction(prediction, (count, 1, info.height, info.width))
         infer_ms = (perf_counter() - start) * 1e3 / count
         return [self._finish(frame, prediction, i, infer_ms) for i, frame in enumerate(fitted)]
+
+    def begin(self) -> None:
+        """Forget the frames before, as those of another recording come: nothing is smoothed."""
+        self._smoothing = TemporalSmoothing(self._buffers)
 
     def close(self) -> None:
         """Release the engine."""

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -75,3 +78,33 @@ class CompletionSettings:
                 f'{info.network} has {info.min_depth:g} to {info.max_depth:g} m'
             )
         return low, high
+
+
+def read_settings(texts: Iterable[str], **given: float | None) -> CompletionSettings:
+    """
+    Make settings of ``NAME=VALUE``, a number or true or false, beside ``given`` ones.
+
+    Raises
+    ------
+    DataError
+        there is no such setting, a value is none of these or out of its range, or one is given
+        twice.
+
+    """
+    known = [field.name for field in fields(CompletionSettings)]
+    values: dict[str, Any] = dict(given)
+    for text in texts:
+        name, _, value = text.partition('=')
+        try:
+            number = json.loads(value)
+        except ValueError:
+            number = None
+        if name not in known or not isinstance(number, (bool, int, float)):
+            raise DataError(
+                f'{text!r}: expected NAME=VALUE, a number or true or false; '
+                f'the names are {", ".join(known)}'
+            )
+        if name in values:
+            raise DataError(f'{text!r}: {name} is given twice')
+        values[name] = number
+    return CompletionSettings(**values)

@@ -61,6 +61,48 @@ def test_single_pair_and_options_between_the_paths(folder, tmp_path, model):
     assert main(['complete', str(folder), '--model', model, str(tmp_path / 'between')]) == 0
 
 
+def steady(path: Path) -> Path:
+    """A folder of one picture, whose depth changes from frame to frame around one hole."""
+    rgb, depth = FRAMES[0]
+    known = np.where(depth > 0, depth, np.median(depth[depth > 0]))
+    known[30:60, 40:80] = 0
+    entries = [save(path, f'{i}', rgb, known * share) for i, share in enumerate((1, 1.01, 0.99))]
+    (path / 'manifest.json').write_text(json.dumps({'depth_scale': 0.001, 'frames': entries}))
+    return path
+
+
+def test_fills_of_frames_that_follow_each_other_are_steady_within_a_recording(tmp_path, model):
+    folders = [steady(tmp_path / name) for name in 'ab']
+    for out, more in (('plain', []), ('smooth', ['--set', 'temporal_smoothing=0.8'])):
+        given = [*map(str, folders), str(tmp_path / out), '--model', model, *more]
+        assert main(['complete', *given]) == 0
+
+    def fills(name: str) -> list[float]:
+        files = [tmp_path / name / f'{i}.png' for i in range(3)]
+        return [cv2.imread(str(f), cv2.IMREAD_UNCHANGED)[30:60, 40:80].mean() for f in files]
+
+    plain, smooth = fills('plain/a'), fills('smooth/a')
+    assert smooth[0] == plain[0] and np.ptp(smooth) < 0.7 * np.ptp(plain)
+    # Nothing of the first recording is in the second.
+    assert fills('smooth/b') == smooth
+
+
+@pytest.mark.parametrize(
+    ('settings', 'fault'),
+    [
+        (['--set', 'temporal_smoothing=0.8'], 'has no effect here: a pair'),
+        (['--set', 'max_depth=2', '--max-depth', '3'], 'max_depth is given twice'),
+        (['--set', 'temporal_smoothing=2'], 'temporal_smoothing is 2, expected 0 to 0.95'),
+        (['--set', 'smoothing=1'], 'the names are min_depth'),
+    ],
+)
+def test_settings_without_an_effect_are_refused(settings, fault, folder, tmp_path, model, capsys):
+    rgb, depth, out = folder / '0000.rgb.png', folder / '0000.depth.png', tmp_path / 'one.png'
+    call = ['complete', '--rgb', str(rgb), '--depth', str(depth), str(out), '--model', model]
+    assert main([*call, *settings]) == 2
+    assert fault in capsys.readouterr().err and not out.exists()
+
+
 def test_max_depth_keeps_far_pixels_out(folder, tmp_path, model):
     out = tmp_path / 'near'
     assert main(['complete', str(folder), str(out), '--model', model, '--max-depth', '1.5']) == 0

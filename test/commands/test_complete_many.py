@@ -77,6 +77,8 @@ def test_results_of_other_settings_are_not_mixed(folders, run, tmp_path, capsys)
     before = results(tmp_path / 'out')
     assert run(*folders, '--max-depth', '1.5') == 2
     assert 'results of other settings (max_depth)' in capsys.readouterr().err
+    assert run(*folders, '--set', 'temporal_smoothing=0.5') == 2
+    assert 'results of other settings (temporal_smoothing)' in capsys.readouterr().err
     assert results(tmp_path / 'out') == before
     # How fast, and in what parts, is no setting of a result.
     assert run(*folders, '--threads', '1', '--shard', '1/1') == 0

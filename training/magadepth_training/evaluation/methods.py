@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from magadepth_ros.completion import Completer, CompletionSettings
+from magadepth_ros.completion import Completer
 from magadepth_ros.completion.frame import RgbdFrame
+from magadepth_ros.completion.settings import read_settings
 from magadepth_ros.errors import DataError
 from magadepth_ros.manifest import read_depth
 from magadepth_training.datasets.sample import Sample
@@ -47,7 +47,7 @@ def model_method(
     ``settings`` are ``NAME=VALUE`` of `CompletionSettings`, and part of the method's name.
     """
     completer = Completer.open(
-        model, backend, precision, threads, settings=completion_settings(settings)
+        model, backend, precision, threads, settings=read_settings(settings)
     )
 
     def run(sample: Sample) -> Estimate:
@@ -58,24 +58,6 @@ def model_method(
     engine = completer.engine
     name = ' '.join([Path(model).stem, *settings])
     return Method(name, 'model', run, runtime=f'{engine.backend} {engine.precision}')
-
-
-def completion_settings(texts: Sequence[str]) -> CompletionSettings:
-    """Read ``NAME=VALUE``, a number or true or false; DataError says what cannot be set."""
-    values = {}
-    for text in texts:
-        name, _, value = text.partition('=')
-        try:
-            values[name] = json.loads(value)
-        except ValueError:
-            values[name] = None
-        known = [field.name for field in fields(CompletionSettings)]
-        if name not in known or not isinstance(values[name], (bool, int, float)):
-            raise DataError(
-                f'{text!r}: expected NAME=VALUE, a number or true or false; '
-                f'the names are {", ".join(known)}'
-            )
-    return CompletionSettings(**values)
 
 
 def baseline_methods(names: list[str]) -> list[Method]:
