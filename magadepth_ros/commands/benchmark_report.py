@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import platform
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -84,7 +85,7 @@ def to_markdown(report: dict[str, Any], picture: str = '', growth_picture: str =
     parts = [
         '# Performance',
         f'{_where(report)}. Made, this page too, by:',
-        f'```sh\n{report["command"]}\n```',
+        _shell(report['command']),
         'Accuracy is on the [results](results.md) page.',
         '## Library',
         'Milliseconds per frame of the library alone, without ROS: median and 95th percentile of '
@@ -122,7 +123,7 @@ def to_markdown(report: dict[str, Any], picture: str = '', growth_picture: str =
         '## On a GPU',
         'Milliseconds of one frame, of several that are completed at a time; *infer* has the '
         'copies to the GPU and back. On a machine with a GPU this fills the rows:',
-        f'```sh\n{_ON_A_GPU}\n```',
+        _shell(_ON_A_GPU),
         markdown_table(_batch_cells(report, GPU) or _NOT_MEASURED, left=2),
     ]
     growth = _growth(report)
@@ -246,6 +247,13 @@ def _node_stages(report: dict[str, Any]) -> list[tuple[str, ...]]:
 def _node_run(row: dict[str, Any]) -> tuple[str, str]:
     width, height = row['size']
     return f'{width}x{height}', str(row['cameras'])
+
+
+def _shell(command: str) -> str:
+    # A block of shell that needs no scrolling.
+    lines = textwrap.wrap(command, 90, break_long_words=False, break_on_hyphens=False)
+    text = ' \\\n    '.join(lines)
+    return f'```sh\n{text}\n```'
 
 
 def _where(report: dict[str, Any]) -> str:
