@@ -32,6 +32,7 @@ RUN pip install --no-cache-dir \
         "cuda-python>=12.6,<13" \
         "numpy<2" \
         "onnx>=1.16" \
+        onnxruntime \
         "openvino>=2024.6" \
         "tensorrt-cu12>=10.3,<11"
 

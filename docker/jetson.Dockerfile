@@ -34,6 +34,7 @@ RUN pip3 install --no-cache-dir \
         "cuda-python>=12.6,<13" \
         "numpy<2" \
         "onnx>=1.16" \
+        onnxruntime \
         "openvino>=2024.6"
 
 WORKDIR /ws

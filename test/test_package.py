@@ -234,3 +234,15 @@ def test_a_jetson_needs_one_command_from_clone_to_engine():
     (launched,) = re.findall(r'magadepth_ros (\w+\.launch\.py)', done.stdout)
     assert (ROOT / file).is_file() and (ROOT / 'launch' / launched).is_file()
     assert 'export_trt magadepth_small' in done.stdout
+
+
+def test_containers_have_what_builds_an_engine(by_pip):
+    """Both install the package by colcon, which asks pip for nothing."""
+    needed = {re.split('[<>=]', item)[0] for item in by_pip['extras']['rtx']} & {
+        'onnx',
+        'onnxruntime',
+    }
+    assert needed == {'onnx', 'onnxruntime'}
+    for path in (ROOT / 'docker').glob('*.Dockerfile'):
+        (packages,) = re.findall(r'pip3? install --no-cache-dir((?:.*\\\n)+.*)', path.read_text())
+        assert needed <= set(re.findall(r'[\w-]+', packages)), path
