@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from magadepth_training.evaluation.costmap import CELL, CONFIDENCE, Costmap, map
 
 SHAPE = (120, 160)
 CAMERA = CameraPose(np.array([0.02, -0.3, -1.98]), np.eye(3), (300.0, 300.0, 79.5, 59.5))
-NAVIGATION = Path(__file__).parents[3] / 'config' / 'presets' / 'navigation.yaml'
+ROOT = Path(__file__).parents[3]
+NAVIGATION = ROOT / 'config' / 'presets' / 'navigation.yaml'
 
 
 def sample(depth: np.ndarray, scene: str = 'a') -> Sample:
@@ -117,3 +119,9 @@ def test_the_navigation_preset_marks_with_the_confidence_that_was_measured() -> 
     yaml = pytest.importorskip('yaml', reason='reads YAML')
     parameters = yaml.safe_load(NAVIGATION.read_text(encoding='utf-8'))['/**']['ros__parameters']
     assert parameters['marking_confidence'] == CONFIDENCE
+    pages = (ROOT / 'docs' / name for name in ('parameters.md', 'evaluation.md', 'examples.md'))
+    for page in filter(Path.is_file, pages):
+        said = re.findall(
+            r'confidence of (?:at least `marking_confidence` \()?(0\.\d+)', page.read_text()
+        )
+        assert f'{CONFIDENCE:g}' in said, page

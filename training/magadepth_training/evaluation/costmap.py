@@ -20,8 +20,8 @@ CLEARING_RANGE = 3.0
 CLEARING_STRIDE = 4
 """Every how many pixels a point clears; their lines are a cell apart at the end of the range."""
 CONFIDENCE = 0.3
-"""Least confidence of a filled pixel that marks; all clear. Chosen in other rooms than those of
-`SimulatedRobot`: 0.1 marks phantoms, 0.3 lets obstacles be cleared."""
+"""Least confidence of a filled pixel that marks; all clear. `marking` chose it in other rooms than
+those that `SimulatedRobot` reports."""
 
 
 class Costmap:
@@ -42,7 +42,9 @@ class Costmap:
     occupied: np.ndarray
     ever: np.ndarray
 
-    def __init__(self) -> None:
+    def __init__(self, marks_from: float = CONFIDENCE) -> None:
+        """``marks_from`` is the least confidence of a filled pixel that marks, 0..1."""
+        self.marks_from = marks_from
         self._scene: str | None = None
         self.occupied = self.ever = np.zeros((SIZE[0], SIZE[2]), bool)
 
@@ -69,7 +71,7 @@ class Costmap:
         known = depth > 0
         trusted = known
         if confidence is not None:
-            trusted = known & ((sample.depth > 0) | (confidence >= CONFIDENCE))
+            trusted = known & ((sample.depth > 0) | (confidence >= self.marks_from))
         camera = sample.camera.position.astype(np.float32)[:, None]
         rays = _rays(depth, sample.camera, known, CLEARING_STRIDE)
         length = np.linalg.norm(rays, axis=0)
@@ -100,8 +102,8 @@ def map_errors(seen: Costmap, truth: Costmap) -> dict[str, float]:
     now) and ``phantom_cells`` (where it never was), and the share of the truth's cells that are
     ``missed`` [%]. A neighbouring cell is near enough.
     """
-    false, before = seen.occupied & ~_wider(truth.occupied), _wider(truth.ever)
-    missed = truth.occupied & ~_wider(seen.occupied)
+    false, before = seen.occupied & ~near_enough(truth.occupied), near_enough(truth.ever)
+    missed = truth.occupied & ~near_enough(seen.occupied)
     return {
         'ghosts': float((false & before).sum()),
         'phantom_cells': float((false & ~before).sum()),
@@ -109,7 +111,8 @@ def map_errors(seen: Costmap, truth: Costmap) -> dict[str, float]:
     }
 
 
-def _wider(cells: np.ndarray) -> np.ndarray:
+def near_enough(cells: np.ndarray) -> np.ndarray:
+    """Return cells (bool) and their eight neighbours."""
     return cv2.dilate(cells.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
 
 

@@ -34,8 +34,10 @@ class SimulatedRobot:
     target_made_by = ''
     consecutive = True
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, first_room: int = 100) -> None:
+        """``name`` is one of `SIMULATED`; rooms are drawn from the seed ``first_room`` on."""
         self.name = name
+        self._first_room = first_room
         self._drives = name == SIMULATED[0]
         self._room = -1
 
@@ -45,7 +47,7 @@ class SimulatedRobot:
     def __getitem__(self, index: int) -> Sample:
         room, step = divmod(index, FRAMES)
         if room != self._room:
-            self._room, self._scene = room, random_scene(100 + room)
+            self._room, self._scene = room, random_scene(self._first_room + room)
             self._sensor = DepthSensor(WIDTH, HEIGHT, simulated_intrinsics(WIDTH, HEIGHT), room)
         camera = _camera(step / FRAMES if self._drives else 0, room)
         picture = render(_with_person(self._scene, step / FRAMES, room), camera, WIDTH, HEIGHT)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Choose from which confidence on a fill marks a costmap (``marking_confidence``).
+
+``python -m magadepth_training.evaluation.marking FRAMES --models NAME ...`` drives the simulated
+robot through rooms that `SimulatedRobot` reports nothing of, and takes a folder of recorded frames
+beside it. It prints a table for each model, and the best confidence of each and of all.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from magadepth_ros.tables import markdown_table
+from magadepth_training.datasets.opening import open_source
+from magadepth_training.datasets.sample import Sample
+from magadepth_training.evaluation.costmap import Costmap, near_enough
+from magadepth_training.evaluation.methods import Method, model_method
+from magadepth_training.evaluation.regions import phantoms, regions
+from magadepth_training.evaluation.simulated import SIMULATED, SimulatedRobot
+
+OTHER_ROOMS = 200
+"""Seed of the first room; those of the reported figures begin elsewhere."""
+CONFIDENCES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
+RIGHT = 0.05
+"""A fill whose error is below this share of the depth is right."""
+_HEAD = ('marks from', 'ghosts', 'phantoms', 'missed [%]', 'F1', 'right fills', 'phantom fills')
+
+
+@dataclass
+class Marking:
+    """What marking from one confidence on gives: sums over frames of a drive and over stills."""
+
+    confidence: float
+    costmap: Costmap
+    frames: int = 0
+    cells: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_CELLS, 0))
+    pixels: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PIXELS, 0))
+
+    def drive(
+        self, sample: Sample, depth: np.ndarray, confidence: np.ndarray, true: Costmap
+    ) -> None:
+        """Add a frame of the simulated robot; ``true`` is the costmap of the true depth so far."""
+        self.costmap.update(sample, depth, confidence)
+        seen, truth = self.costmap.occupied, true.occupied
+        false, before = seen & ~near_enough(truth), near_enough(true.ever)
+        self.frames += 1
+        for name, chosen in (
+            ('seen', seen),
+            ('true', truth),
+            ('ghosts', false & before),
+            ('phantoms', false & ~before),
+            ('missed', truth & ~near_enough(seen)),
+        ):
+            self.cells[name] += int(chosen.sum())
+
+    def still(self, sample: Sample, depth: np.ndarray, confidence: np.ndarray) -> None:
+        """Add a recorded frame: which of its fills mark, and which of those are wrong."""
+        assert sample.target is not None
+        fill = regions(sample.depth, sample.target, sample.score)['fill']
+        marks = fill & (confidence >= self.confidence)
+        right = np.abs(depth - sample.target) < RIGHT * sample.target
+        phantom = phantoms(depth, sample.target, sample.depth, fill)
+        for name, chosen in (
+            ('right', fill & right),
+            ('right marks', marks & right),
+            ('marks', marks),
+            ('phantom marks', marks & phantom),
+        ):
+            self.pixels[name] += int(chosen.sum())
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of the shares of cells that are right and that are found, 0..1."""
+        cells = self.cells
+        precise = 1 - (cells['ghosts'] + cells['phantoms']) / max(1, cells['seen'])
+        found = 1 - cells['missed'] / max(1, cells['true'])
+        return 2 * precise * found / max(1e-9, precise + found)
+
+    def row(self) -> list[str]:
+        """Return the line of the table."""
+        frames, cells, pixels = max(1, self.frames), self.cells, self.pixels
+        return [
+            f'{self.confidence:g}',
+            f'{cells["ghosts"] / frames:.1f}',
+            f'{cells["phantoms"] / frames:.1f}',
+            f'{100 * cells["missed"] / max(1, cells["true"]):.1f}',
+            f'{self.f1:.3f}',
+            f'{100 * pixels["right marks"] / max(1, pixels["right"]):.1f} %',
+            f'{100 * pixels["phantom marks"] / max(1, pixels["marks"]):.2f} %',
+        ]
+
+
+_CELLS = ('seen', 'true', 'ghosts', 'phantoms', 'missed')
+_PIXELS = ('right', 'right marks', 'marks', 'phantom marks')
+
+
+def sweep(
+    methods: Sequence[Method], drive: Iterable[Sample], stills: Iterable[Sample]
+) -> dict[str, list[Marking]]:
+    """Run each method once over the frames, and mark from each of `CONFIDENCES` on."""
+    found = {
+        method.name: [Marking(value, Costmap(value)) for value in CONFIDENCES]
+        for method in methods
+    }
+    true = Costmap()
+    for sample in drive:
+        assert sample.target is not None
+        true.update(sample, sample.target)
+        for method in methods:
+            depth, confidence = method.run(sample)
+            for marking in found[method.name]:
+                marking.drive(sample, np.nan_to_num(depth), np.asarray(confidence), true)
+    for sample in stills:
+        for method in methods:
+            depth, confidence = method.run(sample)
+            for marking in found[method.name]:
+                marking.still(sample, np.nan_to_num(depth), np.asarray(confidence))
+    return found
+
+
+def best(found: dict[str, list[Marking]]) -> float:
+    """Return the confidence with the largest mean F1 over the methods."""
+    means = np.mean([[marking.f1 for marking in row] for row in found.values()], axis=0)
+    return CONFIDENCES[int(means.argmax())]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the tables and what they choose."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[1])
+    parser.add_argument('frames', help='recorded frames with hidden pixels: a manifest folder')
+    parser.add_argument('--models', nargs='+', required=True)
+    parser.add_argument('--step', type=int, default=1, help='take every n-th recorded frame (1)')
+    options = parser.parse_args(arguments)
+    stills, robot = open_source(options.frames, 'test'), SimulatedRobot(SIMULATED[0], OTHER_ROOMS)
+    chosen = range(0, len(stills), options.step)
+    methods = [model_method(model) for model in options.models]
+    found = sweep(
+        methods,
+        (robot[index] for index in range(len(robot))),
+        (stills[index] for index in chosen),
+    )
+    for name, row in found.items():
+        print(f'{name}: {best({name: row}):g}\n')
+        print(markdown_table([_HEAD, *(marking.row() for marking in row)], left=0) + '\n')
+    print(f'of all: {best(found):g}')
+
+
+if __name__ == '__main__':
+    main()
