@@ -28,6 +28,8 @@ OTHER_ROOMS = 200
 CONFIDENCES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
 RIGHT = 0.05
 """A fill whose error is below this share of the depth is right."""
+_CELLS = ('seen', 'true', 'ghosts', 'phantoms', 'missed')
+_PIXELS = ('right', 'right marks', 'marks', 'phantom marks')
 _HEAD = ('marks from', 'ghosts', 'phantoms', 'missed [%]', 'F1', 'right fills', 'phantom fills')
 
 
@@ -93,10 +95,6 @@ class Marking:
             f'{100 * pixels["right marks"] / max(1, pixels["right"]):.1f} %',
             f'{100 * pixels["phantom marks"] / max(1, pixels["marks"]):.2f} %',
         ]
-
-
-_CELLS = ('seen', 'true', 'ghosts', 'phantoms', 'missed')
-_PIXELS = ('right', 'right marks', 'marks', 'phantom marks')
 
 
 def sweep(
