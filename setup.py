@@ -93,7 +93,7 @@ setup(
     extras_require={
         'ros': [f'{wheel}; platform_machine == "x86_64"' for wheel in ros_wheels],
         'openvino': [openvino],  # where the distribution brings OpenCV
-        'onnxruntime': ['onnxruntime'],  # instead of OpenVINO
+        'onnxruntime': ['onnxruntime', opencv],  # cpu without OpenVINO
         'cpu': [openvino, opencv],
         'bags': ['rosbags>=0.10'],
         'viewer': ['rerun-sdk>=0.23'],

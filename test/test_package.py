@@ -246,3 +246,8 @@ def test_containers_have_what_builds_an_engine(by_pip):
     for path in (ROOT / 'docker').glob('*.Dockerfile'):
         (packages,) = re.findall(r'pip3? install --no-cache-dir((?:.*\\\n)+.*)', path.read_text())
         assert needed <= set(re.findall(r'[\w-]+', packages)), path
+
+
+@pytest.mark.parametrize('extra', ['cpu', 'onnxruntime'])
+def test_a_runtime_by_pip_alone_has_opencv_too(by_pip, extra):
+    assert any(item.startswith('opencv') for item in by_pip['extras'][extra])
