@@ -126,7 +126,9 @@ def table(summary: dict[str, Any]) -> str:
         return '-' if value is None else f'{value:.1f} {unit}'
 
     unfilled = summary['unfilled_share']
-    engine = f'{summary["model"]}, {summary["backend"]} {summary["precision"]}'
+    engine = (
+        f'{summary["network"] or summary["model"]}, {summary["backend"]} {summary["precision"]}'
+    )
     rows = [
         ('engine', engine),
         ('size', f'{summary["width"]}x{summary["height"]}'),

@@ -51,6 +51,7 @@ def test_engine_and_stages_come_from_diagnostics():
     summary = summarise(Seen(), {'seconds': 2.0})
     assert (summary['backend'], summary['precision']) == ('openvino', 'bf16')
     assert summary['network'] == 'magaconv small'
+    assert 'magaconv small, openvino bf16' in table({**summary, 'model': 'auto'})
     assert summary['stages_ms_p50'] == {'infer': 7.5}
     assert summary['node'] == {'stale': 25}
     assert summary['seconds'] == 2.0
