@@ -24,14 +24,14 @@ def of(candidates, name):
 
 
 def naive(valid, direction):
-    """Return the row or column of the first measured pixel, -1 where there is none."""
+    """Return the number of the first measured pixel, row by row; -1 where there is none."""
     step = {'left': (0, -1), 'right': (0, 1), 'above': (-1, 0), 'below': (1, 0)}[direction]
     found = np.full(valid.shape, -1)
     for row, column in np.ndindex(valid.shape):
         y, x = row, column
         while 0 <= y < valid.shape[0] and 0 <= x < valid.shape[1]:
             if valid[y, x]:
-                found[row, column] = x if step[0] == 0 else y
+                found[row, column] = y * valid.shape[1] + x
                 break
             y, x = y + step[0], x + step[1]
     return found
@@ -46,10 +46,18 @@ def test_the_first_measured_pixel_is_that_of_a_naive_search(share):
         found = first.found[0, 0].numpy() > 0
         np.testing.assert_array_equal(found, wanted >= 0)
         np.testing.assert_array_equal(first.place[0, 0].numpy()[found], wanted[found])
-        own = np.indices(valid.shape)[1 if first.dim == 3 else 0]
-        np.testing.assert_array_equal(
-            first.distance[0, 0].numpy()[found], np.abs(wanted - own)[found]
-        )
+        there = np.unravel_index(wanted.clip(min=0), valid.shape)
+        away = np.abs(np.indices(valid.shape) - there).sum(axis=0)
+        np.testing.assert_array_equal(first.distance[0, 0].numpy()[found], away[found])
+
+
+def test_each_frame_of_a_batch_takes_its_own_measured_pixels():
+    valid = (torch.rand(2, 1, 12, 20, generator=torch.Generator().manual_seed(3)) < 0.2).float()
+    x = torch.arange(2 * 3 * 12 * 20, dtype=torch.float32).reshape(2, 3, 12, 20)
+
+    for first, alone, other in zip(*(first_measured(v) for v in (valid, valid[:1], valid[1:]))):
+        wanted = torch.cat([alone.take(x[:1]), other.take(x[1:])])
+        torch.testing.assert_close(first.take(x), wanted, rtol=0, atol=0)
 
 
 def test_every_candidate_is_complete_and_keeps_what_was_measured():

@@ -9,7 +9,8 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from magadepth_training.networks.surfaces.observations import logarithm, signed_log
+from magadepth_training.networks.surfaces.logarithm import logarithm
+from magadepth_training.networks.surfaces.observations import signed_log
 
 
 def test_the_logarithm_in_arithmetic_is_the_logarithm():

@@ -26,6 +26,7 @@ from ..paper.magadepth import MASKED_CONVS
 from . import observations
 from .candidates import NAMES
 from .choice import ChoiceHead, chosen
+from .logarithm import logarithm
 
 
 @dataclass(frozen=True)
@@ -180,5 +181,5 @@ def halve_log_depth(relative: Tensor) -> tuple[Tensor, Tensor]:
     """
     valid = (relative > 0).to(relative.dtype)
     count = F.avg_pool2d(valid, 2)
-    logs = F.avg_pool2d(valid * torch.log(relative.clamp(min=1e-3)), 2)
+    logs = F.avg_pool2d(valid * logarithm(relative.clamp(min=1e-3)), 2)
     return logs / count.clamp(min=0.25), (count == 0).to(relative.dtype)

@@ -14,6 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .logarithm import logarithm
+
 EXACT = 0.001
 """Expected of a depth without any doubt, relative to the depth."""
 
@@ -34,6 +36,6 @@ def log_variance(expected: Tensor, depth: Tensor, valid: Tensor) -> Tensor:
     measured; all (B, 1, H, W). A frame without any measurement gets the largest.
     """
     low, high = RANGE
-    relative = (2 * torch.log(EXACT + expected)).clamp(low, high)
+    relative = (2 * logarithm(EXACT + expected)).clamp(low, high)
     nothing = 1 - valid.amax(dim=(2, 3), keepdim=True)
-    return relative + nothing * (high - relative) + 2 * torch.log(depth)
+    return relative + nothing * (high - relative) + 2 * logarithm(depth)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from .candidates import DIRECTIONS, NAMES, Candidates, find_candidates
 from .diffusion import colour_links
 from .fill import enlarge
+from .logarithm import logarithm
 
 REACH = 20.0
 """Distance [px] over which the nearness of a measurement falls to 1/e."""
@@ -24,21 +25,6 @@ COUNT = (len(NAMES) - 1) + 2 * len(DIRECTIONS) + 6
 """Channels of `observe`."""
 
 _SMALL = 1e-6
-
-
-def logarithm(x: Tensor) -> Tensor:
-    """
-    Return the natural logarithm of positive numbers, within 1e-5 between 0.001 and 1000.
-
-    The logarithm of the 16th root is that of a number near 1, where its series in
-    (y - 1) / (y + 1) is short. In arithmetic, because OpenVINO takes the logarithm of one number
-    at a time, for as long as of three of these.
-    """
-    root = x.sqrt().sqrt().sqrt().sqrt()
-    z = (root - 1) / (root + 1)
-    square = z**2
-    series = 1 + square * (1 / 3 + square * (1 / 5 + square * (1 / 7 + square / 9)))
-    return 32 * z * series
 
 
 def signed_log(ratio: Tensor) -> Tensor:
@@ -90,7 +76,7 @@ def observe(rgb: Tensor, candidates: Candidates) -> Tensor:
         nearness = torch.exp(first.distance / -REACH)
         directions += [first.found * nearness, first.found * likeness]
     # From 0.1 % to 100 % of the depth, about -1..1.
-    doubt = 0.3 * torch.log(candidates.deviation / depths[:, :1] + 1e-3) + 1
+    doubt = 0.3 * logarithm(candidates.deviation / depths[:, :1] + 1e-3) + 1
     links = colour_links(rgb)
     grey = rgb.mean(dim=1, keepdim=True)
     cells = F.avg_pool2d(grey, BLUR)
