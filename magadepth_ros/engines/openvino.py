@@ -57,40 +57,49 @@ class OpenVinoEngine(Engine):
         }
         place = ['framework']  # where OpenVINO puts the metadata of an ONNX
         metadata = network.get_rt_info(place).value if network.has_rt_info(place) else {}
-        outputs = [port.any_name for port in network.outputs]
-        self.info = model_info(self._path, metadata, shapes, outputs)
+        self._outputs = [port.any_name for port in network.outputs]
+        self.info = model_info(self._path, metadata, shapes, self._outputs)
         capabilities = self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         wanted = choose_precision(precision, self.info, 'BF16' in capabilities)
-        self._options: dict[str, Any] = {
-            'PERFORMANCE_HINT': 'LATENCY',
-            'INFERENCE_PRECISION_HINT': _HINTS[wanted],
-        }
-        if threads > 0:
-            self._options['INFERENCE_NUM_THREADS'] = threads
-        self._requests: dict[int, Any] = {}
-        self.largest_batch = None if shapes[INPUTS[1]][0] < 0 else 1
-        request = self._request(self.largest_batch or batch)
-        used = request.get_compiled_model().get_property('INFERENCE_PRECISION_HINT').to_string()
-        self.precision = _NAMES.get(used, used)
+        size = [self.info.height, self.info.width]
+        network.reshape(dict(zip(INPUTS, ([1, 3, *size], [1, 1, *size]))))
+        self._network = network
+        weights = _count_weights(network)
+        # Filling in metres alone: bf16 would cost centimetres there.
+        self._precision_hint = _HINTS[wanted] if weights else 'f32'
+        self._threads = threads
+        self._light = not threads and _takes_one_thread(weights)
+        self._requests: dict[int, list[Any]] = {}
+        for count in (batch, 1):
+            requests = self._requests_for(count)
+        used = requests[0].get_compiled_model().get_property('INFERENCE_PRECISION_HINT')
+        self.precision = _NAMES.get(used.to_string(), used.to_string())
         if self.precision != wanted:
             _LOG.warning('%s: asked for %s, OpenVINO uses %s', model, wanted, self.precision)
 
     def _run(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
-        request = self._request(len(rgb))
+        count = len(rgb)
+        found = {name: np.empty(depth.shape, np.float32) for name in self._outputs}
+        requests = self._requests_for(count)
         try:
-            # Shared inputs: OpenVINO reads the arrays in place. Outputs are copied (1.2 MB at
-            # 640x480), because a view would change under the caller at the next frame.
-            found = request.infer(
-                dict(zip(INPUTS, (rgb, depth))), share_inputs=True, share_outputs=False
-            )
+            for first in range(0, count, len(requests)):
+                going = list(zip(requests, range(first, count)))
+                for request, i in going:
+                    frame = rgb[i : i + 1], depth[i : i + 1]
+                    # Shared inputs: OpenVINO reads the arrays in place.
+                    request.start_async(dict(zip(INPUTS, frame)), share_inputs=True)
+                for request, i in going:
+                    request.wait()
+                    # Outputs are copied, because a view would change at the next frame.
+                    for name, array in found.items():
+                        array[i] = request.get_tensor(name).data[0]
         except RuntimeError as error:
             raise EngineError(f'{self._path}: OpenVINO failed: {last_line(error)}') from error
-        named = {name: array for port, array in found.items() for name in port.get_names()}
-        return Prediction(named[OUTPUT], named.get(OPTIONAL_OUTPUT))
+        return Prediction(found[OUTPUT], found.get(OPTIONAL_OUTPUT))
 
     def _release(self) -> None:
         self._requests.clear()
-        self._core = None
+        self._network = self._core = None
 
     def _read(self) -> Any:
         if not self._path.is_file():
@@ -106,23 +115,27 @@ class OpenVinoEngine(Engine):
                 f'{self._path}: OpenVINO cannot read it: {last_line(error)}'
             ) from error
 
-    def _request(self, batch: int) -> Any:
-        """Return the infer request for ``batch``, compiling the network where it is new."""
-        if batch in self._requests:
-            return self._requests[batch]
-        network, size = self._read(), [self.info.height, self.info.width]
-        network.reshape(dict(zip(INPUTS, ([batch, 3, *size], [batch, 1, *size]))))
-        options = dict(self._options)
-        weights = _count_weights(network)
-        if not weights:
-            # Filling in metres alone: bf16 would cost centimetres there.
-            options['INFERENCE_PRECISION_HINT'] = 'f32'
-        if batch == 1 and (not weights or (weights < _LIGHT and cores() == 2)):
-            # Small steps, of which a second thread takes its core from the camera: on two cores
-            # the fill gains a tenth alone, and the node loses a tenth of its frames.
-            options.setdefault('INFERENCE_NUM_THREADS', 1)
-        self._requests[batch] = self._compile(network, options).create_infer_request()
-        return self._requests[batch]
+    def _requests_for(self, count: int) -> list[Any]:
+        """
+        Return the requests that complete ``count`` frames beside each other.
+
+        The frames of a batch share the cores, a frame each: in one request of the whole batch the
+        threads would wait for each other at every one of a thousand small steps. The network is
+        compiled where the number of requests is new.
+        """
+        streams = min(count, self._threads or cores())
+        if self._light and self._requests:
+            streams = max(streams, *self._requests)  # each has one thread, however many there are
+        if streams not in self._requests:
+            options = {
+                'PERFORMANCE_HINT': 'LATENCY' if streams == 1 else 'THROUGHPUT',
+                'NUM_STREAMS': streams,
+                'INFERENCE_NUM_THREADS': streams if self._light else self._threads or cores(),
+                'INFERENCE_PRECISION_HINT': self._precision_hint,
+            }
+            compiled = self._compile(self._network, options)
+            self._requests[streams] = [compiled.create_infer_request() for _ in range(streams)]
+        return self._requests[streams]
 
     def _compile(self, network: Any, options: dict[str, Any]) -> Any:
         cache = cache_folder() / 'openvino'
@@ -142,6 +155,16 @@ class OpenVinoEngine(Engine):
 def _count_weights(network: Any) -> int:
     layers = [one for one in network.get_ops() if one.get_type_name() in _WITH_WEIGHTS]
     return sum(math.prod(one.input(1).get_shape()) for one in layers)
+
+
+def _takes_one_thread(weights: int) -> bool:
+    """
+    Whether a second thread gains less than it takes from the camera, on two cores.
+
+    The steps of a light network are small: there the fill gains a tenth alone by a second thread,
+    and the node loses a tenth of its frames.
+    """
+    return not weights or (weights < _LIGHT and cores() == 2)
 
 
 def choose_precision(precision: str, info: ModelInfo, has_bf16: bool) -> str:

@@ -189,10 +189,10 @@ def test_a_failure_while_it_runs_is_an_engine_error(tmp_path, runtime, monkeypat
         def infer(self, *given, **named):
             raise RuntimeError('trace\nthe cause')
 
-        run = infer
+        run = start_async = infer
 
     if runtime is OpenVinoEngine:
-        engine._requests[1] = Broken()
+        engine._requests[1] = [Broken()]
     else:
         engine._session = Broken()
     with pytest.raises(EngineError, match='failed: the cause'):
