@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Complete, metric depth with a confidence from the holey depth of RGB-D cameras."""
+"""Complete the depth of RGB-D cameras: metric depth without holes, with a confidence."""
 
 __version__ = '0.1.0'

@@ -16,10 +16,11 @@ from magadepth_ros.resources import DEFAULT_MODEL, find_model
 NOT_KEPT = 1
 
 _DESCRIPTION = """\
-Adapt a choosing network to a recording of your own, on a CPU: its head and norms are trained by
-hiding what was measured. The last fifth of the recording is held out. The result is written only
-where the error at hidden pixels of those frames falls, and that on generated scenes grows by no
-more than 2 %; both are printed. Else nothing is written, and the exit code is 1.
+Adapt a choosing network to a recording of your own, on a CPU: measured pixels are hidden, and the
+head and the norms are trained to predict them. The last fifth of the recording is held out. The
+result is written only where the error at hidden pixels of the held-out frames falls and the error
+on generated scenes grows by no more than 2 %; both are printed. Otherwise nothing is written, and
+the exit code is 1.
 """
 
 _EXAMPLES = """
@@ -50,14 +51,14 @@ def add_parser(subparsers: Any) -> None:
         type=Model(('.onnx', '.safetensors')),
         default=DEFAULT_MODEL,
         metavar='MODEL',
-        help='what to begin with: a shipped model by name, or .safetensors',
+        help='weights to begin with: a shipped model by name, or .safetensors',
     )
     add(
         '--minutes',
         type=Number(0.0, 1440.0, above=True),
         default=8.0,
         metavar='N',
-        help='time that all of it takes, about',
+        help='time that the command takes, about',
     )
 
 

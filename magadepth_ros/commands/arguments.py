@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the parsers of several commands share: options, kinds of arguments, the form of --help."""
+"""Options, groups of options and help texts that several commands share."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ENGINE: dict[str, dict[str, Any]] = {
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of description and examples, and says each default."""
+    """Keeps the lines of description and examples, and shows each default."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default = default_of(action)
@@ -124,7 +124,7 @@ def add_settings_option(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 def baseline_names() -> list[str]:
-    """Return the classical methods that can be chosen, and the words for all and for none."""
+    """Return the names of the classical methods, and ``all`` and ``none``."""
     from magadepth_training.evaluation.baselines import BASELINES
 
     return ['all', 'none', *BASELINES]
@@ -132,7 +132,7 @@ def baseline_names() -> list[str]:
 
 @contextmanager
 def topics_by_option() -> Iterator[None]:
-    """Name --rgb-topic or --depth-topic where a bag's topic is not clear."""
+    """Add the option --rgb-topic or --depth-topic to the error of an unclear topic."""
     try:
         yield
     except TopicError as error:

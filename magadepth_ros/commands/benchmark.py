@@ -24,14 +24,15 @@ from magadepth_ros.simulation import SIDES
 
 _DESCRIPTION = f"""\
 Measure milliseconds per frame on simulated frames: of each stage of the library (fit to the
-network's input, infer, restore the camera's pixels, confidence, merge with what was measured,
-project to a cloud) and, with --peers, of classical methods. All take turns on the same frames, so
-that a disturbance meets each; figures are medians, and the ratio is the median over the rounds of
-the time divided by that of the first model. A slow method takes part in as many rounds as
-{BUDGET_MS / 1e3:g} s allow. With --node, completion_node is measured too, live over DDS between
-simulated cameras and a subscriber, with the first model. With --growth the library is measured
-on fewer cores too, and the node with fewer topics. Lines are fitted to how the cost grows. Where
-a GPU is found, PyTorch and TensorRT on it are measured too, and batches of 1, 4 and 8.
+network's input, infer, restore the camera's pixels, confidence, merge with the measurements,
+project to a cloud) and, with --peers, of classical methods. All methods take turns on the same
+frames, so that a disturbance meets all of them. Figures are medians; the ratio is the median over
+the rounds of the time divided by that of the first model. A slow method takes part in as many
+rounds as {BUDGET_MS / 1e3:g} s allow. With --node, completion_node is measured too, live over DDS
+between simulated cameras and a subscriber, with the first model. With --growth the library is
+measured on fewer cores too, and the node with fewer topics. Lines are fitted to how the cost
+grows. Where a GPU is found, PyTorch and TensorRT on it are measured too, and batches of 1, 4 and
+8.
 """
 
 
@@ -78,7 +79,7 @@ def add_parser(subparsers: Any) -> None:
         type=Size(*SIDES),
         default=[(640, 480), (848, 480), (1280, 720)],
         metavar='WxH',
-        help='of the frames [px]',
+        help='sizes of the frames [px]',
     )
     add(
         '--peers',
@@ -86,7 +87,7 @@ def add_parser(subparsers: Any) -> None:
         type=OneOf(baseline_names),
         default=None,
         metavar='NAME',
-        help='measure these classical methods too, without names all; needs the extra train',
+        help='measure these classical methods too (without names: all); needs the extra train',
     )
     add(
         '--node',
@@ -94,7 +95,8 @@ def add_parser(subparsers: Any) -> None:
         type=whole(1, 16),
         default=None,
         metavar='CAMERAS',
-        help='measure the node too, with so many cameras, without numbers 1, 2 and 4; needs ROS 2',
+        help='measure the node too, with these numbers of cameras (without numbers: 1, 2 and 4); '
+        'needs ROS 2',
     )
     add(
         '--growth',
@@ -109,7 +111,7 @@ def add_parser(subparsers: Any) -> None:
         metavar='N',
         help='measure the first size in batches (default: 1, 4 and 8 where a GPU is found)',
     )
-    add('--node-seconds', type=COUNT, default=6, metavar='S', help='of each run of the node')
+    add('--node-seconds', type=COUNT, default=6, metavar='S', help='length of a run of the node')
     add('--repeats', type=COUNT, default=30, metavar='N', help='rounds')
     add('--threads', type=THREADS, default=0, metavar='N', help='CPU threads; 0: all cores')
     add(
@@ -122,14 +124,14 @@ def add_parser(subparsers: Any) -> None:
         '--plot',
         type=Output(('.png', '.svg')),
         metavar='FILE',
-        help='draw bars (PNG or SVG), and beside it FILE_growth with the laws; needs matplotlib',
+        help='draw bars (PNG or SVG), and the growth of the cost as FILE_growth; needs matplotlib',
     )
     add('--markdown', type=Output(), metavar='FILE', help='write the tables as a page')
     add(
         '--note',
         type=TEXT,
         metavar='TEXT',
-        help='what the report says beside the machine: its power mode, other load',
+        help='a remark for the report beside the machine, such as its power mode or other load',
     )
     add(
         '--from-json',
@@ -142,20 +144,20 @@ def add_parser(subparsers: Any) -> None:
         nargs=2,
         type=Input('a file that --json wrote'),
         metavar=('OLD', 'NEW'),
-        help='measure nothing: say what got slower between two runs with --peers, and exit with 1 '
-        f'where that is more than {100 * LIMIT:.0f} percent',
+        help='measure nothing: list how figures changed between two runs with --peers, and exit '
+        f'with 1 where one got slower by more than {100 * LIMIT:.0f} percent',
     )
     add(
         '--profile',
         type=Output(),
         metavar='FILE',
-        help='measure nothing: run the node and write what its threads do for one second, for '
-        'speedscope.app; needs ROS 2',
+        help='measure nothing: run the node and write the stacks of its threads during one '
+        'second, for speedscope.app; needs ROS 2',
     )
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse what would be missed after the measurement only."""
+    """Refuse options whose error would show only after the measurement."""
     if args.plot:
         require_package('matplotlib', '--plot')
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compare two runs of `magadepth benchmark`: what got slower, whatever machine each ran on."""
+"""Compare two runs of `magadepth benchmark`, also of different machines: what got slower."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from magadepth_ros.errors import DataError
 from magadepth_ros.tables import align
 
 LIMIT = 0.15
-"""Growth of a time, beside that of the classical methods, which counts as slower."""
+"""Growth of a time, relative to the classical methods, from which on it counts as slower."""
 
 Row = dict[str, Any]
 
@@ -22,8 +22,8 @@ def compare(old_path: Path, new_path: Path) -> tuple[str, bool]:
     Compare two files that ``--json`` wrote.
 
     Times are taken relative to the classical methods (``--peers``) that both runs measured at the
-    same size: nobody changes those, so the median of their changes is the machine's. Of the node
-    its processor time for a frame is compared.
+    same size. The code of these methods does not change, so the median of their changes is a
+    property of the machines. For the node, the processor time of a frame is compared.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def _size(row: Row) -> str:
 def _machine(
     old: dict[tuple[str, ...], float], new: dict[tuple[str, ...], float]
 ) -> dict[str, float]:
-    """Return how much longer the second machine takes for each size."""
+    """Return by which factor the second machine is slower, for each size."""
     changes: dict[str, list[float]] = {}
     for key in old:
         if key[0] == 'peer' and key in new and old[key] > 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the cost grows: with cores and topics (measured here), pixels and cameras; its laws."""
+"""Growth of the cost with cores, topics, pixels and cameras, and lines fitted to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOPICS = (
     ('completed', 'confidence', 'points'),
     ('completed', 'confidence', 'points', 'colorized'),
 )
-"""What is subscribed to, below ``depth/``, in the runs of the node with one camera."""
+"""Topics below ``depth/`` that the runs of the node with one camera subscribe to."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Law:
 
 def measure_cores(arguments: Sequence[str], size: str) -> list[dict[str, Any]]:
     """
-    Repeat the library's benchmark at one size on 1, 2, 4, ... of the cores, each in a process.
+    Repeat the library's benchmark at one size on 1, 2, 4, ... cores, each in a process of its own.
 
-    ``arguments`` are those of ``magadepth benchmark`` that name models, runtimes and peers.
-    Returns the rows with ``cores``; where there is one core, its rows alone.
+    ``arguments`` are arguments of ``magadepth benchmark`` that name models, runtimes and peers.
+    Returns the rows of all runs, each with its number of ``cores``.
     """
     rows = []
     own = sorted(os.sched_getaffinity(0))
@@ -62,7 +62,7 @@ def measure_cores(arguments: Sequence[str], size: str) -> list[dict[str, Any]]:
                 [*command, *arguments, '--sizes', size, '--json', str(file)],
                 capture_output=True,
                 text=True,
-                # Inherited by its threads, and read by the runtimes as the number of cores.
+                # Its threads inherit the cores, and the runtimes take their number.
                 preexec_fn=partial(os.sched_setaffinity, 0, own[:count]),
             )
             if not file.is_file():
@@ -75,7 +75,7 @@ def measure_cores(arguments: Sequence[str], size: str) -> list[dict[str, Any]]:
 
 
 def laws(report: dict[str, Any]) -> list[Law]:
-    """Read the laws off a report; of what has one point alone there is none."""
+    """Fit the laws to the figures of a report, where there are two points or more."""
     found = []
     models = [row for row in report['rows'] if row['kind'] == 'model']
     for name in dict.fromkeys(_method(row) for row in models):

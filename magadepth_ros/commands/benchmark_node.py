@@ -28,10 +28,10 @@ TICK = 0.2
 @dataclass(frozen=True)
 class NodeRun:
     """
-    What is started: ``threads`` 0 = all cores, ``rate`` [Hz] of each camera.
+    Settings of a run: ``threads`` 0 = all cores, ``rate`` [Hz] of each camera.
 
-    ``topics`` are subscribed to, below ``depth/`` of each camera; the first one is timed. To
-    ``profile`` a speedscope file of one second is written.
+    ``topics`` below ``depth/`` of each camera are subscribed to; the first one is timed. A
+    speedscope file of one second is written to ``profile``.
     """
 
     model: str
@@ -51,9 +51,9 @@ def measure_node(
     advance: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
     """
-    Run the node for every size and number of cameras, with its topics subscribed to.
+    Run the node for every size and number of cameras, and subscribe to its topics.
 
-    To be called while this process has no threads yet, as others are started from it.
+    Call it while this process has no threads yet, as it forks other processes.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def _completion(run: NodeRun, names: Sequence[str]) -> list[str]:
     }
     command = node_command('completion_node', parameters, remappings)
     if run.profile:
-        # In the place of the node's module its sampler, which starts it.
+        # The sampler's module instead of the node's module; the sampler starts the node.
         sampler = 'magadepth_ros.commands.profiled_node'
         return [sys.executable, '-m', sampler, str(run.profile), *command[3:]]
     return command
@@ -177,13 +177,13 @@ def _round(value: float | None) -> float | None:
 
 
 def _busy_seconds(child: Child) -> float:
-    """Processor time of all of its threads so far [s]; Linux."""
+    """Return the processor time of all threads of a process so far [s]; Linux."""
     text = Path(f'/proc/{child.process.pid}/stat').read_text(encoding='utf-8')
     user, system = text.rpartition(')')[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf('SC_CLK_TCK')
 
 
 def _memory_mib(child: Child) -> int:
-    """Resident memory [MiB]; Linux."""
+    """Return the resident memory of a process [MiB]; Linux."""
     pages = Path(f'/proc/{child.process.pid}/statm').read_text(encoding='utf-8').split()[1]
     return round(int(pages) * os.sysconf('SC_PAGE_SIZE') / 2**20)

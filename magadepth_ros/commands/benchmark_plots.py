@@ -37,7 +37,7 @@ def write_plot(path: Path, report: dict[str, Any]) -> None:
             left = [a + b for a, b in zip(left, widths)]
         axis.set_title(f'{width} x {height}')
         axis.set_xlabel('ms per frame')
-        # One slow method would press all others to the axis: it runs out of the picture.
+        # The bar of a very slow method is cut off, as all other bars would be too short to see.
         limit = min(1.15 * max(left), 3.0 * sorted(left)[len(left) // 2])
         axis.set_xlim(0, limit)
         for place, total in enumerate(left):
@@ -92,7 +92,7 @@ def _write(figure: Any, path: Path) -> None:
 
     picture = io.BytesIO()
     form = path.suffix.lstrip('.') or 'png'
-    # The same figures give the same file: neither the time nor chance is in it.
+    # Equal figures give equal files, without the date and without random ids.
     metadata = {'Date': None} if form == 'svg' else None
     try:
         with matplotlib.rc_context({'svg.hashsalt': 'magadepth', 'svg.fonttype': 'none'}):

@@ -34,7 +34,7 @@ _NODE_STAGES_HEAD = (*_NODE_HEAD[:2], *NODE_STAGES)
 
 
 def machine_facts(threads: int) -> dict[str, Any]:
-    """Return where and when it is measured; ``threads`` 0 stands for all cores."""
+    """Return the facts of the machine, and the date; ``threads`` 0 stands for all cores."""
     return {
         'format': FORMAT,
         'date': datetime.now(timezone.utc).strftime('%Y-%m-%d'),
@@ -49,7 +49,7 @@ def machine_facts(threads: int) -> dict[str, Any]:
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """Read what ``--json`` wrote; DataError where it is something else."""
+    """Read a file of ``--json``; DataError where it is no such file."""
     try:
         report = json.loads(path.read_text(encoding='utf-8'))
     except OSError as error:
@@ -62,7 +62,7 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def to_text(report: dict[str, Any]) -> str:
-    """Lay it out for a terminal."""
+    """Return the report as text for a terminal."""
     blocks = [
         f'{width}x{height}\n{align([_HEAD, *_cells(rows)], left=2)}'
         for (width, height), rows in by_size(report)
@@ -144,7 +144,7 @@ _NOT_MEASURED = [
 
 
 def _batch_cells(report: dict[str, Any], backends: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the table of some runtimes' batches with its head; nothing without any."""
+    """Return the rows of the table of batches of some runtimes, the head first."""
     rows = [r for r in report.get('batches', []) if r['runtime'].split()[0] in backends]
     cells = [
         (
@@ -162,7 +162,7 @@ def _batch_cells(report: dict[str, Any], backends: Sequence[str]) -> list[tuple[
 
 
 def _growth(report: dict[str, Any]) -> list[tuple[str, list[tuple[str, ...]]]]:
-    """Return title and table of batches, cores and topics, where they were measured."""
+    """Return title and table of batches, cores and topics, if they were measured."""
     found = []
     on_cpu = [b for r in report.get('batches', []) if (b := r['runtime'].split()[0]) not in GPU]
     if on_cpu:
@@ -230,7 +230,7 @@ def _node_cells(report: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _shown(value: float | None, form: str) -> str:
-    """Return a figure; '-' for one of a node of which no frame came."""
+    """Return a figure as text; '-' where no frame of the node came."""
     return '-' if value is None else format(value, form)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure what ``magadepth benchmark`` was asked for: library, batches, cores, node, topics."""
+"""Run the measurements of ``magadepth benchmark``: library, batches, cores, node, topics."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _PACKAGES = (('torch',), ('tensorrt', 'tensorrt_rtx'))
 
 
 def measure_all(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure what the arguments ask for, and return the report."""
+    """Run the measurements that the arguments name, and return the report."""
     names = _names(args)
     gpu = [] if find_gpu() is None else _on_gpu()
     backends = args.backends or ['auto', *gpu]
     batches = args.batches or ((1, 4, 8) if gpu else ())
     peers = _peers(args.peers)
-    # First, while this process has no threads: these start others.
+    # First, while this process has no threads, as these measurements fork processes.
     node, topics = _measure_node(names[0], backends[0], args)
     cores = (
         measure_cores(_arguments(names[0], backends[0], args), _first_size(args))
@@ -93,7 +93,7 @@ def _on_gpu() -> list[str]:
 
 
 def _names(args: argparse.Namespace) -> list[str]:
-    # The default first: the ratios are to it, and the node runs it.
+    # The default model first: ratios are relative to it, and the node runs it.
     names = args.models or sorted(model_names(), key=lambda name: name != DEFAULT_MODEL)
     if not names:
         raise ModelError('no model is installed; name a file: --models FILE.onnx')
@@ -127,7 +127,7 @@ def _node_run(name: str, backend: str, args: argparse.Namespace) -> NodeRun:
 
 
 def profile_node(args: argparse.Namespace) -> None:
-    """Run the node of one camera and write what its threads do for a second."""
+    """Run the node with one camera, and write the stacks of its threads during a second."""
     args.profile.unlink(missing_ok=True)
     args.profile.parent.mkdir(parents=True, exist_ok=True)
     run = _node_run(_names(args)[0], (args.backends or ['auto'])[0], args)
@@ -135,7 +135,7 @@ def profile_node(args: argparse.Namespace) -> None:
 
 
 def _arguments(name: str, backend: str, args: argparse.Namespace) -> list[str]:
-    """Return what the runs on fewer cores are started with."""
+    """Return the arguments for the runs on fewer cores."""
     given = ['--models', name, '--backends', backend, '--precisions', args.precisions[0]]
     given += ['--repeats', str(args.repeats), '--threads', str(args.threads)]
     return given if args.peers is None else [*given, '--peers', *args.peers]
@@ -148,7 +148,7 @@ def _first_size(args: argparse.Namespace) -> str:
 def _open(
     names: list[str], backends: Sequence[str], args: argparse.Namespace
 ) -> tuple[list[tuple[str, Completer]], list[str]]:
-    """Open each model on each runtime once: two precisions may come to the same."""
+    """Open each model on each runtime; two precisions that resolve to one are opened once."""
     completers: dict[tuple[str, str, str], Completer] = {}
     errors = []
     for name, backend, precision in product(names, backends, args.precisions):

@@ -17,7 +17,7 @@ from magadepth_ros.completion.project import CloudProjector
 
 STAGES = ('fit', 'infer', 'restore', 'confidence', 'merge', 'cloud')
 BUDGET_MS = 5000.0
-"""What a method may take of each size: a slow one takes part in fewer rounds."""
+"""Time that a method may take at each size [ms]; a slow method takes part in fewer rounds."""
 
 Frame = tuple[np.ndarray, np.ndarray]
 
@@ -25,7 +25,7 @@ Frame = tuple[np.ndarray, np.ndarray]
 @dataclass(frozen=True)
 class Candidate:
     """
-    Something that completes depth.
+    A method that is timed.
 
     ``run(rgb, depth)`` returns milliseconds: ``complete`` for the depth, and its stages if known.
     """
@@ -39,7 +39,7 @@ class Candidate:
 def model_candidate(
     name: str, completer: Completer, camera: tuple[float, float, float, float]
 ) -> Candidate:
-    """Wrap a model: every stage, and the cloud that a node would make of the result."""
+    """Return the candidate of a model, with all stages and the cloud of the result."""
     projector = CloudProjector()
 
     def run(rgb: np.ndarray, depth: np.ndarray) -> dict[str, float]:
@@ -57,7 +57,7 @@ def model_candidate(
 def method_candidate(
     name: str, function: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> Candidate:
-    """Wrap a classical method, ``function(rgb, depth)`` as the baselines are."""
+    """Return the candidate of a classical method, a ``function(rgb, depth)`` of the baselines."""
 
     def run(rgb: np.ndarray, depth: np.ndarray) -> dict[str, float]:
         start = perf_counter()
@@ -74,17 +74,17 @@ def measure(
     advance: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
     """
-    Let all complete the same frame, round after round, and return a row for each.
+    Time all candidates on the same frames, round after round, and return a row for each.
 
     Parameters
     ----------
     candidates:
-        the first one is what the ratios are taken to.
+        the ratios are relative to the first one.
     frames:
         (rgb, depth) of one size, gone through in a circle.
     repeats:
-        rounds that count, after one that does not; a method takes part in as many as
-        `BUDGET_MS` allows, and of one that takes longer than that the first one counts.
+        number of counted rounds, after one warm-up round. A method takes part in as many as
+        `BUDGET_MS` allows; where the warm-up alone takes longer, that round is counted.
     advance:
         called after every round.
 
@@ -123,9 +123,9 @@ def measure_batch(
     name: str, completer: Completer, frames: Sequence[Frame], batch: int, repeats: int
 ) -> dict[str, Any]:
     """
-    Let a model complete ``batch`` frames at a time, as the node does those of several cameras.
+    Time a model on ``batch`` frames at a time, as the node completes several cameras.
 
-    Returns a row like those of `measure`, of one frame's share: ``ms``, and the stage ``infer``.
+    Returns a row like those of `measure`; ``ms`` and the stage ``infer`` are the share of a frame.
     """
     times = []
     for count in range(repeats + 1):
@@ -159,6 +159,6 @@ def _figures(times: list[dict[str, float]], first: list[float]) -> dict[str, Any
             for stage in STAGES
             if stage in times[0]
         },
-        # Of the same round: what disturbed one has met the other as well.
+        # Ratios within a round, as a disturbance meets both methods of it.
         'ratio': round(statistics.median(a / b for a, b in zip(whole, first)), 3),
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes that are started together, watched, and end together, whatever ends their parent."""
+"""Child processes that are watched, and that end with their parent, however it ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GRACE = 1.2
 
 
 class ChildError(MagadepthError):
-    """A process that should run has ended; the end of its log is in the message."""
+    """A child process has ended too early; the message has the end of its log."""
 
 
 @dataclass
@@ -41,10 +41,10 @@ class Child:
 
 class Children:
     """
-    A context manager: on leaving it, every process started in it is gone.
+    A context manager that ends every process started in it.
 
-    Each gets its own process group, so that a Ctrl-C reaches them once, from here; and the kernel
-    ends them should this process be killed.
+    Each process has its own process group, so that Ctrl-C reaches it only once, from here. The
+    kernel ends the processes where this process is killed.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Children:
         while monotonic() < deadline and any(c.process.poll() is None for c in self.running):
             sleep(0.02)
         for child in self.running:
-            # The group, not the process: what it started itself goes too.
+            # The whole group, so that processes started by the child end too.
             _signal(child, signal.SIGKILL)
             child.process.wait()
         self.running.clear()
@@ -103,7 +103,7 @@ def _signal(child: Child, number: signal.Signals) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Between fork and exec: have the kernel send SIGTERM when the parent ends (Linux)."""
+    """Run between fork and exec: the kernel shall send SIGTERM when the parent ends (Linux)."""
     if not sys.platform.startswith('linux'):
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -59,8 +59,8 @@ def add_parser(subparsers: Any) -> None:
         'output',
         type=Result(),
         metavar='OUTPUT',
-        help='folder, new bag or, of one pair, .png to write; of several INPUTs the folder of '
-        'their results, of which those that are there are skipped',
+        help='folder, new bag or, for one pair, .png to write; for several INPUTs the folder of '
+        'their results, where existing results are skipped',
     )
     add(
         '--shard',
@@ -157,7 +157,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse what contradicts itself, or would have no effect."""
+    """Refuse options that contradict each other or have no effect."""
     _settings(args)
     if args.rgb or args.depth:
         _check_pair(args)
@@ -232,7 +232,7 @@ def _open(args: argparse.Namespace) -> AbstractContextManager[Completer]:
 
 
 class _Shared:
-    """One completer for many recordings, opened for the first that needs it."""
+    """One completer for many recordings, opened for the first recording that needs it."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
@@ -259,7 +259,7 @@ def _complete(args: argparse.Namespace, opened: Open, item: Item, resume: bool) 
 
 
 def _complete_bag(args: argparse.Namespace, opened: Open, source: Path, output: Path) -> str:
-    """Complete a bag; returns what came of it, for people."""
+    """Complete a bag; returns a sentence about the result."""
     try:
         from magadepth_ros.commands.complete_bag import BagOptions, complete_bag
     except ModuleNotFoundError as error:

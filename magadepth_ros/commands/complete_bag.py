@@ -26,7 +26,7 @@ from magadepth_ros.topics import CameraTopics
 @dataclass(frozen=True)
 class BagOptions:
     """
-    What is read from a bag and added to it.
+    The topics that are read from a bag, and the topics that are added.
 
     ``rgb_topic`` and ``depth_topic``: None finds them. ``namespace``: where the new topics go.
     ``encoding``: 32FC1 or 16UC1 of the completed depth. ``points``: whether clouds are added.
@@ -46,9 +46,10 @@ class BagOptions:
 @dataclass
 class BagReport:
     """
-    What came of a bag.
+    The result of completing a bag.
 
-    Frames completed, pairs that could not be read, depth without RGB; why there are no clouds.
+    Counts of completed frames, of pairs that could not be read (``broken``) and of depth images
+    without RGB (``unmatched``); and why there are no clouds.
     """
 
     topics: CameraTopics
@@ -68,7 +69,7 @@ def complete_bag(
     Parameters
     ----------
     open_completer:
-        called once the bag has turned out to be readable.
+        opens the completer; called once the bag is known to be readable.
     source, target:
         the bags; ``target`` appears only when it is whole.
 
@@ -116,7 +117,7 @@ def complete_bag(
 
 
 class _Job:
-    # The state of one run through a bag.
+    # The state of one pass over a bag.
     def __init__(
         self,
         completer: Completer,

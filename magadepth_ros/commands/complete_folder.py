@@ -22,14 +22,14 @@ from magadepth_ros.manifest import (
 )
 
 Open = Callable[[], AbstractContextManager[Completer]]
-"""Opens the model, once the input has turned out to be readable."""
+"""Opens the completer; called once the input is known to be readable."""
 
 
 def complete_pair(
     open_completer: Open, rgb_path: Path, depth_path: Path, depth_scale: float, output: Path
 ) -> str:
     """
-    Complete one pair of pictures into a 16-bit PNG [mm]; returns what came of it, for people.
+    Complete one pair of pictures into a 16-bit PNG [mm]; returns a sentence about the result.
 
     Raises
     ------
@@ -52,9 +52,9 @@ def complete_pair(
 
 def complete_folder(open_completer: Open, folder: Path, output: Path, resume: bool = False) -> str:
     """
-    Complete the frames of a manifest into ``output/<stem>.png``; returns what came of it.
+    Complete the frames of a manifest into ``output/<stem>.png``; returns a sentence about them.
 
-    With ``resume`` the frames whose result is there are skipped.
+    With ``resume``, frames whose result exists are skipped.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def complete_folder(open_completer: Open, folder: Path, output: Path, resume: bo
     with open_completer() as completer, progress(len(results), 'frames') as bar:
         for path, frame in results.items():
             if resume and path.exists():
-                # Meanwhile, by a machine that was given up too soon.
+                # Meanwhile a machine that was believed to be lost has completed it.
                 done += 1
                 continue
             completion = _complete(completer, frame)
@@ -100,7 +100,7 @@ def _complete(completer: Completer, frame: Frame) -> Completion:
     data = frame.load()
     fault = out_of_range(data.depth, *completer.depth_range)
     if fault.endswith('?'):
-        # One frame may be too far; a wrong unit is that of every frame.
+        # A single frame may lie out of range; a wrong unit puts every frame out of range.
         raise DataError(f'{frame.depth_path} at {frame.depth_scale:g} metres a unit: {fault}')
     stream = f'{frame.scene}/{frame.sensor}'
     return completer.complete_batch([RgbdFrame(data.rgb, data.depth, stream=stream)])[0]
@@ -117,7 +117,7 @@ def _leave_inputs(manifest: Manifest, output: Path) -> None:
 
 
 def _leave(inputs: Iterable[Path], results: Iterable[Path]) -> None:
-    """Raise DataError where a result would be written over an input, by whatever name."""
+    """Raise DataError where a result would overwrite an input, also through links."""
 
     def identity(path: Path) -> tuple[int, int]:
         status = path.stat()

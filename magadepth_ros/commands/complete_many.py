@@ -19,7 +19,7 @@ from magadepth_ros.files import MANIFEST_NAME, is_bag_path, write_result
 from magadepth_ros.resources import find_model
 
 SETTINGS = 'settings.json'
-"""In the folder of the results: how they were made."""
+"""File in the folder of the results: model and options of the run."""
 
 _SETTINGS = (
     *('precision', 'rgb_topic', 'depth_topic', 'namespace', 'output_encoding', 'points'),
@@ -30,14 +30,14 @@ _SETTINGS = (
 
 @dataclass(frozen=True)
 class Item:
-    """One recording and where its result goes: a bag, or a folder of pictures."""
+    """One recording and the path of its result: a bag, or a folder of pictures."""
 
     source: Path
     output: Path
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to do, as a bag appears when it is whole."""
+        """Whether the result exists; a bag appears only when it is whole."""
         return is_bag_path(self.source) and self.output.exists()
 
 
@@ -52,8 +52,8 @@ def items(sources: Sequence[Path], output: Path, shard: tuple[int, int] = (1, 1)
     output:
         the folder of the results, each of which is called after its recording.
     shard:
-        (k, n): of n parts the k-th, from 1 on. The name alone says to which part a recording
-        belongs, so that the parts fit together though each machine listed the recordings itself.
+        (k, n): the k-th of n parts, from 1 on. Only the name decides to which part a recording
+        belongs, so that the parts fit together although each machine lists the recordings itself.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def items(sources: Sequence[Path], output: Path, shard: tuple[int, int] = (1, 1)
 
 def keep_settings(args: argparse.Namespace, settings: CompletionSettings) -> None:
     """
-    Write how the results are made, or compare with what stands there.
+    Write the settings of the results, or compare them with the settings in the folder.
 
     Raises
     ------
@@ -110,10 +110,10 @@ def keep_settings(args: argparse.Namespace, settings: CompletionSettings) -> Non
 
 def complete_many(chosen: Sequence[Item], complete: Callable[[Item], str]) -> int:
     """
-    Complete one after the other; returns 2 where one could not be completed.
+    Complete one item after the other; returns 2 where one could not be completed.
 
-    ``complete`` returns what came of an item, for people. A recording that cannot be completed is
-    said, and costs the others nothing.
+    ``complete`` returns a sentence about the result of an item. A recording that cannot be
+    completed is reported, and the others are completed all the same.
     """
     failed = 0
     for number, item in enumerate(chosen, start=1):

@@ -40,7 +40,7 @@ and write summary.json (rate, latency, holes left) and preview.png.
 
 _EXAMPLES = """
 magadepth demo --duration 60
-magadepth demo --input BAG --viewer   # frames of one's own, on a timeline
+magadepth demo --input BAG --viewer   # your own frames, on a timeline
 """
 
 
@@ -95,7 +95,7 @@ def add_parser(subparsers: Any) -> None:
         '--save',
         type=Output(('.rrd',)),
         metavar='FILE',
-        help='write that to FILE (.rrd) instead of a window',
+        help='write the view to FILE (.rrd) instead of opening a window',
     )
     add(
         '--patience',
@@ -107,7 +107,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse what one of the processes would refuse, but in its log alone."""
+    """Refuse values that a child process would refuse in its log only."""
     if args.viewer or args.save:
         require_rerun()
     if args.viewer and not args.save:
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
     for name in ('summary.json', 'preview.png'):
         (args.output / name).unlink(missing_ok=True)
     prepare_environment(args.output)
-    # Imported here: it needs ROS, and whoever mistypes a folder need not wait for it.
+    # Imported here, as it needs ROS and seconds, which the refusal of an argument does not.
     from magadepth_ros.subscribers.demo_subscriber import DemoSubscriber
 
     stop = Stop()
@@ -149,13 +149,13 @@ def run(args: argparse.Namespace) -> int:
         try:
             return _watch(args, children, watcher, stop, start)
         finally:
-            # First the others: they must not wait for this process to say good-bye.
+            # The children first: they must not wait until this process has left the graph.
             children.stop()
             watcher.close()
 
 
 def _check_input(path: Path) -> None:
-    """Raise DataError where the camera could not play this: it would say so in its log only."""
+    """Raise DataError where the camera could not play the input, as it reports in its log only."""
     if not is_bag_path(path):
         read_manifest(path)
         return
@@ -189,7 +189,7 @@ def _watch(
             'camera_rate_set_hz': args.rate,
         }
         summary = summarise(watcher, facts)
-        # After the measurement: the input images are read as well, which costs time.
+        # After the measurement, as subscribing to the input images costs processor time.
         snapshot = None if stop else _snapshot(watcher, children, stop)
         if snapshot is not None:
             write_preview(args.output / 'preview.png', snapshot)
@@ -216,7 +216,7 @@ def _wait(
             watcher.spin(TICK)
             children.check()
             if watcher.trouble:
-                # The node waits to be configured anew; nobody would do so here.
+                # The node waits to be configured again, which nobody does in the demo.
                 raise EngineError(f'completion_node could not start: {watcher.trouble}')
             waited = monotonic() - start
             if waited > args.patience:

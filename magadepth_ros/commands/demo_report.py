@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo leaves behind: summary.json, preview.png and a small table."""
+"""Results of the demo: summary.json, preview.png and a small table."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def summarise(watcher: DemoSubscriber, facts: dict[str, Any]) -> dict[str, Any]:
     """
     Return the summary; latencies [ms] run from the RGB's stamp to the arrival in this process.
 
-    ``dropped`` counts camera frames between the first and the last completed one that never came
-    back completed: the node takes the newest pair and lets older ones go.
+    ``dropped`` counts the camera frames between the first and the last completed frame that were
+    not completed: the node takes the newest pair and drops older ones.
     """
     depth, cloud = watcher.depth, watcher.cloud
     done = set(depth.stamps)
@@ -75,7 +75,7 @@ def summarise(watcher: DemoSubscriber, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_summary(path: Path, summary: dict[str, Any]) -> None:
-    """Write it whole or not at all."""
+    """Write the summary atomically."""
     write_result(path, json.dumps(summary, indent=2) + '\n')
 
 
@@ -119,7 +119,7 @@ def write_preview(path: Path, snapshot: Snapshot) -> None:
 
 
 def table(summary: dict[str, Any]) -> str:
-    """Return the few numbers that people look at first."""
+    """Return the main numbers of a summary as a small table."""
 
     def show(name: str, unit: str) -> str:
         value = summary.get(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``magadepth doctor``: one page that says what works here, and what to do about the rest."""
+"""``magadepth doctor``: check this machine, and name a remedy for each fault."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ EXIT_FAULT = 1
 _MARKS = {FAULT: 'XX', NOTE: ' -'}
 
 _DESCRIPTION = """\
-Say what works here and what to do about the rest: ROS and its messages, the middleware, runtimes
-(each is timed for a second), models, rights, disk, and the cameras that can be seen. Lines that
-begin with XX are faults, those with - are things to do without. The exit code is 1 where there are
-faults.
+Check this machine, and name a remedy for each fault: ROS and its messages, the middleware,
+runtimes (each is timed for a second), models, rights, disk, and the cameras that are visible.
+Lines that begin with XX are faults; lines that begin with - are missing options that are not
+needed. The exit code is 1 where there are faults.
 """
 
 _EXAMPLES = """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``magadepth doctor`` looks at; each check says what was found and what to do about it."""
+"""The checks of ``magadepth doctor``; each returns findings with their remedies."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from magadepth_ros.resources import DEFAULT_MODEL, find_model, model_names, shar
 from magadepth_ros.simulation import simulated_frames
 
 OK, NOTE, FAULT = 'ok', 'note', 'fault'
-"""It works; something optional is missing; what somebody wants does not work."""
+"""It works; an optional part is missing; a fault."""
 
 MESSAGES = (
     *('sensor_msgs', 'std_msgs', 'diagnostic_msgs', 'std_srvs', 'lifecycle_msgs'),
     'rcl_interfaces',
 )
 SEGMENT = 64 * 2**20
-"""Shared memory that each process with our DDS profile takes [bytes]."""
+"""Shared memory of each process with this package's DDS profile [bytes]."""
 TIMED = 1.0
 """Seconds for which a runtime is timed."""
 
@@ -55,7 +55,7 @@ class Finding:
 
 
 def package() -> Iterator[Finding]:
-    """Say what is installed, and where."""
+    """Report what is installed, and where."""
     yield Finding('package', 'magadepth_ros', OK, f'{__version__} in {share_dir()}')
     yield Finding('package', 'Python', OK, f'{platform.python_version()}, {sys.executable}')
     system = f'{platform.system()} {platform.machine()}'
@@ -68,7 +68,7 @@ def package() -> Iterator[Finding]:
 
 
 def ros() -> Iterator[Finding]:
-    """Look for rclpy, the messages, and what is used where it is there."""
+    """Look for rclpy, the messages, and the optional packages."""
     distro = os.environ.get('ROS_DISTRO', '')
     missing = [name for name in ('rclpy', *MESSAGES) if importlib.util.find_spec(name) is None]
     remedy = (
@@ -84,7 +84,7 @@ def ros() -> Iterator[Finding]:
         remedy if missing else '',
     )
     for name, without in (
-        ('message_filters', 'the own synchroniser pairs, by the same rules'),
+        ('message_filters', "this package's own pairer is used, with the same rules"),
         ('cv_bridge', 'only the usual encodings are read'),
         ('tf2_msgs', 'extrinsics come from depth_to_rgb alone'),
         ('launch_ros', 'no launch files; the nodes start by `ros2 run`'),
@@ -101,12 +101,12 @@ def ros() -> Iterator[Finding]:
 
 
 def dds() -> Iterator[Finding]:
-    """Check that images fit: they need shared memory of more than the middleware's default."""
+    """Check that images fit into the shared memory of the middleware; the default is too small."""
     from magadepth_ros.nodes.dds import PROFILE_VARIABLES
 
     given = next((os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)), '')
     if not given:
-        said = 'none set: what this package starts has its own'
+        said = 'none set: processes that this package starts have their own'
         profile = share_dir() / 'config' / 'fastdds.xml'
         remedy = f'for a driver that you start: export {PROFILE_VARIABLES[0]}={profile}'
         yield Finding('DDS', 'profile', NOTE, said, remedy)
@@ -142,7 +142,7 @@ def runtimes(model: str = DEFAULT_MODEL) -> Iterator[Finding]:
             said = _timed(path, backend)
             works = True
             yield Finding('runtimes', backend, OK, said)
-        except Exception as error:  # whatever a driver or a half-installed library raises
+        except Exception as error:  # a driver or a half-installed library may raise anything
             yield Finding('runtimes', backend, NOTE, describe(error).splitlines()[0])
     if not works:
         yield Finding(
@@ -154,7 +154,7 @@ def runtimes(model: str = DEFAULT_MODEL) -> Iterator[Finding]:
 def _timed(path: Path, backend: str) -> str:
     from magadepth_ros.completion import Completer
 
-    # For TensorRT the engine of the cache: a build takes minutes.
+    # TensorRT is timed only with an engine of the cache, as a build takes minutes.
     offer = opening.open_for_service(opening.EngineWish(path, backend))
     with Completer(offer.engine) as completer:
         if offer.build is not None:
@@ -231,7 +231,7 @@ def rights() -> Iterator[Finding]:
 
 
 def graph(seconds: float) -> Iterator[Finding]:
-    """List image topics and completion nodes that can be seen from here."""
+    """List the image topics and completion nodes that are visible from this machine."""
     if importlib.util.find_spec('rclpy') is None:
         return
     from magadepth_ros.nodes.dds import use_shipped_profile
@@ -268,7 +268,7 @@ def graph(seconds: float) -> Iterator[Finding]:
 
 
 def examine(seconds: float, model: str = DEFAULT_MODEL) -> Iterator[Finding]:
-    """Run every check; one that fails itself is a finding too."""
+    """Run every check; an exception of a check is a finding too."""
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         'package': package,
         'ROS': ros,

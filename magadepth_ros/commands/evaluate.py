@@ -104,7 +104,7 @@ def add_parser(subparsers: Any) -> None:
         type=Input('a file that --csv wrote'),
         nargs='+',
         metavar='FILE',
-        help='run nothing: make the page of what --csv wrote before',
+        help='run nothing: make the page from files that --csv wrote before',
     )
     add(
         '--sheet',
@@ -130,7 +130,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse what leaves nothing to evaluate."""
+    """Refuse arguments that leave nothing to evaluate."""
     if not args.from_csv and (not args.data or (args.markdown and not args.csv)):
         raise DataError('name the data to evaluate, and --csv with --markdown; or --from-csv')
 
@@ -173,7 +173,8 @@ def _evaluate(
     # Evenly spaced, so that the sheet shows every scene of an ordered set.
     stride = max(1, -(-len(indices) // _SHEET_LINES))
     drawn = set(indices[::stride]) if args.sheet else set()
-    # The sheet has room for a few: models first, then the stronger baselines (last in the list).
+    # The sheet has room for a few methods: the models, then the stronger baselines, which are
+    # last in the list.
     order = [method.name for method in methods if method.kind != 'baseline']
     order += [method.name for method in reversed(methods) if method.kind == 'baseline']
     with progress(len(indices), 'frames') as bar:
@@ -198,14 +199,14 @@ def _evaluate(
 
 def distinct_names(paths: Sequence[Path], taken: Sequence[str] = ()) -> list[str]:
     """
-    Name files and folders by as much of the end of their paths as makes them differ.
+    Name files and folders by the shortest ends of their paths that differ.
 
-    Names that are ``taken`` are given to none of them.
+    No file gets a name of ``taken``.
 
     Raises
     ------
     DataError
-        one is there twice.
+        a path is given twice.
 
     """
     wholes = [path.with_suffix('').parts for path in paths]

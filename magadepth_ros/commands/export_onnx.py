@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
         type=TEXT,
         default='unknown',
         metavar='TEXT',
-        help="for the file's metadata: what it was trained on",
+        help="for the file's metadata: the training data",
     )
     add(
         '--licence',
@@ -55,8 +55,8 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--low-precision-safe',
         action='store_true',
-        help='state that bf16 and fp16 were measured to cost less than a sensor is noisy: '
-        'runtimes then use them with precision auto',
+        help='state that the errors of bf16 and fp16 were measured to be below the noise of a '
+        'sensor: runtimes then use them with precision auto',
     )
 
 

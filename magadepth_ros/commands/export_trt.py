@@ -124,7 +124,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse what contradicts itself, or has no effect."""
+    """Refuse options that contradict each other or have no effect."""
     args.models = args.models or model_names()
     if not args.models:
         raise ModelError('no model is installed; name an ONNX or safetensors file')
@@ -218,7 +218,7 @@ def _request(onnx: Path, precision: str, args: argparse.Namespace) -> EngineRequ
 
 
 def _build(request: EngineRequest, args: argparse.Namespace, stages: Stages) -> dict[str, Any]:
-    """Convert and build; returns what the row says of it."""
+    """Convert and build; returns the fields of the row."""
     from magadepth_ros.engines import building
     from magadepth_ros.engines.cache import engine_path
     from magadepth_ros.engines.precision import write_typed

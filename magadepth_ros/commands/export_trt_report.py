@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `magadepth export-trt` shows: a bar for each stage of a build, a table of the engines."""
+"""Output of `magadepth export-trt`: a bar for each stage of a build, a table of the engines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Stages:
         self._bar: Any = None
 
     def __call__(self, text: str, share: float) -> None:
-        """Show how much of the stage ``text`` is done, 0..1."""
+        """Show the progress of the stage ``text``, 0..1."""
         if text != self._text:
             self.close()
             what = f'{self._name}: {text}'
@@ -36,7 +36,7 @@ class Stages:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print a line for each engine that was wanted, then the files that were written."""
+    """Print a line for each requested engine, then the written files."""
     print(align([_COLUMNS] + [_cells(row) for row in rows], left=len(_COLUMNS)))
     for row in rows:
         if row.get('engine') or row.get('onnx'):

@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 from magadepth_ros import __version__
 from magadepth_ros.errors import MagadepthError, pip_install_extra
 
-# Only the chosen subcommand's module is imported: `magadepth --help` stays fast, and torch is
-# needed by those alone that train, evaluate or export.
+# Only the module of the chosen subcommand is imported: `magadepth --help` stays fast, and only
+# the commands that train or export need torch.
 SUBCOMMANDS = {
     'demo': 'show live depth completion: a simulated camera and the node over ROS 2',
     'complete': 'complete a folder of frames, a bag, or one RGB and depth pair',
-    'doctor': 'say what works here, and what to do about the rest',
+    'doctor': 'check this machine, and name a remedy for each fault',
     'view': 'show a bag or a running node on a timeline, by rerun',
     'evaluate': 'score models and classical methods on frames with known depth',
     'benchmark': 'measure the speed of models on this machine',
@@ -36,14 +36,14 @@ class UsageError(MagadepthError):
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong with a command line in one line, without the usage above it."""
+    """Reports a wrong command line in one line, without the usage above it."""
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError`."""
         raise UsageError(f'{self.prog}: {message} (`{self.prog} --help` lists the arguments)')
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        # Python up to 3.12 would drop it and hand on an empty list, unchecked.
+        # Python up to 3.12 drops '--' and returns an empty list without a check.
         if action.option_strings and '--' in arg_strings:
             raise argparse.ArgumentError(action, "expected a value, got '--'")
         return super()._get_values(action, arg_strings)  # type: ignore[misc]
@@ -70,7 +70,7 @@ def _overview() -> argparse.ArgumentParser:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse the whole line; of the subcommands, only the named one is imported."""
+    """Parse the whole line; only the named subcommand is imported."""
     chosen = _overview().parse_args(argv[:1]).command
     try:
         module = importlib.import_module(module_of(chosen))
@@ -108,10 +108,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     Run one subcommand and return its exit status.
 
-    A module's ``check(args)``, where it has one, comes before its ``run(args)``: what cannot work
-    is refused before anything is written.
+    A module's ``check(args)``, where it has one, is called before its ``run(args)``: it refuses
+    impossible arguments before any file is written.
 
-    2 stands for an expected error (one line on stderr says what and what to do), 130 for Ctrl-C.
+    The status is 2 for an expected error (one line on stderr names a remedy), 130 for Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     try:

@@ -18,7 +18,7 @@ from magadepth_ros.resources import find_model
 
 @dataclass(frozen=True)
 class Input:
-    """A file, with ``folder`` a folder, with ``either`` one of them; or a word of ``also``."""
+    """An existing file, with ``folder`` a folder, with ``either`` any; or one of ``also``."""
 
     what: str
     suffixes: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Input:
 
 @dataclass(frozen=True)
 class SharedInput:
-    """Recorded frames, PATH or PATH=SHARE: how often they are drawn beside others."""
+    """Recorded frames, PATH or PATH=SHARE; the share says how often they are drawn."""
 
     def __call__(self, text: str) -> tuple[Path, float]:
         """Return both; the share is 1 where none is given."""
@@ -54,7 +54,7 @@ class SharedInput:
 
 @dataclass(frozen=True)
 class Output:
-    """A file that can be written, or with ``folder`` a folder whose files can be."""
+    """A file that can be written, or with ``folder`` a folder in which files can be written."""
 
     suffixes: tuple[str, ...] = ()
     folder: bool = False
@@ -82,7 +82,7 @@ class OutputOrFolder:
 
 @dataclass(frozen=True)
 class Result:
-    """A file or a folder to write, as the input decides."""
+    """A file or a folder to write; the input decides which."""
 
     def __call__(self, text: str) -> Path:
         """Return the path; nothing is made."""
@@ -122,7 +122,7 @@ class Frames:
 
 @dataclass(frozen=True)
 class Recording:
-    """A bag, or a folder with a manifest.json; of what is in them a command says more."""
+    """A bag, or a folder with a manifest.json; the command itself checks their content."""
 
     def __call__(self, text: str) -> Path:
         """Return the path."""
@@ -172,7 +172,7 @@ class Config:
 
 
 def _by_library(check: Callable[[], Any]) -> Any:
-    """Return what a check of the library returns; its error becomes argparse's."""
+    """Return the result of a check of the library; its DataError becomes an error of argparse."""
     try:
         return check()
     except MagadepthError as error:

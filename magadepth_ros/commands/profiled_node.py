@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Run completion_node and write, on SIGUSR1, a speedscope file of what its threads do for a second.
+Run completion_node and, on SIGUSR1, write a speedscope file of one second of its threads.
 
 Run: ``python -m magadepth_ros.commands.profiled_node FILE --ros-args ...``, as
 ``magadepth benchmark --profile FILE`` does. https://www.speedscope.app shows the file.
@@ -21,14 +21,14 @@ from magadepth_ros.files import write_result
 
 SECONDS = 1.0
 PERIOD = 0.001
-"""Seconds between two samples, of which a thread that holds Python's lock may swallow some."""
+"""Seconds between two samples; while a thread holds Python's lock, samples are lost."""
 
 
 class Samples:
     """
     Stacks of all Python threads, and processor time of all others.
 
-    `take` looks at them once; `as_speedscope` gives the file's content in the "sampled" format of
+    `take` takes one sample; `as_speedscope` returns the file's content in the "sampled" format of
     https://www.speedscope.app/file-format-schema.json.
     """
 
@@ -39,7 +39,7 @@ class Samples:
         self._start = self._last = time.perf_counter()
 
     def take(self) -> None:
-        """Note where every Python thread is, but for the one that calls this."""
+        """Store the stack of every Python thread but the calling one."""
         now = time.perf_counter()
         elapsed, self._last = now - self._last, now
         names = {thread.ident: thread.name for thread in threading.enumerate()}
@@ -53,7 +53,7 @@ class Samples:
             weights.append(elapsed)
 
     def as_speedscope(self, name: str) -> dict[str, Any]:
-        """Return what JSON takes; each thread is a profile, native ones have one sample."""
+        """Return the content for JSON: a profile for each thread, native ones with one sample."""
         threads = dict(self._threads)
         python = {str(thread.native_id) for thread in threading.enumerate()}
         for (ident, comm), seconds in _busy_seconds().items():
@@ -109,7 +109,7 @@ def _busy_seconds() -> dict[tuple[str, str], float]:
             name = (folder / 'comm').read_text(encoding='utf-8').strip()
             busy, *_ = (folder / 'schedstat').read_text(encoding='utf-8').split()
         except OSError:
-            # It has ended just now, or the kernel counts no such time.
+            # The thread has just ended, or the kernel does not count its time.
             continue
         found[folder.name, name] = int(busy) / 1e9
     return found
@@ -126,7 +126,7 @@ def _profile(asked: threading.Event, path: Path) -> None:
 
 
 def main() -> None:
-    """Start the sampler, which waits for the signal, then the node."""
+    """Start the sampler, which waits for the signal, then run the node."""
     from magadepth_ros.nodes.completion_node import main as run_node
 
     path, *arguments = sys.argv[1:]

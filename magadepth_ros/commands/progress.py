@@ -16,9 +16,9 @@ def progress(total: float | None, what: str, unit: str = ' frames', **options: A
     Parameters
     ----------
     total:
-        what ``update`` counts up to; None where that is not known.
+        the sum of all ``update`` counts; None where it is not known.
     what:
-        said before the bar.
+        text before the bar.
     unit:
         of a count.
     options:
@@ -34,7 +34,7 @@ def progress(total: float | None, what: str, unit: str = ' frames', **options: A
         dynamic_ncols=live,
         ascii=None if live else True,
         mininterval=0.5 if live else 10.0,
-        # A log learns nothing from a bar at 0 %, nor from one of a second.
+        # In a log, the bar at 0 % and bars of a second or less are of no use.
         delay=0.0 if live else 10.0,
         **options,
     )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Write the page docs/commands.md, which is made of the parsers.
+Write the page docs/commands.md, which is generated from the parsers.
 
     python -m magadepth_ros.commands.reference > docs/commands.md
 """
@@ -22,16 +22,17 @@ _GROUPS = {'bags': 'For bags:', 'topics': 'For topics of a running node:'}
 _INTRODUCTION = """\
 # Commands
 
-`magadepth COMMAND --help` says of each what this page says; `magadepth --version` is the version.
+`magadepth COMMAND --help` prints the text of this page for a command; `magadepth --version` prints
+the version.
 
-An expected error (a file that is not there, a package that is not installed) is one line that says
-what to do, here `pip install "magadepth_ros[...]"` with the extra that brings it, and exit code 2;
-Ctrl-C gives 130. Where ROS 2 is, `ros2 run magadepth_ros export_trt` is `magadepth export-trt`.
-The nodes are on [a page of their own](nodes.md)."""
+An expected error (a missing file, a package that is not installed) is reported in one line that
+names a remedy, for a missing package `pip install "magadepth_ros[...]"` with the right extra. The
+exit code is then 2, and 130 after Ctrl-C. With ROS 2, `ros2 run magadepth_ros export_trt` is
+`magadepth export-trt`. The nodes have [a page of their own](nodes.md)."""
 
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of every command by its name; what they import must be installed."""
+    """Return the parser of every command by name; all packages that they import are needed."""
     subparsers = Parser(prog='magadepth').add_subparsers()
     for name in SUBCOMMANDS:
         importlib.import_module(module_of(name)).add_parser(subparsers)
@@ -44,7 +45,7 @@ def examples(parser: argparse.ArgumentParser) -> str:
 
 
 def to_markdown() -> str:
-    """Write the page: of each command what it is for, examples and arguments."""
+    """Return the page: purpose, examples and arguments of each command."""
     parts = [_INTRODUCTION]
     for name, parser in parsers().items():
         about = _with_options_as_code((parser.description or '').strip())
@@ -71,7 +72,7 @@ def _row(action: argparse.Action) -> tuple[str, str, str]:
 
 
 def _values(action: argparse.Action) -> list[str]:
-    """Return what is typed after an option, or instead of a positional argument."""
+    """Return the placeholder of an argument's values."""
     if action.nargs == 0 or (action.choices and action.option_strings and not action.nargs):
         return []
     name = action.metavar or action.dest.upper()

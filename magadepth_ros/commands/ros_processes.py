@@ -25,9 +25,9 @@ def node_command(
 
 def prepare_environment(logs: Path) -> None:
     """
-    Keep to this machine and to a domain of its own, unless the user has said otherwise.
+    Restrict ROS to this machine and a domain of its own, unless the user has set other values.
 
-    ``logs`` is where ROS writes its logs if it knows no home folder.
+    ``logs`` is the folder of ROS's logs where no home folder is set.
     """
     from magadepth_ros.nodes.dds import use_shipped_profile
 

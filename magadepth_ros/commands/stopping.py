@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C as a wish that a command looks at when it suits it."""
+"""Stop a command at Ctrl-C or SIGTERM at a point that the command chooses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Stop:
-    """True from the first SIGINT or SIGTERM on; the handlers from before come back at the end."""
+    """True after the first SIGINT or SIGTERM; the end of the context restores the old handlers."""
 
     def __init__(self) -> None:
         self._set = False

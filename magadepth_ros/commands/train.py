@@ -45,7 +45,7 @@ def add_parser(subparsers: Any) -> None:
         default=[],
         metavar='PATH[=SHARE]',
         help='recorded frames: folder with a manifest.json, nyu_depth_v2_labeled.mat, folder of '
-        'SUN RGB-D or DIML, or bag; SHARE says how often they are drawn beside others (1); '
+        'SUN RGB-D or DIML, or bag; SHARE: how often they are drawn, relative to others (1); '
         'repeatable',
     )
     add(
@@ -74,13 +74,13 @@ def add_parser(subparsers: Any) -> None:
         '--max-time',
         type=Duration(),
         metavar='TIME',
-        help='stop after e.g. 90s, 10m or 2h, for --resume to go on',
+        help='stop after e.g. 90s, 10m or 2h; --resume goes on from there',
     )
     add(
         '--finish-in',
         type=Duration(),
         metavar='TIME',
-        help='be done after so long: the learning rate is annealed by then',
+        help='finish after e.g. 1h: the learning rate is annealed by then',
     )
     add('--resume', action='store_true', help='go on from the last checkpoint of the folder')
     add(
@@ -149,14 +149,14 @@ def overrides(pairs: list[str]) -> dict[str, Any]:
         except yaml.YAMLError:
             raise DataError(f'--set {pair}: expected a value as YAML has it') from None
         if isinstance(values[field], str):
-            # YAML 1.1 takes 1e-3 for a word.
+            # YAML 1.1 reads 1e-3 as a word.
             with contextlib.suppress(ValueError):
                 values[field] = float(value)
     return values
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse what would be ignored."""
+    """Refuse options that would be ignored."""
     if args.measure and not args.list:
         raise DataError('--measure has no effect here: it is for --list')
     if args.resume and args.start_from:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Kinds of values for ``type=`` of argparse: what cannot work is refused before a command begins.
+Kinds of values for ``type=`` of argparse, which refuse bad values before a command begins.
 
-Every option that takes a value has ``choices``, one of these or one of ``paths.py``, so that
-a wrong value is one line and exit code 2; ``test/commands/test_bad_values.py`` tries each.
+Every option that takes a value has ``choices``, or a kind of this file or of ``paths.py``, so
+that a wrong value gives one line and exit code 2; ``test/commands/test_bad_values.py`` tries all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNITS = {'s': 1, 'm': 60, 'h': 3600}
 
 
 def refuse(text: str, expected: str) -> argparse.ArgumentTypeError:
-    """Return the error of a value, for argparse to put the option's name before it."""
+    """Return the error of a value; argparse puts the option's name before it."""
     return argparse.ArgumentTypeError(f'expected {expected}, got {text!r}')
 
 
@@ -37,7 +37,7 @@ class Number:
     whole: bool = False
 
     def __call__(self, text: str) -> Any:
-        """Read it: int where ``whole``, else float."""
+        """Return the number: int where ``whole``, else float."""
         try:
             value = int(text) if self.whole else float(text)
         except ValueError:
@@ -79,7 +79,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A text of a form; ``what`` says which, for people."""
+    """A text that matches a pattern; ``what`` describes it in the error."""
 
     what: str
     form: str
@@ -141,7 +141,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of names that are known only where the training is installed."""
+    """One of some names that are known only where the training is installed."""
 
     names: Callable[[], list[str]]
 
@@ -154,6 +154,6 @@ class OneOf:
 
 
 def require_package(name: str, what: str) -> None:
-    """Raise DataError where a package is missing that an option needs later."""
+    """Raise DataError where a package that an option needs is missing."""
     if importlib.util.find_spec(name) is None:
         raise DataError(f'{what} needs the Python package {name}: {pip_install(name)}')

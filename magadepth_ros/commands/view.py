@@ -60,13 +60,13 @@ def add_parser(subparsers: Any) -> None:
         '--rgb-topic',
         type=Topic(),
         metavar='TOPIC',
-        help='colour images (default: found by name in a bag, as its input of a node)',
+        help='colour images (default: in a bag found by name, of a node its input)',
     )
     add(
         '--depth-topic',
         type=Topic(),
         metavar='TOPIC',
-        help='measured depth (default: found likewise)',
+        help='measured depth (default: found in the same way)',
     )
     add('--frames', type=COUNT, metavar='N', help='stop after N frames (default: show all)')
     add = parser.add_argument_group('topics').add_argument
@@ -83,13 +83,13 @@ def add_parser(subparsers: Any) -> None:
         '--namespace',
         type=Topic('a namespace such as /depth'),
         default='/depth',
-        help='of completed topics that the bag may have',
+        help='namespace of completed topics in the bag',
     )
     add_engine_options(bags, 'model', 'backend')
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse what would show nothing."""
+    """Refuse options that have no effect."""
     require_rerun()
     if args.save is None:
         require_display()

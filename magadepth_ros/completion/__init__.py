@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth completion, arrays in and arrays out: no ROS, no torch."""
+"""Depth completion of NumPy arrays, without ROS and without torch."""
 
 from magadepth_ros.completion.completer import Completer, Completion
 from magadepth_ros.completion.settings import CompletionSettings

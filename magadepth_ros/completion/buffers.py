@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reuse the memory of images: touching fresh pages costs several times the arithmetic in them."""
+"""Reuse the memory of images: fresh pages cost several times as much as the arithmetic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def _references_of_unused() -> int:
-    """Count those to an array that only a pool holds; some are the interpreter's, by version."""
+    """Count the references to an array that only the pool holds; it depends on the version."""
     for array in [np.empty(0)]:
         return sys.getrefcount(array)
     raise AssertionError
@@ -22,11 +22,11 @@ _UNUSED = _references_of_unused()
 
 class Buffers:
     """
-    Hands out arrays, and hands one out again once nobody else refers to it or to a view of it.
+    A pool of arrays; it reuses an array once nobody else refers to it or to a view of it.
 
-    So results may be kept as long as one likes; only what was let go of is overwritten. For one
-    thread at a time. An `array.array` of bytes owns the memory, as it does in a message of ROS: a
-    result is published without being copied into one.
+    So a caller may keep a result for any time; only released arrays are overwritten. Use it from
+    one thread at a time. The memory belongs to an `array.array` of bytes, as in a message of ROS,
+    so that a result is published without a copy.
     """
 
     def __init__(self) -> None:

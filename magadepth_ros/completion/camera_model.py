@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's intrinsics: where a point is seen, along which line a pixel looks, at any size."""
+"""A camera's intrinsics: pixel coordinates of points and rays of pixels, at any image size."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class CameraModel:
     Raises
     ------
     DataError
-        no size, another distortion model, a wrong number of coefficients, or no calibration.
+        there is no size or no calibration, the distortion model is unknown, or the number of
+        coefficients is wrong.
 
     """
 
@@ -75,7 +76,7 @@ class CameraModel:
 
     @property
     def distorted(self) -> bool:
-        """Whether straight lines are bent, as also by a fisheye without coefficients."""
+        """Whether straight lines are bent; a fisheye without coefficients bends them too."""
         return any(self.distortion) or self.distortion_model in FISHEYE_MODELS
 
     @property
@@ -86,10 +87,10 @@ class CameraModel:
     @cached_property
     def reach(self) -> float:
         """
-        Tangent of the angle to the axis up to which lines of sight are seen; inf for all.
+        Tangent of the largest angle between the axis and a visible line of sight; inf for none.
 
-        Beyond it the distortion, a polynomial that was fitted to what the lens sees, bends lines
-        back into the picture.
+        The distortion is a polynomial fitted to visible lines. Beyond this angle it would bend
+        lines back into the picture.
         """
         if not self.distorted:
             return np.inf
@@ -101,12 +102,12 @@ class CameraModel:
 
     def scaled(self, width: int, height: int) -> CameraModel:
         """
-        Give the same camera for its picture at another size; distortion has no unit.
+        Return the same camera for an image of another size; distortion has no unit and stays.
 
         Raises
         ------
         DataError
-            the shape differs by more than a pixel: that is a crop, not a scaling.
+            the aspect ratios differ by more than a pixel: the image is cropped, not scaled.
 
         """
         if (width, height) == (self.width, self.height):
@@ -125,7 +126,7 @@ class CameraModel:
         """
         Return x/z and y/z of each pixel's line of sight, each (H, W) float32.
 
-        NaN where a pixel sees nothing in front of the camera: the rim of a wide fisheye.
+        NaN for pixels that look behind the camera, as at the rim of a wide fisheye.
         """
         columns, rows = np.meshgrid(np.arange(self.width), np.arange(self.height))
         if not self.distorted:
@@ -151,7 +152,7 @@ class CameraModel:
         """
         Return the pixel coordinates of lines of sight given as x/z and y/z, any shape.
 
-        Either is NaN for one that the lens does not see (`reach`). Raises DataError for a tilted
+        Both are NaN for a line that the lens does not see (`reach`). Raises DataError for a tilted
         sensor.
         """
         if self.distorted:
@@ -166,7 +167,7 @@ class CameraModel:
         )
 
     def _radial(self, r2: np.ndarray) -> np.ndarray:
-        """By what a line at the squared tangent r2 moves away from the axis."""
+        """Return the radial distortion factor of a line of the squared tangent r2."""
         d = self._coefficients(r2.dtype)
         if self.distortion_model in FISHEYE_MODELS:
             r = np.sqrt(r2)
@@ -203,10 +204,10 @@ def scaled_matrix(
     matrix: np.ndarray, sx: float, sy: float, left: int = 0, top: int = 0
 ) -> np.ndarray:
     """
-    Give K (3, 3) or P (3, 4) of the part of a picture from ``left``, ``top`` on, enlarged.
+    Return K (3, 3) or P (3, 4) of a part of an image from ``left``, ``top`` on, scaled.
 
-    Pixel centres are at whole numbers: u' + 0.5 = (u - left + 0.5) * sx. Zeros, which stand for
-    no calibration, stay.
+    Pixel centres are at whole numbers: u' + 0.5 = (u - left + 0.5) * sx. Zeros stand for
+    no calibration and stay zero.
     """
     scaled = np.array(matrix, np.float64)
     if scaled.any():
@@ -220,7 +221,7 @@ def scaled_matrix(
 def _undistort(
     points: np.ndarray, matrix: np.ndarray, coefficients: np.ndarray, criteria: tuple
 ) -> np.ndarray:
-    # OpenCV 5 gave undistortPoints the criteria; before it, that was undistortPointsIter.
+    # OpenCV 5 has undistortPoints with criteria; earlier versions have undistortPointsIter.
     if hasattr(cv2, 'undistortPointsIter'):
         return cv2.undistortPointsIter(points, matrix, coefficients, None, None, criteria)
     return cv2.undistortPoints(points, matrix, coefficients, None, None, None, criteria)

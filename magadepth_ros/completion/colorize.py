@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Show a depth image in colours that mean the same distance in every frame."""
+"""Show a depth image in colours; a colour stands for the same distance in every frame."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def colorize(depth: np.ndarray, near: float, far: float) -> np.ndarray:
     scale = np.float32(254.0 / max(far - near, 1e-6))
     index = depth * scale
     index += np.float32(1.0) - np.float32(near) * scale
-    # fmin and fmax pass over NaN, so that the cast below is defined everywhere.
+    # fmin and fmax ignore NaN, so that the cast below is defined everywhere.
     np.fmin(np.fmax(index, 1.0, out=index), 255.0, out=index)
     shade = index.astype(np.uint8)
     shade *= cv2.inRange(depth, 1e-6, float(np.finfo(np.float32).max)) > 0

@@ -44,8 +44,7 @@ class Completion:
     filled:
         (H, W) bool, was missing and is now known.
     measured_share:
-        share of the pixels that came with a usable measurement, 0..1; at 0 the prediction has
-        nothing metric to hold on to.
+        share of the pixels with a usable measurement, 0..1; at 0 nothing is filled.
     unknown_share:
         share of the pixels whose depth is unknown, 0..1.
     timings:
@@ -105,11 +104,11 @@ class Completer:
         threads:
             CPU threads of the runtime, 0 = all cores.
         batch:
-            frames in one inference that the engine is prepared for: as many as are given to
-            `complete_batch`; another number costs a preparation once.
+            number of frames in one inference that the engine is prepared for; the first
+            `complete_batch` with another number prepares the engine for it.
         settings:
-            what is done with a prediction; None = the defaults of `CompletionSettings`, which has
-            the depth range [m] and the rest.
+            depth range [m] and the use of a prediction; None = the defaults of
+            `CompletionSettings`.
 
         Raises
         ------
@@ -131,7 +130,7 @@ class Completer:
 
     @property
     def settings(self) -> CompletionSettings:
-        """What is done with a prediction; setting it raises DataError where no depth is left."""
+        """Settings in use; assigning raises DataError where no depth lies in both ranges."""
         return self._settings
 
     @settings.setter
@@ -156,13 +155,13 @@ class Completer:
             (H, W, 3) uint8 RGB, aligned with the depth; scaled to its size where it has the same
             shape.
         depth:
-            (H, W) float32 metres; 0, NaN, inf and anything outside the range = missing. Where
-            all is, nothing is filled, and the log warns once where there were values.
+            (H, W) float32 metres; 0, NaN, inf and values outside the range = missing. Where all
+            pixels are missing, nothing is filled; the log warns once if some had values.
 
         Raises
         ------
         DataError
-            the arrays are not of this form, or differ in shape.
+            an array has another dtype or number of dimensions, or the shapes differ.
         EngineError
             the runtime failed or answered with NaN or infinity.
 
@@ -243,7 +242,7 @@ class Completer:
             followed = follow_measured(predicted, fitted.small_depth)
         if settings.temporal_smoothing:
             followed = self._smoothed(fitted, followed, small)
-        # What is kept needs no sharp edges.
+        # Kept measurements need no sharp edges of the prediction.
         where = fitted.missing(self._buffers) if settings.keep_measured else None
         restored = restore_depth(
             followed, fitted.small_rgb, fitted.frame.rgb, where, self._buffers
@@ -252,7 +251,8 @@ class Completer:
         valid = fitted.valid
         known = self._all_known(followed, small)
         if not fitted.count:
-            # A picture alone has no metres: a guess would be an obstacle that is not there.
+            # Without any measurement a network cannot know the scale: its guess could be a phantom
+            # obstacle.
             restored.fill(np.nan)
             known = False
         if fitted.suspects is not None:
@@ -303,8 +303,9 @@ class Completer:
         )
 
     def _all_known(self, predicted: np.ndarray, confidence: np.ndarray) -> bool:
-        # Whether all of a small prediction may leave: then all that is made of it may, as nothing
-        # of it goes beyond its range but by rounding.
+        # Whether no pixel of a small prediction has to be dropped. The full-size prediction made
+        # of it stays within its range, but for rounding, so no pixel of that has to be dropped
+        # either.
         low, high = self.depth_range
         return bool(
             predicted.min() > max(low, 1e-6) * (1 + 1e-5)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a predicted depth can be trusted, 0..1."""
+"""The confidence of a predicted depth, 0..1."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HALF_AT = 0.02
 """Expected error relative to the depth at which the confidence is one half."""
 
 HALF_AT_DISTANCE = 0.05
-"""Distance to the nearest measurement, in image widths, at which it is one half."""
+"""Distance to the nearest measurement, in image widths, at which the confidence is one half."""
 
 
 def confidence_from_log_variance(log_variance: np.ndarray, depth: np.ndarray) -> np.ndarray:

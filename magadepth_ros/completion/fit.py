@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring any camera's RGB and depth to the fixed input of an engine, and say where pixels went."""
+"""Fit RGB and depth of any camera to the fixed input size of an engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TO_UNIT = np.float32(1.0 / 255.0)
 @dataclass(frozen=True)
 class Geometry:
     """
-    Where the pixels of a sensor of ``sensor_height`` x ``sensor_width`` lie in the engine's input.
+    The place of an image of ``sensor_height`` x ``sensor_width`` in the engine's input.
 
     The whole sensor image is shown in the rectangle ``top, left, inner_height, inner_width`` of
     the ``height`` x ``width`` input, so that every pixel of the camera gets a prediction.
@@ -50,24 +50,24 @@ class Geometry:
 
     @property
     def padded(self) -> bool:
-        """Whether some of the input shows nothing of the sensor."""
+        """Whether the input has bars that show nothing of the sensor."""
         return (self.inner_height, self.inner_width) != (self.height, self.width)
 
 
 @lru_cache(maxsize=32)
 def geometry(sensor_height: int, sensor_width: int, height: int, width: int) -> Geometry:
     """
-    Choose how a sensor's image lies in the engine's input.
+    Choose the place of a sensor's image in the engine's input.
 
-    Nearly the same aspect ratio is stretched to the full input; otherwise the image keeps its
-    ratio and stands centred between two bars (letterbox). Nothing is ever cropped.
+    An image of nearly the input's aspect ratio is stretched to the full input. Any other image
+    keeps its ratio and is centred between two bars (letterbox). Nothing is ever cropped.
     """
     scale = min(height / sensor_height, width / sensor_width)
     ratio = (sensor_width / sensor_height) / (width / height)
     if abs(np.log(ratio)) <= STRETCH_LIMIT:
         inner_height, inner_width = height, width
     else:
-        # Even between bars: what is halved later on then has whole pixels.
+        # Even sizes between bars, so that a later halving has whole pixels.
         inner_height, inner_width = height, width
         if ratio > 1:
             inner_height = min(height, max(1, 2 * round(sensor_height * scale / 2)))
@@ -148,7 +148,8 @@ def fit_depth(
         out.fill(0.0)
     halvings = halvings_to(depth.shape, inner.shape)
     grid = (inner.shape[0] << halvings, inner.shape[1] << halvings)
-    # Exact: the pixel whose centre is nearest, so that nothing shifts.
+    # INTER_NEAREST_EXACT takes the pixel with the nearest centre, so that the image does not
+    # shift.
     depth = resized(depth, grid, cv2.INTER_NEAREST_EXACT)
     for _ in range(halvings):
         depth = halve_depth(depth, buffers)
@@ -157,7 +158,7 @@ def fit_depth(
 
 
 def halvings_to(large: tuple[int, ...], small: tuple[int, ...]) -> int:
-    """How often an image is halved from one size (rows, columns) to another; 0 where it grows."""
+    """Return how often an image can be halved from one size (rows, columns) to another."""
     shrinks = max(large[0] / small[0], large[1] / small[1])
     return max(1, round(log2(shrinks) - 0.2)) if shrinks > 1 else 0
 
@@ -165,7 +166,7 @@ def halvings_to(large: tuple[int, ...], small: tuple[int, ...]) -> int:
 def shrink(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Bring (H, W) or (H, W, C) to a smaller ``shape`` (rows, columns) by averages."""
     halvings = halvings_to(image.shape, shape)
-    # Halving averages whole pixels, which is cheap; areas that share pixels cost much more.
+    # Halving averages whole pixels, which is cheap; areas of parts of pixels cost much more.
     for _ in range(halvings - 1):
         image = resized(image, (image.shape[0] // 2, image.shape[1] // 2), cv2.INTER_AREA)
     if halvings:
@@ -176,7 +177,7 @@ def shrink(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def resized(
     image: np.ndarray, shape: tuple[int, int], method: int, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Bring (H, W) or (H, W, C) to ``shape`` (rows, columns); itself where it has it."""
+    """Scale (H, W) or (H, W, C) to ``shape`` (rows, columns), if it has another shape."""
     if image.shape[:2] == shape:
         return image
     return cv2.resize(image, (shape[1], shape[0]), dst=out, interpolation=method)
@@ -194,7 +195,7 @@ def halve_depth(depth: np.ndarray, buffers: Buffers | None = None) -> np.ndarray
     cv2.split(depth.reshape(rows, columns, 2), [left, right])
     cv2.max(left, right, dst=far)
     cv2.min(left, right, dst=near)
-    # Sorted from far to near, the missing ones (0) gather at the end by themselves.
+    # Sorted from far to near, so that missing pixels (0) come last.
     shape = (rows // 2, columns)
     first, second, third, fourth, spare = (buffers.take(shape) for _ in range(5))
     cv2.min(far[0::2], far[1::2], dst=third)
@@ -203,7 +204,7 @@ def halve_depth(depth: np.ndarray, buffers: Buffers | None = None) -> np.ndarray
     cv2.max(third, spare, dst=second)
     cv2.min(third, spare, dst=third)
     cv2.min(near[0::2], near[1::2], dst=fourth)
-    # The two middle ones of the valid ones; a single middle one stands for both.
+    # The two middle values of the valid pixels; of an odd number, the middle value twice.
     near, far = spare, first
     np.copyto(near, first)
     _copy_where(second, second, near)

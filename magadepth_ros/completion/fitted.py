@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One frame as an engine takes it, with what is needed to bring the answer back to its size."""
+"""One frame fitted to an engine, with the data that restore the answer to the frame's size."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from magadepth_ros.completion.outliers import find_suspects
 from magadepth_ros.completion.settings import CompletionSettings
 
 _REACH = np.ones((15, 15), np.uint8)
-# The small pixels that have a part in what is restored of the middle one: 7 to each side, of
+# The small pixels on which the restored depth of the middle one depends: 7 to each side, by
 # interpolation (3), window (2) and range (2).
 
 
 @dataclass
 class FittedFrame:
     """
-    What is kept of a frame between fit and merge.
+    The data of a frame between fit and merge.
 
     Attributes
     ----------
     frame:
-        as the sensor gave it.
-    measured:
-        (H, W) float32 metres, 0 where nothing usable was measured.
-    valid:
-        (H, W) bool, where something was; ``count`` pixels are.
-    suspects:
-        (H, W) bool, outliers that the engine is not shown; None where all is shown.
-    geo:
-        where the sensor's pixels lie in the engine's input.
-    small_rgb, small_depth:
-        what the engine is shown, without bars.
-    fit_ms:
-        milliseconds that this took.
+        the frame of the sensor.
+        measured:
+            (H, W) float32 metres, 0 where nothing usable was measured.
+        valid:
+            (H, W) bool, True at usable measurements; ``count`` is their number.
+        suspects:
+            (H, W) bool, suspected outliers, which the engine is not shown; None without any.
+        geo:
+            the place of the sensor's image in the engine's input.
+        small_rgb, small_depth:
+            the engine's input, without bars.
+        fit_ms:
+            milliseconds of the fit.
 
     """
 
@@ -55,17 +55,17 @@ class FittedFrame:
     fit_ms: float
 
     def missing(self, buffers: Buffers) -> np.ndarray:
-        """Return (H, W) bool, where nothing usable was measured, or what is suspected."""
+        """Return (H, W) bool: True where nothing usable was measured, and at suspects."""
         missing = np.logical_not(self.valid, out=buffers.take(self.valid.shape, np.bool_))
         if self.suspects is not None:
             missing |= self.suspects
         return missing
 
     def unmeasured(self) -> np.ndarray:
-        """Return the small pixels without a measurement or a suspect near, uint8, 0 elsewhere."""
+        """Return a mask of small pixels without a measurement or suspect near; uint8, else 0."""
         missing = cv2.compare(self.small_depth, 0, cv2.CMP_LE)
         if self.suspects is not None:
-            # What decides on a measured pixel is this frame alone.
+            # Only this frame decides on a measured pixel, so no smoothing there.
             suspects = shrink(np.negative(self.suspects.view(np.uint8)), missing.shape)
             missing[cv2.dilate(suspects, _REACH) > 0] = 0
         return missing
@@ -85,25 +85,25 @@ def fit_frame(
     Parameters
     ----------
     frame:
-        as the sensor gave it.
-    depth_range:
-        nearest and farthest depth that is taken [m].
-    settings:
-        whether outliers are shown, and what is one.
-    rgb_input, depth_input:
-        (3, height, width) 0..1 and (height, width) metres, 0 = missing; float32, both filled.
-    buffers:
-        where images come from that live until the next frame.
+        the frame of the sensor.
+        depth_range:
+            nearest and farthest depth that is used [m].
+        settings:
+            whether outliers are removed, and their tolerance.
+        rgb_input, depth_input:
+            (3, height, width) 0..1 and (height, width) metres, 0 = missing; float32, both filled.
+        buffers:
+            pool of the images, which live until the next frame.
 
     """
     start = perf_counter()
     depth, (low, high) = frame.depth, depth_range
-    # 0 is a sensor's sign for missing even where the range starts at 0; NaN fails every
-    # comparison, so it is outside too.
+    # 0 means missing even where the range starts at 0; NaN fails every comparison, so it is
+    # outside too.
     valid = np.greater_equal(depth, max(low, 1e-6), out=buffers.take(depth.shape, np.bool_))
     valid &= np.less_equal(depth, high, out=buffers.take(depth.shape, np.bool_))
     measured, count = depth, int(np.count_nonzero(valid))
-    # Most cameras write 0 for all that is missing: then there is nothing to take out.
+    # Most cameras write 0 for all missing pixels; then nothing has to be set to 0.
     if count < cv2.countNonZero(depth):
         measured = buffers.take(depth.shape)
         measured.fill(0.0)
@@ -111,7 +111,7 @@ def fit_frame(
     suspects, shown = None, measured
     if settings.replace_outliers:
         suspects = find_suspects(measured, valid, settings.outlier_tolerance)
-        # What a prediction was made from it never contradicts.
+        # A prediction never contradicts the measurements that it was made from.
         shown = np.where(suspects, np.float32(0.0), measured)
         if not shown.any():
             suspects, shown = None, measured

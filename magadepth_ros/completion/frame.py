@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One RGB-D frame, pixel on pixel and checked: what a completion starts from."""
+"""One RGB-D frame, registered and checked: the input of a completion."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ class RgbdFrame:
     """
     Colour and depth of one moment, in the image of the colour camera.
 
-    Making one checks it. RGB of the depth's shape and another size is scaled to the depth's size,
-    as the depth's pixels are the measurements.
+    The constructor checks the arrays. RGB of the depth's aspect ratio but another size is scaled
+    to the depth's size, as the depth's pixels are the measurements.
 
     Attributes
     ----------
     rgb:
         (H, W, 3) uint8 RGB.
     depth:
-        (H, W) float32 metres; missing as the sensor writes it: 0, NaN, inf.
+        (H, W) float32 metres; 0, NaN, inf = missing.
     camera:
         intrinsics at this size; None where they are unknown or cannot be used.
     camera_fault:
         why ``info`` cannot be used; empty where it can, or where there is none.
     masked:
-        whether a mask has taken out the depth that is not to be trusted.
+        whether a mask has removed depth that is not to be trusted.
     mask_fault:
         why the mask cannot be used; empty where it can, or where there is none.
     stream:
-        name of the camera; frames of one follow each other, and never those of another.
+        name of the camera; only frames of one camera follow each other.
     stamp_ns:
         stamp of the colour image [ns]; 0 = unknown.
     header, info:
         std_msgs/Header of the colour image and its sensor_msgs/CameraInfo, of ROS or of rosbags;
         None where the frame did not come as messages.
     timings:
-        milliseconds per stage that made the frame: decode, register.
+        milliseconds of the stages before: decode, register.
 
     Raises
     ------
@@ -87,7 +87,7 @@ class RgbdFrame:
 
     def without(self, mask: np.ndarray) -> RgbdFrame:
         """
-        Return the frame with its depth missing where a mask says so.
+        Return the frame with the depth under a mask set to missing.
 
         Parameters
         ----------

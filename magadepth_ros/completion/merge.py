@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Join what was measured with what was predicted."""
+"""Merge measurements and prediction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def merge(
     buffers: Buffers | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """
-    Put measurements over a prediction and drop what must not leave.
+    Put measurements over a prediction, and drop implausible and doubtful pixels.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ def merge(
     confidence:
         (H, W) float32 of the prediction, 0..1; overwritten by the result.
     depth_range:
-        (min, max) [m]; a prediction outside becomes NaN. None: all of the prediction is known to
-        be within it and above the confidence threshold.
+        (min, max) [m]; a prediction outside becomes NaN. None: all pixels of the prediction are
+        known to be inside and above the confidence threshold.
     keep_measured:
         whether measurements replace the prediction where they are.
     confidence_threshold:
         a prediction with less confidence becomes NaN.
     buffers:
-        where the result and temporary images come from.
+        pool of the result and of temporary images.
 
     Returns
     -------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find flying pixels and speckle: measurements that neither neighbours nor picture support."""
+"""Find flying pixels and speckle: measurements that neighbours and prediction contradict."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _BEYOND_ANY = np.float32(1e9)
 
 def find_suspects(measured: np.ndarray, valid: np.ndarray, tolerance: float) -> np.ndarray:
     """
-    Find the pixels to ask an engine about: it is shown the image without them.
+    Find suspected outliers; the engine is shown the image without them.
 
-    They are those that several neighbours contradict while none or one supports them (speckle),
-    or two where something nearer is beside them (a line of flying pixels around an object). So a
-    wire stays, which has two of its own and nothing nearer, and so do a plane seen at a grazing
-    angle and sparse depth, which has no neighbours at all.
+    A suspect is contradicted by several neighbours and supported by at most one (speckle), or by
+    two where something nearer is beside it (a line of flying pixels around an object). So a pixel
+    of a wire is no suspect: two neighbours on the wire support it, and nothing is nearer. Nor is a
+    pixel of a plane at a grazing angle, or of sparse depth, which has no neighbours at all.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def find_suspects(measured: np.ndarray, valid: np.ndarray, tolerance: float) -> 
     valid:
         (H, W) bool.
     tolerance:
-        what contradicts, relative to the depth.
+        smallest contradicting difference, relative to the depth.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def find_suspects(measured: np.ndarray, valid: np.ndarray, tolerance: float) -> 
     nearer, farther, missing = (np.zeros(measured.shape, np.uint8) for _ in range(3))
     for dy, dx in _NEIGHBOURS:
         other = framed[dy : dy + height, dx : dx + width]
-        # OpenCV's true is 255, which is -1.
+        # OpenCV's true is 255, which is -1 as int8.
         nearer -= cv2.compare(other, near, cv2.CMP_LT)
         farther -= cv2.compare(other, far, cv2.CMP_GT)
         missing += np.isnan(other)
@@ -59,7 +59,7 @@ def find_suspects(measured: np.ndarray, valid: np.ndarray, tolerance: float) -> 
 def _on_a_plane(
     present: np.ndarray, rows: np.ndarray, columns: np.ndarray, tolerance: float
 ) -> np.ndarray:
-    """Whether pixels go on from their neighbours: of a plane, 1/depth is linear in the pixels."""
+    """Whether pixels lie on the plane of their neighbours: 1/depth is linear in the pixels."""
     framed = cv2.copyMakeBorder(present, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=np.nan)
     flat, wide = framed.ravel(), framed.shape[1]
     centres = (rows + 2) * wide + columns + 2
@@ -70,7 +70,7 @@ def _on_a_plane(
             np.abs(2 * inverse[k] - inverse[k - 1] - inverse[k + 1]) <= 2 * tolerance * inverse[k]
             for k in (1, 2, 3)
         )
-        # Where one side is missing, the other speaks alone.
+        # Where one side is missing, the other side decides.
         on_a_plane &= np.where(
             np.isnan(inverse[1]), behind, np.where(np.isnan(inverse[3]), before, here)
         )
@@ -82,10 +82,10 @@ def refute(
     suspects: np.ndarray, measured: np.ndarray, predicted: np.ndarray, tolerance: float
 ) -> np.ndarray:
     """
-    Tell which suspects a prediction made without them contradicts too.
+    Return the suspects that the prediction, which was made without them, contradicts too.
 
-    Where a suspect stands between two surfaces, a prediction may ramp from one to the other just
-    there; it is put on the one it is nearer to first.
+    Between two surfaces a prediction may form a ramp. At a suspect, such a prediction is first set
+    to the nearer of the two surfaces.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def refute(
     predicted:
         (H, W) float32 metres; changed at suspects.
     tolerance:
-        what contradicts, relative to the depth.
+        smallest contradicting difference, relative to the depth.
 
     Returns
     -------

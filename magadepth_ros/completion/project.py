@@ -14,19 +14,19 @@ FIELDS = ('x', 'y', 'z', 'rgb', 'confidence')
 The fields of a point, float32 each, without gaps; a cloud has the first three, four or all.
 
 Sixteen bytes for x, y, z and rgb are half of PCL's own 32-byte layout; a subscriber finds the
-fields by their offsets, so both are read alike.
+fields by their offsets, so it can read both layouts.
 """
 
 
 FULL_CLOUD = 640 * 480
-"""Points [px] up to which a cloud has one for each pixel by default: 4.9 MB."""
+"""Largest number of pixels for which a cloud has a point a pixel by default: 4.9 MB."""
 
 Rays = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-"""x/z and y/z of the pixels, and which of them see nothing, if any."""
+"""x/z and y/z of the pixels, and a mask of pixels without a ray, if any."""
 
 
 def stride_for(shape: tuple[int, int]) -> int:
-    """Every how many pixels of an image (rows, columns) the cloud has a point by default."""
+    """Return the default distance of the cloud's points [px] for an image (rows, columns)."""
     return 1 if shape[0] * shape[1] <= FULL_CLOUD else 2
 
 
@@ -60,9 +60,9 @@ class CloudProjector:
             the camera, of the shape of ``depth``; or fx, fy, cx, cy of an image of its size that
             is not distorted [px].
         stride:
-            every how many pixels, in both directions.
+            distance of the points in both directions [px].
         out:
-            where the cloud goes, of its shape; its own memory by default.
+            array of the cloud's shape to write it into; by default the projector's own memory.
         confidence:
             (H, W) float32, 0..1, for a fifth field; None for none.
 
@@ -76,7 +76,8 @@ class CloudProjector:
         """
         if isinstance(intrinsics, CameraModel):
             camera = intrinsics.scaled(depth.shape[1], depth.shape[0])
-            # Without distortion the rays of a row have one y, those of a column one x.
+            # Without distortion, all rays of a row have the same y, and all rays of a column the
+            # same x.
             straight = (camera.fx, camera.fy, camera.cx, camera.cy)
             intrinsics = camera if camera.distorted else straight
         depth = np.ascontiguousarray(depth[::stride, ::stride])
@@ -99,7 +100,7 @@ class CloudProjector:
             cv2.cvtColor(rows, cv2.COLOR_RGB2BGRA, dst=bgra)
             # The alpha byte must be 0: with 255 half of all colours would read as NaN.
             np.bitwise_and(bgra.view('<u4')[:, ::stride, 0], np.uint32(0x00FFFFFF), out=colour)
-        # One pass that writes whole points: passes over every fourth number cost as much each.
+        # One pass writes whole points; a pass for each field would cost as much as this one.
         fields = [x, y, depth, colour.view(np.float32)]
         if confidence is not None:
             fields.append(np.ascontiguousarray(confidence[::stride, ::stride]))
@@ -145,7 +146,7 @@ def points_above(cloud: np.ndarray, confidence: np.ndarray, least: float) -> np.
     confidence:
         (H, W) float32, 0..1, 0 where the depth is unknown.
     least:
-        confidence that a point needs, 0..1.
+        least confidence of a point, 0..1.
 
     Returns
     -------

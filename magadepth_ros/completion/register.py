@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Register depth from its own camera to the colour camera: same pixels, same viewpoint."""
+"""Register depth to the colour camera: to its pixels and its viewpoint."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.errors import DataError
 
 NEAR = 0.5
-"""Down to this distance from the depth camera no gaps are left [m]."""
+"""Surfaces at this distance from the depth camera or beyond get no gaps [m]."""
 
 
 class Registrar:
     """
-    Carries depth images of one camera into the image of another, with rays computed once.
+    Projects depth images of one camera into the image of another; rays are computed once.
 
     Raises
     ------
     DataError
-        the extrinsics are no rigid transform.
+        the extrinsics are not a rigid transform.
 
     """
 
@@ -34,7 +34,7 @@ class Registrar:
         Parameters
         ----------
         depth_camera, colour_camera:
-            where the depth comes from and goes to.
+            the camera of the depth, and the camera of the result.
         depth_to_colour:
             (4, 4), maps points [m] of the depth optical frame to the colour optical frame (tf:
             target frame colour, source frame depth).
@@ -55,9 +55,9 @@ class Registrar:
         x, y = depth_camera.rays()
         turned = [r[0] * x + r[1] * y + r[2] for r in rotation]
         self._rays = [ray.astype(np.float32).ravel() for ray in turned]
-        # A depth pixel covers this many colour pixels; each is filled, so that a coarse depth
-        # image leaves no grid of gaps through which the background shows. Turned, it covers the
-        # box around it; what is slanted to it, or nearer to the colour camera, is seen larger.
+        # The number of colour pixels that a depth pixel covers. All of them are filled, so that a
+        # coarse depth image leaves no grid of gaps through which the background shows. A rotated
+        # pixel covers its bounding box. A slanted or nearer surface is seen larger.
         slant = np.abs(rotation[:2, :2]) / max(rotation[2, 2], 0.5)
         width, height = slant @ [1 / depth_camera.fx, 1 / depth_camera.fy]
         closer = NEAR / max(NEAR + min(0.0, transform[2, 3]), NEAR / 2)
@@ -107,13 +107,14 @@ class Registrar:
         height, width = self.colour_camera.height, self.colour_camera.width
         columns = [np.rint(u + offset).astype(np.int32) for offset in self._spread[0]]
         rows = [np.rint(v + offset).astype(np.int32) for offset in self._spread[1]]
-        # One cell more than the image has takes what falls beside it.
+        # One cell more than the image has collects the points outside the image.
         out = np.full(height * width + 1, np.inf, np.float32)
         for row, column in product(rows, columns):
             beside = (row < 0) | (row >= height) | (column < 0) | (column >= width)
             index = np.where(beside, np.int32(height * width), row * np.int32(width) + column)
             near, left = z, index
-            # Of points that meet one stays, any; those nearer than it try again.
+            # Of several points in one pixel an arbitrary one is stored; nearer ones are stored
+            # again.
             while (nearer := near < out[left]).any():
                 near, left = near[nearer], left[nearer]
                 out[left] = near
@@ -122,6 +123,6 @@ class Registrar:
 
 
 def _offsets(scale: float) -> np.ndarray:
-    # Where the parts of a pixel land around its centre, at most one target pixel apart.
+    # Offsets of the parts of a pixel from its centre, at most one target pixel apart.
     count = int(np.floor(scale + 1e-6)) + 1
     return (((np.arange(count) + 0.5) / count - 0.5) * scale).astype(np.float32)

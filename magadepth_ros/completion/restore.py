@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring an engine's small output back to the sensor's pixels, edges where the RGB has them."""
+"""Enlarge an engine's small output to the sensor's pixels, with edges that follow the RGB."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from magadepth_ros.completion.buffers import Buffers
 from magadepth_ros.completion.fit import shrink
 
 EXACT = 5e-4
-"""A prediction that is nowhere farther from the measurements than this [m] meets them."""
+"""A prediction whose largest distance to the measurements is below this [m] is not shifted."""
 
 TRUSTED = 0.10
-"""A measurement this far from the prediction, relative to it, is on another surface."""
+"""Relative distance between measurement and prediction that means another surface."""
 
 EDGE = 0.10
-"""Relative depth range within 3 small pixels from which on there are two surfaces."""
+"""Relative depth range within 3 small pixels that means two surfaces."""
 
 WINDOW = 5
-"""Small pixels, in both directions, in which the two surfaces of an edge are looked for."""
+"""Half width of the window [small px] in which the two surfaces of an edge are estimated."""
 
 COLOUR_WEIGHT = 0.20
 """
-How far, in shares of the step, colour may move the border between two surfaces.
+Largest move of the border between two surfaces by colour, as a share of the step.
 
-This is for a picture many times the size of the prediction; nothing where they are of one size, as
-colour tells no more there than it told the network.
+The value is for an image many times the size of the prediction. At equal sizes it is 0, as the
+network has already seen the colours at that size.
 """
 
 COLOUR_SCALE = 16.0
 """Levels of brightness that tell two surfaces apart."""
 
 GREEN = 1
-"""The channel that stands for the brightness: reading one costs a third of mixing three."""
+"""The channel used as brightness: reading one costs a third of mixing three."""
 
 SLOPE = np.float32(2.0)
 """Steepness of a restored edge; 1 would be a linear ramp."""
@@ -63,9 +63,9 @@ def restore_depth(
     Enlarge a prediction to the sensor's pixels and sharpen its edges.
 
     Within a few pixels of a depth edge a prediction is a mixture of the two surfaces, and so is
-    everything interpolated from it: points that float in the air. There the depth of each of the
-    two is estimated from those pixels that belong clearly to one of them, and a pixel gets the one
-    it is nearer to, both in its own interpolated depth and in its colour.
+    all depth interpolated from it: such points float in the air. There the depth of each surface
+    is estimated from the pixels that clearly belong to it, and each pixel gets the depth of the
+    surface that is nearer in interpolated depth and in colour.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def restore_depth(
     low, high = _range(predicted, predicted)
     cells = high - low > low * np.float32(EDGE)
     if wanted is not None:
-        # As 0 and 255, of which no average is rounded to 0.
+        # As 0 and 255: no average of these is rounded to 0.
         cells &= shrink(np.negative(wanted.view(np.uint8)), cells.shape) > 0
     where = _pixels_of(cells, shape)
     if wanted is not None:
@@ -123,7 +123,7 @@ def restore_depth(
 
 
 def _range(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # Least and greatest within 3 pixels of what are those of each already: 3, then 5, `WINDOW`.
+    # Minimum and maximum over 3 pixels of the minima and maxima: 3, then 5 pixels, `WINDOW`.
     kernel = np.ones((3, 3), np.uint8)
     return cv2.erode(low, kernel), cv2.dilate(high, kernel)
 
@@ -135,7 +135,7 @@ def _sides(
     # one [m], middle of their brightness and step to that of the far one.
     far = predicted - low
     far /= np.maximum(high - low, np.float32(1e-6))
-    # Off 0 and 1, because a power of next to nothing is a denormal: ten times slower.
+    # Away from 0 and 1: the power of a tiny number is denormal, and ten times slower.
     np.clip(far, 0.02, 0.98, out=far)
     near = np.float32(1.0) - far
     green = small_rgb[..., GREEN].astype(np.float32)
@@ -167,8 +167,8 @@ def _pixels_of(cells: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _blocks(small: tuple[int, int], large: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    # Where the block of each cell begins, and its pixels from there. Blocks of sizes that are no
-    # multiples overlap by a pixel, which is computed twice with one result.
+    # The first pixel of each cell's block, and the pixels from there. Where the sizes are no
+    # multiples, blocks overlap by a pixel, which is computed twice with the same result.
     rows, columns = (np.arange(count) * size // count for count, size in zip(small, large))
     height, width = (-(-size // count) for count, size in zip(small, large))
     starts = rows[:, None] * large[1] + columns
@@ -198,8 +198,9 @@ def follow_measured(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """
     Shift a prediction so that it meets the measurements at the rim of each hole.
 
-    What a prediction is off by at measured pixels is carried into the holes by push-pull: averaged
-    over ever coarser grids, and taken from the finest one that has measurements nearby.
+    The error of the prediction at measured pixels is interpolated into the holes by push-pull: it
+    is averaged over coarser and coarser grids, and taken from the finest grid with measurements
+    nearby.
 
     Parameters
     ----------

@@ -17,26 +17,26 @@ from magadepth_ros.errors import DataError
 @dataclass(frozen=True)
 class CompletionSettings:
     """
-    What is done with a prediction; a new object may be given to a `Completer` at any time.
+    How predictions are used; a `Completer` takes a new object at any time.
 
     Attributes
     ----------
     min_depth, max_depth:
-        plausible range [m]; anything outside counts as missing on the way in and becomes NaN on
-        the way out. None takes the model's own range. A wider one is filled just as well by what
-        is relative to the frame's depth, as the shipped model is.
-    keep_measured:
-        measured pixels leave as they came; False replaces the whole image by the prediction.
+        plausible range [m]. Input outside counts as missing; output outside becomes NaN. None
+        takes the model's own range. The shipped models work relative to the frame's depth, so they
+        fill a wider range equally well.
+        keep_measured:
+            measured pixels keep their values; False replaces the whole image by the prediction.
     replace_outliers:
         measured pixels that both their neighbours and a prediction made without them contradict
         (lone flying pixels, speckle) are treated as missing.
     outlier_tolerance:
-        how far that is, relative to the depth.
+        smallest contradicting difference, relative to the depth.
     confidence_threshold:
         predicted pixels with a confidence below this become NaN, 0..1.
     temporal_smoothing:
-        weight that a filled pixel's running mean over the frames before may have, 0 (off) to
-        0.95; it begins anew where something moves. Frames are told apart by their ``stream``.
+        largest weight of a filled pixel's running mean over earlier frames, 0 (off) to 0.95. The
+        mean begins anew where something moves. Frames of different ``stream`` never mix.
 
     Raises
     ------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steady fills: a running mean over the frames of a camera, for as long as nothing moves."""
+"""Temporal smoothing: a running mean of fills over the frames of a camera while nothing moves."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ LONGEST_GAP_NS = 500_000_000
 """Frames farther apart than this [ns] do not follow each other."""
 
 DEVIATIONS = 2.0
-"""A depth that differs from the mean by so many expected errors, and 2 %, is a new one."""
+"""Number of expected errors that a depth may differ from the mean, beside 2 % of the depth."""
 
 PICTURE_NOISE = 8
-"""Levels of 255 by which the mean of 3x3 pixels changes where nothing moves."""
+"""Largest change of the mean of 3x3 pixels without motion [levels of 255]."""
 
 MOVING_CAMERA = 0.5
-"""Share of the picture that changes where the camera moves, so that no pixel stays."""
+"""Changed share of the picture from which on the camera counts as moving."""
 
 STREAMS = 16
-"""Cameras that are remembered."""
+"""Largest number of cameras whose last frame is kept."""
 
 
 @dataclass
 class _History:
-    # What is kept of a camera's last frame, all (h, w) at the network's size; `count` are the
-    # frames in `mean` before it, fewer where they were doubtful.
+    # The last frame of a camera, all (h, w) at the network's size. `count` is the number of
+    # earlier frames in `mean`; doubtful frames count less.
     geo: Geometry
     stamp_ns: int
     rgb: np.ndarray
@@ -45,12 +45,12 @@ class _History:
 
 class TemporalSmoothing:
     """
-    Averages what is filled over the frames of each camera, which never mix.
+    Averages filled depth over the frames of each camera; cameras never mix.
 
-    The mean of a pixel begins anew where its picture has changed, where its depth is a new one,
-    and where it was measured in the frame before; the whole image does so while the camera moves,
-    after a jump of time and at another size. What the mean weighs falls with its distance from the
-    new depth, so that a slow motion is not held up.
+    The mean of a pixel begins anew where its picture or its depth has changed, and where the pixel
+    was measured in the frame before. The mean of the whole image begins anew while the camera
+    moves, after a jump of time and at another size. The weight of the mean falls with its distance
+    to the new depth, so that it does not lag behind a slow motion.
     """
 
     def __init__(self, buffers: Buffers | None = None) -> None:
@@ -58,7 +58,7 @@ class TemporalSmoothing:
         self._histories: dict[str, _History] = {}
 
     def forget(self, stream: str) -> None:
-        """Begin anew with the next frame of a camera."""
+        """Forget the frames of a camera."""
         self._histories.pop(stream, None)
 
     def smooth(
@@ -74,7 +74,7 @@ class TemporalSmoothing:
         stamp_ns: int = 0,
     ) -> np.ndarray:
         """
-        Add a frame of a camera, and return its depth with steady fills.
+        Add a frame of a camera, and return its depth with smoothed fills.
 
         Parameters
         ----------
@@ -83,17 +83,17 @@ class TemporalSmoothing:
         confidence:
             (h, w) float32, 0..1; 0.5 stands for an expected error of 2 %.
         missing:
-            (h, w) uint8, 255 where nothing was measured; the rest is left alone.
+            (h, w) uint8, 255 where nothing was measured; other pixels are not changed.
         rgb:
             (h, w, 3) uint8 RGB at the same pixels.
         weight:
-            largest weight of the mean of before, 0 up to below 1.
+            largest weight of the earlier mean, from 0 to below 1.
         geo:
-            how the sensor's image lies in these pixels.
+            the place of the sensor's image in the engine's input.
         stream:
             name of the camera.
         stamp_ns:
-            when the picture was taken [ns]; 0 throughout where it is not known.
+            time of the image [ns]; always 0 where it is not known.
 
         Returns
         -------
@@ -113,7 +113,8 @@ class TemporalSmoothing:
         return mean
 
     def _unmoved(self, last: _History, rgb: np.ndarray, missing: np.ndarray) -> np.ndarray | None:
-        # 255 where a pixel is missing as before and shows what it showed; None: the camera moves.
+        # 255 where a pixel is missing as in the frame before and its picture has not changed; None
+        # while the camera moves.
         change = cv2.split(cv2.absdiff(rgb, last.rgb))
         largest = cv2.blur(cv2.max(cv2.max(change[0], change[1]), change[2]), (3, 3))
         same = cv2.compare(largest, PICTURE_NOISE, cv2.CMP_LE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where frames of one rigid body lie to each other: a tree of fixed transforms, as /tf_static."""
+"""A tree of fixed transforms between frames, as on /tf_static."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def rigid(translation: tuple[float, ...], quaternion: tuple[float, ...]) -> np.n
 
 
 class StaticFrames:
-    """A tree of frames; it may be read in one thread while it grows in another."""
+    """A tree of frames; one thread may read it while another one adds frames."""
 
     def __init__(self) -> None:
         self._above: dict[str, tuple[str, np.ndarray]] = {}
 
     def add(self, parent: str, child: str, child_in_parent: np.ndarray) -> None:
-        """Note where ``child`` lies: (4, 4), maps its points [m] to ``parent``."""
+        """Add the (4, 4) transform of points [m] of ``child`` to ``parent``."""
         above = dict(self._above)
         above[child.lstrip('/')] = parent.lstrip('/'), child_in_parent
         self._above = above
 
     def between(self, target: str, source: str) -> np.ndarray | None:
-        """Return the (4, 4) transform of points of ``source`` to ``target``; None: no way."""
+        """Return the (4, 4) transform of points of ``source`` to ``target``; None without any."""
         above = self._above
         to_target = _way_up(above, target.lstrip('/'))
         for name, from_source in _way_up(above, source.lstrip('/')).items():

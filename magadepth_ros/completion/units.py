@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Say why a depth image that has values has none in the plausible range: often its unit."""
+"""Detect depth images without any plausible value: often their unit is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 def out_of_range(depth: np.ndarray, low: float, high: float) -> str:
     """
-    Describe depth of which no value is plausible, '' where some is or there are no values.
+    Return a sentence about depth without any plausible value; '' where one is, or without values.
 
     Parameters
     ----------
@@ -23,5 +23,5 @@ def out_of_range(depth: np.ndarray, low: float, high: float) -> str:
         return ''
     median = float(np.median(values))
     text = f'no depth lies in {low:g} to {high:g} m; the median is {median:,.4g} m'
-    # A thousandth of it is a distance that a camera measures.
+    # A thousandth of the median is a distance that cameras measure.
     return f'{text}: is this millimetres?' if low <= median / 1000.0 <= high else text

@@ -20,8 +20,9 @@ class Argument:
     """
     One argument of a launch file.
 
-    ``default`` None: it must be given. ``kind`` is the type that the text stands for, ``limits``
-    its least and greatest number. A parameter of completion_node has an empty default: not given.
+    A ``default`` of None means that a value must be given. ``kind`` is the type of the value,
+    ``limits`` its least and greatest number. The empty default of a parameter of completion_node
+    leaves the parameter to the node and its files.
     """
 
     name: str
@@ -42,12 +43,13 @@ class Argument:
 
     def read(self, text: str) -> Any:
         """
-        Return the value that ``text`` stands for.
+        Return the value of ``text``.
 
         Raises
         ------
         DataError
-            it stands for none, or for one that is not allowed; the message names the argument.
+            the text has no value of this kind, or the value is not allowed; the message names the
+            argument.
 
         """
         if self.choices and text not in self.choices:
@@ -86,7 +88,7 @@ def of_parameter(node: type, name: str, given: bool = True) -> Argument:
     """
     Make the argument for a parameter of a node, with its default.
 
-    Not ``given``, its default is empty, and the parameter is left to the node and its files.
+    Unless ``given``, the default is empty, and the parameter is left to the node and its files.
     """
     item = next(item for item in fields(node) if item.name == name)
     about, kind = item.metadata, type(item.default)

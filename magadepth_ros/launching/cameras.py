@@ -112,7 +112,7 @@ CAMERAS: dict[str, CameraSetup] = {
     ),
     'azure_kinect': CameraSetup(
         title='Microsoft Azure Kinect',
-        sensor='time of flight: narrow view unbinned 0.5 to 3.9 m, binned 5.5 m',
+        sensor='time of flight: narrow view unbinned 0.5 to 3.9 m, binned to 5.5 m',
         rgb=f'{_PREFIX}/rgb/image_raw',
         rgb_info=f'{_PREFIX}/rgb/camera_info',
         depth=f'{_PREFIX}/depth_to_rgb/image_raw',
@@ -142,7 +142,7 @@ CAMERAS: dict[str, CameraSetup] = {
     ),
     'orbbec_femto': _orbbec(
         'Orbbec Femto Bolt, Mega',
-        'time of flight: narrow view unbinned 0.25 to 3.9 m, binned 5.5 m',
+        'time of flight: narrow view unbinned 0.25 to 3.9 m, binned to 5.5 m',
         6.0,
         'femto_bolt.launch.py',
     ),
@@ -224,7 +224,7 @@ CAMERAS: dict[str, CameraSetup] = {
             'zed',
             '',
             Argument(
-                'camera_model', 'zed2i', "Model, as zed_wrapper's argument of that name wants it."
+                'camera_model', 'zed2i', "Camera model: zed_wrapper's argument of that name."
             ),
         ),
         source=Driver(
@@ -286,6 +286,6 @@ SEVERAL = (
 
 
 def merged(own: Sequence[Argument], everywhere: Sequence[Argument]) -> list[Argument]:
-    """Return all arguments of a launch file; its own take the place of common ones."""
+    """Return all arguments of a launch file; its own ones replace common ones of the same name."""
     names = {argument.name for argument in own}
     return [*own, *(argument for argument in everywhere if argument.name not in names)]

@@ -28,8 +28,8 @@ def completion_node(
     """
     Return the completion node.
 
-    Its parameters, the later winning: ``defaults`` (of the camera), the preset, the user's file,
-    the launch arguments, ``parameters``.
+    Its parameters, of which a later source overrides the earlier ones: ``defaults`` (of the
+    camera), the preset, the user's file, the launch arguments, ``parameters``.
 
     Raises
     ------
@@ -55,8 +55,9 @@ def completion_node(
         executable='completion_node',
         name='completion_node',
         namespace=configuration(context, 'namespace'),
-        # ROS 2 applies what is for every node (/**) and for this one in the order in which the two
-        # first appear: so defaults and preset are for every node, what wins over a file is not.
+        # ROS 2 applies the values for every node (/**) and those for this node in the order in
+        # which the two first appear. So defaults and preset are given for every node, and the
+        # values that override a file for this node.
         parameters=[*files, values],
         remappings=list(remappings),
         ros_arguments=[
@@ -78,7 +79,7 @@ def inputs(
 def rviz(
     context: LaunchContext, rgb: str, rgb_info: str, depth: str, frame: str, prefix: str = ''
 ) -> list[LaunchDescriptionEntity]:
-    """Return RViz on these topics where it is wanted and installed; ``prefix`` as in `inputs`."""
+    """Return RViz for these topics if ``use_rviz`` is true; ``prefix`` as in `inputs`."""
     if configuration(context, 'use_rviz') != 'true':
         return []
     if not frame:
@@ -120,7 +121,7 @@ def _transport(context: LaunchContext) -> str:
 
 
 def _checked(text: str) -> Path:
-    """Return the path of a parameters file that ROS 2 will be able to read."""
+    """Return the path of a parameters file; DataError where ROS 2 could not read it."""
     path = Path(text).expanduser()
     if not path.is_file():
         raise DataError(f'params_file:={text}: no such file')

@@ -21,10 +21,11 @@ ros2 launch magadepth_ros camera.launch.py rgb:=/my/color/image_raw \\
     depth:=/my/aligned_depth/image_raw
 ```
 
-Each starts a source of pictures, `completion_node` and, with `use_rviz:=true`, RViz (`sudo apt
-install ros-$ROS_DISTRO-rviz2`). Each sets the [DDS profile](networking.md) for what it starts. It
-asks the driver for depth aligned to colour; `start_camera:=false`: the driver runs already.
-Where a driver is not installed, the launch says how to get it."""
+Each launch file starts a source of images, `completion_node` and, with `use_rviz:=true`, RViz
+(`sudo apt install ros-$ROS_DISTRO-rviz2`). It sets the [DDS profile](networking.md) for all
+processes that it starts. It asks the driver for depth aligned to colour. Give
+`start_camera:=false` where the driver runs already. Where a driver is not installed, the launch
+file says how to get it."""
 
 _SEVERAL = """\
 `multi_realsense.launch.py` completes several RealSense cameras in one node, as one batch. Its
@@ -33,14 +34,15 @@ outputs are `/front/depth/completed`, `/rear/depth/completed` and so on."""
 _ARGUMENTS = """\
 ## Launch arguments
 
-`ros2 launch magadepth_ros FILE --show-args` says the same. A value that is not allowed ends the
-launch with one line that names the argument. ROS 2 passes over an argument that a file lacks.
+`ros2 launch magadepth_ros FILE --show-args` lists them too. A value that is not allowed ends the
+launch with one line that names the argument. ROS 2 ignores an argument that a launch file does not
+have.
 
-Every launch file has these. An empty parameter of the node is left to `params_file`, then to the
-preset, then to the camera's own range."""
+Every launch file has these arguments. Where a parameter of the node is empty, `params_file` sets
+it, then the preset, then the camera's row."""
 
 _OTHERS = """\
-These are of some files only (names without `.launch.py`), or have another default there:"""
+Only some launch files (named without `.launch.py`) have these arguments or defaults:"""
 
 _HEAD = ('argument', 'default', 'meaning')
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a row of the table of cameras says, and the kinds of sources that it may have."""
+"""The type of a row of the table of cameras, and the kinds of sources that a row may have."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Driver:
     """
     The launch file of another package that starts a camera.
 
-    All but ``install`` may hold ``{camera_name}`` and other launch arguments. ``push_namespace``
-    is for a driver whose own launch file has no argument for its namespace. ``install`` says how
-    to get it, ``{distro}`` being the ROS distribution.
+    All fields but ``install`` may contain ``{camera_name}`` and other launch arguments.
+    ``push_namespace`` is for a driver whose own launch file has no argument for its namespace.
+    ``install`` is the command that installs the driver; ``{distro}`` is the ROS distribution.
     """
 
     package: str
@@ -39,14 +39,14 @@ class Player:
 @dataclass(frozen=True)
 class CameraSetup:
     """
-    One row: what `NAME.launch.py` completes.
+    One row of the table: the camera that `NAME.launch.py` starts and completes.
 
     ``rgb``, ``rgb_info``, ``depth`` and ``frame`` (optical frame of the colour image) may hold
     ``{camera_namespace}``, ``{camera_name}`` and other launch arguments. ``sensor`` and ``note``
-    are for people. ``parameters`` are those of completion_node that differ for this camera, such
-    as the range in which it measures well. ``camera_info`` is another name for the outgoing one,
-    where the driver has a ``depth/camera_info`` itself. ``arguments`` are its own launch
-    arguments; one that every launch file has is replaced.
+    are shown to people. ``parameters`` are parameters of completion_node for this camera, such
+    as the range in which it measures well. ``camera_info`` renames the outgoing camera_info
+    where the driver itself publishes ``depth/camera_info``. ``arguments`` are launch arguments of
+    this camera; they replace common ones of the same name.
     """
 
     title: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start what gives the pictures: a camera's driver, the simulated camera, or a bag."""
+"""Start the source of images: a camera's driver, the simulated camera, or a bag."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from magadepth_ros.resources import PACKAGE
 
 
 def source_actions(context: LaunchContext, camera: CameraSetup) -> list[LaunchDescriptionEntity]:
-    """Return what starts a camera's source: nothing where it runs already."""
+    """Return the actions that start a camera's source; none where it runs already."""
     source = camera.source
     if isinstance(source, Simulated):
         values = given(context, [item for item in camera.arguments if item is not MASK])
@@ -45,7 +45,7 @@ def source_actions(context: LaunchContext, camera: CameraSetup) -> list[LaunchDe
 
 
 def driver_actions(context: LaunchContext, driver: Driver) -> list[LaunchDescriptionEntity]:
-    """Return what starts the driver, or nothing and a warning that says how to install it."""
+    """Return the actions that start the driver, or a warning that says how to install it."""
     package = fill(driver.package, context)
     try:
         share = get_package_share_directory(package)
@@ -68,12 +68,12 @@ def driver_actions(context: LaunchContext, driver: Driver) -> list[LaunchDescrip
     namespace = topic(driver.push_namespace, context)
     if namespace:
         actions.insert(0, PushRosNamespace(namespace))
-    # Its own scope: arguments of the same name (params_file, log_level) are not ours.
+    # In a scope of its own: its arguments may have the names of ours (params_file, log_level).
     return [GroupAction(actions, scoped=True, forwarding=False)]
 
 
 def simulated_camera(parameters: Mapping[str, Any]) -> Node:
-    """Return the simulated camera; when it ends, so does the launch, which says so."""
+    """Return the simulated camera; the launch ends with it, and says so."""
     return Node(
         package=PACKAGE,
         executable='simulated_camera',
@@ -96,7 +96,7 @@ def installed(package: str) -> bool:
 def users(
     package: str, actions: Sequence[LaunchDescriptionEntity], install: str = ''
 ) -> list[LaunchDescriptionEntity]:
-    """Return what uses the depth where its package is installed; else say how to get it."""
+    """Return the nodes of ``package``, which use the depth; a warning where it is missing."""
     if installed(package):
         return list(actions)
     install = install or f'sudo apt install ros-{distro()}-{package.replace("_", "-")}'

@@ -34,7 +34,7 @@ def camera_launch(name: str) -> LaunchDescription:
 
 
 class Topics(NamedTuple):
-    """What a camera and the completion of its depth publish; ``outputs`` begins their names."""
+    """Topics of a camera and of its completed depth, whose names begin with ``outputs``."""
 
     rgb: str
     rgb_info: str
@@ -51,13 +51,13 @@ def example_launch(
     **defaults: str,
 ) -> LaunchDescription:
     """
-    Start a row of `CAMERAS` that is named by an argument, and what ``use`` makes of its depth.
+    Start a row of `CAMERAS`, which an argument names, and the actions that ``use`` returns.
 
-    ``preset`` is the default of that argument, ``arguments`` are the example's own,
-    ``parameters`` those of completion_node that it needs, below preset and file, and ``defaults``
-    are those of the camera's own arguments, where it has them.
+    ``preset`` is the default of the argument of that name. ``arguments`` are the example's own.
+    ``parameters`` are parameters of completion_node that the example needs; preset and file
+    override them. ``defaults`` are new defaults for arguments that the camera has.
     """
-    text = 'What gives the pictures: a launch file without its ending, with its arguments.'
+    text = 'Source of images: name of a launch file without its ending; its arguments work too.'
     own = [Argument('camera', 'demo', text, tuple(CAMERAS)), *arguments]
     everywhere = [
         replace(item, default=preset) if item.name == 'preset' else item for item in EVERYWHERE
@@ -78,7 +78,7 @@ def example_launch(
 
 
 def described(arguments: Sequence[Argument], start: Start) -> LaunchDescription:
-    """Declare and check ``arguments``, set the DDS profile, then do what ``start`` says."""
+    """Declare and check ``arguments``, set the DDS profile, then run the actions of ``start``."""
 
     def checked(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         given(context, arguments)
@@ -90,7 +90,7 @@ def described(arguments: Sequence[Argument], start: Start) -> LaunchDescription:
 
 
 def camera_actions(context: LaunchContext, camera: CameraSetup) -> list[LaunchDescriptionEntity]:
-    """Return what starts a camera's source, the completion of its depth and, if wanted, RViz."""
+    """Return the actions that start a camera's source, the completion and, if wanted, RViz."""
     rgb, rgb_info, depth, frame, _ = topics_of(context, camera)
     mask = topic(configuration(context, 'mask'), context)
     remappings = inputs(rgb, rgb_info, depth, mask=mask)

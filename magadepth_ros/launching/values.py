@@ -17,7 +17,7 @@ from magadepth_ros.resources import PACKAGE
 
 
 def declared(arguments: Iterable[Argument]) -> list[DeclareLaunchArgument]:
-    """Declare launch arguments; `given` checks them, as launch says what it refuses twice."""
+    """Declare launch arguments; `given` checks them, as launch itself logs a bad value twice."""
     return [
         DeclareLaunchArgument(
             argument.name, default_value=argument.default, description=argument.help
@@ -38,7 +38,7 @@ def given(context: LaunchContext, arguments: Iterable[Argument]) -> dict[str, ob
     Raises
     ------
     DataError
-        a text stands for no allowed value; the message names the argument.
+        a value is not allowed; the message names the argument.
 
     """
     texts = ((argument, configuration(context, argument.name)) for argument in arguments)
@@ -46,7 +46,7 @@ def given(context: LaunchContext, arguments: Iterable[Argument]) -> dict[str, ob
 
 
 def fill(text: str, context: LaunchContext) -> str:
-    """Put the values of launch arguments into ``{name}`` places."""
+    """Replace each ``{name}`` by the value of that launch argument."""
     return re.sub(r'\{(\w+)\}', lambda match: configuration(context, match.group(1)), text)
 
 
@@ -56,10 +56,10 @@ def topic(text: str, context: LaunchContext) -> str:
 
 
 def distro() -> str:
-    """Return the name of the ROS distribution, or a place to fill in."""
+    """Return the name of the ROS distribution, or ``<distro>`` where none is sourced."""
     return os.environ.get('ROS_DISTRO') or '<distro>'
 
 
 def warn(text: str) -> None:
-    """Say something on the launch log that needs a person."""
+    """Write a warning to the launch log."""
     get_logger(PACKAGE).warning(text)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 def shown_part(info: Any, width: int, height: int) -> tuple[int, int, int, int]:
     """
-    Return left, top, width and height of what an image shows of the sensor's picture [px].
+    Return left, top, width and height of the part of the sensor that an image shows [px].
 
-    K and P are of the whole picture. An image of another size is the message's region of
-    interest, if it has one, at whatever scale (binning).
+    K and P are those of the whole sensor. An image of another size shows the message's region of
+    interest, if it has one, at any scale (binning).
     """
     whole, roi = (0, 0, int(info.width), int(info.height)), info.roi
     if (width, height) == whole[2:] or not (roi.width and roi.height):
@@ -44,15 +44,15 @@ def camera_model(info: Any, topic: str = '', size: tuple[int, int] | None = None
     """
     Read the camera of a CameraInfo message, of ROS or of rosbags.
 
-    That of an image of ``size`` (width, height), or of the whole picture. K and D, unless
-    ``topic`` is one of rectified images (image_proc's names: image_rect, .../rect/...), which P
-    describes without distortion.
+    ``size`` is the (width, height) of the image; None stands for the whole sensor. The camera has
+    K and D. Where ``topic`` has one of image_proc's names for rectified images (image_rect,
+    .../rect/...), it has P, and no distortion.
 
     Raises
     ------
     DataError
-        no size, not calibrated, a distortion model that is not supported, with its name, or an
-        image of another shape.
+        the message has no size or no calibration, its distortion model is not supported, or the
+        image has another shape.
 
     """
     k, p = np.reshape(info.k, (3, 3)), np.reshape(info.p, (3, 4))
@@ -73,8 +73,8 @@ def camera_info(header: Any, source: Any, width: int, height: int) -> Any:
     Make the camera_info of an outgoing image; ``header`` and ``source`` of ROS or of rosbags.
 
     Distortion and rectification of ``source`` are kept. Where the image has another size, K and P
-    are brought to it, and binning and region of interest, which are in them then, are taken out. A
-    ``source`` without a size says nothing of any size, and gets the header alone.
+    are scaled to it; they then include binning and region of interest, which are reset. A
+    ``source`` without a size is copied, with the new header.
     """
     msg = copy.copy(source)
     msg.header = header
@@ -89,7 +89,7 @@ def camera_info(header: Any, source: Any, width: int, height: int) -> Any:
 
 
 def info_of(header: Header, camera: CameraModel) -> CameraInfo:
-    """Make the camera_info of a camera whose images are as its lens makes them."""
+    """Make the camera_info of a camera with unrectified images."""
     from sensor_msgs.msg import CameraInfo
 
     msg = CameraInfo(header=header, width=camera.width, height=camera.height)

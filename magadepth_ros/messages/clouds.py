@@ -21,27 +21,27 @@ _FLOAT32 = 7
 
 
 def cloud_memory(msg: PointCloud2, height: int, width: int, fields: int = 4) -> np.ndarray:
-    """Return the memory of a message, (height, width, fields) float32, to make its cloud in."""
+    """Return the memory of a message as (height, width, fields) float32, to write a cloud into."""
     memory = memory_of(msg, height * width * fields * 4)
     return memory.view(np.float32).reshape(height, width, fields)
 
 
 def cloud_layout(cloud: np.ndarray, field: type) -> dict[str, Any]:
     """
-    Say how a cloud lies in a message: all fields but ``header`` and ``data``.
+    Return the fields of a PointCloud2 that describe a cloud: all but ``header`` and ``data``.
 
     Parameters
     ----------
     cloud:
         (H, W, 3 to 5) float32: x, y, z [m], the colour as bits 0x00RRGGBB, and the confidence;
-        NaN = unknown. One row is no image: a cloud without order, in which all is known.
+        NaN = unknown. A cloud of one row is unorganised, and all its points are known.
     field:
         the class of sensor_msgs/PointField, of ROS or of rosbags.
 
     Raises
     ------
     EncodingError
-        the array is of another form.
+        the array has another shape or dtype.
 
     """
     if cloud.dtype != np.float32 or cloud.ndim != 3 or not 3 <= cloud.shape[2] <= len(FIELDS):
@@ -60,23 +60,23 @@ def cloud_layout(cloud: np.ndarray, field: type) -> dict[str, Any]:
         'is_bigendian': sys.byteorder == 'big',
         'point_step': 4 * fields,
         'row_step': 4 * fields * width,
-        # Unknown points are NaN and stay in their place: an image's cloud keeps its order.
+        # Unknown points are NaN and keep their place, so that the cloud stays organised.
         'is_dense': height == 1,
     }
 
 
 def fill_cloud(msg: PointCloud2, header: Header, cloud: np.ndarray) -> None:
     """
-    Fill a message with a cloud, in one copy or, in its `cloud_memory`, without.
+    Fill a message with a cloud; a cloud in the message's `cloud_memory` is not copied.
 
     Parameters
     ----------
     msg:
-        may be filled again and again; then it keeps its memory.
+        the PointCloud2; one that is filled again keeps its memory.
     header:
         stamp and optical frame.
     cloud:
-        as for `cloud_layout`, which raises EncodingError where it is of another form.
+        as for `cloud_layout`, which raises EncodingError for another shape or dtype.
 
     """
     from sensor_msgs.msg import PointField

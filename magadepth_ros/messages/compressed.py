@@ -39,18 +39,20 @@ def compressed_to_rgb(msg: CompressedImage) -> np.ndarray:
     Raises
     ------
     EncodingError
-        another format, or data that are cut short or broken.
+        the format is not JPEG or PNG, or the data are cut short or broken.
 
     """
     data = flat(msg.data)
     encoding = msg.format.partition(';')[0].strip()
     if encoding.startswith('bayer_'):
         mosaic = _decode(data, cv2.IMREAD_UNCHANGED, msg.format)
-        # As it came from the sensor it is grey to the encoder; else it has its colours already.
+        # The encoder stores a raw Bayer image as grey; it has to be converted. An image that the
+        # encoder got as colour is decoded as colour.
         if mosaic.ndim == 2:
             return to_rgb(mosaic, encoding)
     decoded = _decode(data, cv2.IMREAD_COLOR, msg.format)
-    # The publisher says in which order it handed the channels to its encoder; bgr is the rule.
+    # The format names the order in which the publisher gave the channels to its encoder; most
+    # publishers give bgr.
     if 'compressed rgb' in msg.format:
         return decoded
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
@@ -77,8 +79,8 @@ def compressed_to_depth(msg: CompressedImage) -> np.ndarray:
     data = flat(msg.data)
     if data[:3].tobytes() == _JPEG or 'jpeg' in msg.format or 'jpg' in msg.format:
         raise UnknownEncodingError(
-            f'depth as {msg.format!r}: JPEG keeps 8 of 16 bits and smears edges, so it is no '
-            'depth any more; use the compressedDepth topic of the camera'
+            f'depth as {msg.format!r}: JPEG keeps 8 of 16 bits and smears edges, so the depth is '
+            'lost; use the compressedDepth topic of the camera'
         )
     if data[:8].tobytes() == _PNG:
         return to_metres(_decode(data, cv2.IMREAD_UNCHANGED, msg.format, depth=True))
@@ -122,7 +124,7 @@ def depth_to_compressed(
     Parameters
     ----------
     header:
-        taken as it is.
+        of the message; it is not copied.
     depth:
         (H, W) float32 metres, NaN = unknown.
     encoding:
@@ -130,8 +132,8 @@ def depth_to_compressed(
     compression:
         ``png`` or ``rvl``.
     nearest, farthest:
-        range of the quantisation of 32FC1 [m]; beyond it depth is unknown. The nearer it
-        begins, the coarser are its steps, so it begins at 0.05 m at the nearest.
+        range of the quantisation of 32FC1 [m]; depth outside becomes unknown. A nearer begin
+        makes the steps coarser, so the range begins at 0.05 m or farther.
 
     """
     from sensor_msgs.msg import CompressedImage
@@ -194,7 +196,7 @@ def _decode(data: np.ndarray, flags: int, name: str, depth: bool = False) -> np.
 
 
 def _check_whole(data: np.ndarray, name: str) -> None:
-    """Refuse what OpenCV would decode as if whole, or what would take all memory."""
+    """Refuse pictures that are cut short or too large: OpenCV would decode either."""
     head = data[:24].tobytes()
     tail = data[-4096:].tobytes()
     if head.startswith(_PNG):

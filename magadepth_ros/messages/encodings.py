@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of image encodings: how the bytes of each lie and how they become RGB."""
+"""The table of image encodings: layout of the bytes, and conversion to RGB."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 @dataclass(frozen=True)
 class Layout:
     """
-    How one encoding of ``sensor_msgs/Image`` lies in memory.
+    The memory layout of one encoding of ``sensor_msgs/Image``.
 
     ``channels`` counts the elements of ``dtype`` per pixel (2 for packed YUV 4:2:2, whose chroma
     is shared by two pixels). ``to_rgb`` is OpenCV's conversion code to RGB, or None where the

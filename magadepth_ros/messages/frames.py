@@ -34,7 +34,7 @@ def depth_of(message: Any) -> np.ndarray:
 
 class FrameReader:
     """
-    Makes frames of the messages of one camera.
+    Makes an `RgbdFrame` of each pair of messages of one camera.
 
     Its owner sets ``rgb_info`` and ``depth_info`` to the newest camera_infos as they come, and
     adds masks to ``masks``.
@@ -61,9 +61,9 @@ class FrameReader:
         ------
         EncodingError
             an image is broken; UnknownEncodingError where its encoding is not one of its stream,
-            SwappedError where each carries the other's.
+            SwappedError where RGB carries depth and depth carries colour.
         RegistrationError
-            the depth is in another frame, and what is missing to register it.
+            the depth is in another frame and cannot be registered; the message says why.
         DataError
             the images do not belong together.
 
@@ -109,7 +109,7 @@ class FrameReader:
     def _camera(self, info: Any, size: tuple[int, int]) -> tuple[CameraModel | None, str]:
         if info is None:
             return None, ''
-        # Reading K costs more than comparing: the same message is read once.
+        # Reading K costs more than a comparison, so the same message is read only once.
         if self._known is None or self._known[0] is not info or self._known[1] != size:
             try:
                 self._known = info, size, camera_model(info, self.topics.rgb, size)

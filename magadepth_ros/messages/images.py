@@ -23,19 +23,20 @@ MAX_SIDE = 16384
 
 def view(msg: Image, layout: Layout) -> np.ndarray:
     """
-    Look at a message's pixels without copying them.
+    Return a message's pixels without copying them.
 
     Parameters
     ----------
     msg:
-        honours ``step`` (padding behind each row), ``is_bigendian`` and a short last row.
+        sensor_msgs/Image; ``step`` (padding behind each row), ``is_bigendian`` and a last row
+        without padding are respected.
     layout:
-        how the encoding lies in memory.
+        memory layout of the encoding.
 
     Returns
     -------
     np.ndarray
-        (H, W) or (H, W, C) of the layout's type, read only, in the message's own memory.
+        (H, W) or (H, W, C) of the layout's dtype, a read-only view of the message's memory.
 
     Raises
     ------
@@ -77,8 +78,8 @@ def image_to_rgb(msg: Image) -> np.ndarray:
     """
     Read a colour image.
 
-    16-bit encodings keep their high byte. Encodings that are not in the table go to cv_bridge
-    where that is installed.
+    Of 16-bit encodings the high byte is taken. cv_bridge, where it is installed, converts
+    encodings that are not in the table.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def image_to_rgb(msg: Image) -> np.ndarray:
     Raises
     ------
     EncodingError
-        unknown encoding, or a message that contradicts itself.
+        the encoding is unknown, or the message contradicts itself.
 
     """
     layout = COLOUR.get(msg.encoding)
@@ -109,7 +110,7 @@ def to_rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:
     Raises
     ------
     EncodingError
-        not in the table, or not possible at this size.
+        the encoding is not in the table, or cannot be converted at this size.
 
     """
     if encoding not in COLOUR:
@@ -142,7 +143,7 @@ def image_to_depth(msg: Image) -> np.ndarray:
     Raises
     ------
     EncodingError
-        not a depth encoding, or a message that contradicts itself.
+        the encoding is no depth encoding, or the message contradicts itself.
 
     """
     layout = DEPTH.get(msg.encoding)
@@ -165,14 +166,14 @@ def to_metres(raw: np.ndarray) -> np.ndarray:
 
 def reused(kind: type) -> Any:
     """
-    Make a message that is filled again and again, of a type of ROS with uint8[] data.
+    Make a message, of a ROS type with uint8[] data, to be filled for each frame.
 
-    It takes data that is in an `array.array` as it is; others copy that, from Jazzy on.
+    It takes an `array.array` as its data without a copy; ordinary messages copy it from Jazzy on.
     """
     try:
         return kind(check_fields=True)
     except AssertionError:
-        # Humble has no such choice, and copies nothing.
+        # Humble has no such option, and never copies.
         return kind()
 
 
@@ -190,8 +191,8 @@ def fill_data(msg: Any, values: np.ndarray) -> None:
     """
     Make a C-contiguous array's bytes ``msg.data`` (any message with uint8[] data).
 
-    They are copied once; not at all where the array is `memory_of` the message already, or is the
-    whole of an `array.array` of bytes: from then on the message shares it.
+    The bytes are copied once. They are not copied where the array is `memory_of` the message, or
+    is a whole `array.array` of bytes, which the message then shares.
     """
     owner = _owner(values)
     if owner is not None and owner is not msg.data:
@@ -201,7 +202,7 @@ def fill_data(msg: Any, values: np.ndarray) -> None:
 
 
 def _owner(values: np.ndarray) -> array.array | None:
-    # The array.array of bytes whose whole memory these are.
+    # Return the array.array whose whole memory the bytes are; else None.
     base: Any = values
     while isinstance(base, np.ndarray):
         base = base.base
@@ -215,7 +216,7 @@ def memory_of(msg: Any, size: int) -> np.ndarray:
     """
     Return the ``size`` bytes of ``msg.data`` to be written, (size,) uint8.
 
-    A message that is filled again keeps its memory: no allocation, no page faults.
+    A message that is filled again keeps its memory, which saves allocations and page faults.
     """
     data = msg.data
     if not isinstance(data, array.array) or len(data) != size:
@@ -225,7 +226,7 @@ def memory_of(msg: Any, size: int) -> np.ndarray:
 
 
 def flat(data: object) -> np.ndarray:
-    """Look at any object with the buffer protocol as (N,) uint8; else EncodingError."""
+    """Return the bytes of an object with the buffer protocol as (N,) uint8; else EncodingError."""
     try:
         memory = memoryview(data)  # type: ignore[arg-type]
         if memory.nbytes == 0:

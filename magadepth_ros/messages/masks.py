@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks of what a depth camera gets wrong (glass, mirrors): the one that belongs to a frame."""
+"""Masks of glass, mirrors and other wrong depth: find the mask that belongs to a frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ENCODINGS = ('mono8', '8UC1')
 
 
 class Masks:
-    """The newest masks; fed from one thread, asked from another."""
+    """The newest masks; one thread adds masks, another one reads them."""
 
     def __init__(self) -> None:
         self._kept: tuple[tuple[int, Any], ...] = ()
@@ -42,7 +42,7 @@ class Masks:
 
 
 def mask_of(message: Any) -> np.ndarray:
-    """(H, W) uint8 of a mono8 image, not 0 = do not trust; EncodingError where it is no mask."""
+    """(H, W) uint8 of a mono8 image, not 0 = do not trust; EncodingError for other encodings."""
     if message.encoding not in _ENCODINGS:
         raise UnknownEncodingError(
             f'mask encoding: expected {" or ".join(_ENCODINGS)}, got {message.encoding!r}'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth in its own frame to the colour camera's, by camera_infos and tf or given extrinsics."""
+"""Registration of depth to the colour camera, by camera_infos and tf or given extrinsics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class View:
     """
     One camera of a pair: its image topic, the frame_id of its image, its newest camera_info.
 
-    ``info`` may be of ROS or of rosbags, or None where none has come on ``info_topic``.
+    ``info`` is a message of ROS or of rosbags, or None where none has come on ``info_topic``.
     """
 
     topic: str
@@ -31,26 +31,27 @@ class View:
 
 class DepthRegistration:
     """
-    Registers depth that is not in the frame of its colour image; knows what it has been told.
+    Registers depth that is not in the frame of its colour image.
 
-    Depth in the frame of the colour image is left as it is: it is aligned already.
+    Depth in the frame of the colour image is aligned already and returned unchanged.
     """
 
     def __init__(self, depth_to_rgb: Sequence[float] = ()) -> None:
         """
-        Take the extrinsics, if they are given.
+        Store the extrinsics, if they are given.
 
         Parameters
         ----------
         depth_to_rgb:
             x, y, z [m] and quaternion x, y, z, w that map points of the depth optical frame to the
-            colour optical frame (``tf2_echo RGB_FRAME DEPTH_FRAME`` prints them). Given, depth is
-            registered whatever the frames are called; empty or all 0: by `add_transforms`.
+            colour optical frame (``tf2_echo RGB_FRAME DEPTH_FRAME`` prints them). With them depth
+            is registered whatever the names of the frames are. Where they are empty or all 0, the
+            transforms of `add_transforms` are used.
 
         Raises
         ------
         DataError
-            not seven numbers, or no rotation.
+            these are not seven numbers, or the quaternion is no rotation.
 
         """
         self._given: np.ndarray | None = None
@@ -65,7 +66,7 @@ class DepthRegistration:
         self._registrar: Registrar | None = None
 
     def add_transforms(self, message: Any) -> None:
-        """Take a tf2_msgs/TFMessage of /tf_static; a broken transform in it is left out."""
+        """Add the transforms of a tf2_msgs/TFMessage of /tf_static; broken ones are left out."""
         for item in message.transforms:
             t, q = item.transform.translation, item.transform.rotation
             try:
@@ -93,8 +94,8 @@ class DepthRegistration:
         rgb, depth:
             the two cameras.
         size:
-            width and height of the colour image [px]; with the image's own they say what part of
-            the sensor is shown (region of interest, binning).
+            width and height of the colour image [px]. The sizes of both images tell which part of
+            the sensor they show (region of interest, binning).
 
         Returns
         -------
@@ -104,7 +105,7 @@ class DepthRegistration:
         Raises
         ------
         RegistrationError
-            what is missing, or cannot be handled, by name.
+            the message names what is missing or not supported.
 
         """
         try:

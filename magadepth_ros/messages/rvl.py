@@ -15,9 +15,10 @@ def encode(depth: np.ndarray) -> bytes:
     """
     Compress 16-bit depth without loss.
 
-    The picture is a chain of runs: how many zeros, how many values, then each value's difference
-    to the value before (zigzag). Numbers are cut into groups of three bits, lowest first, with a
-    fourth bit that says «more follows»; eight such nibbles fill a 32-bit word from its top.
+    The image is stored as a chain of runs: the number of zeros, the number of values, then each
+    value's difference to the value before (zigzag). Numbers are cut into groups of three bits,
+    lowest first; a fourth bit is set where more groups follow. Eight such nibbles fill a 32-bit
+    word from its top.
 
     Parameters
     ----------
@@ -57,9 +58,9 @@ def decode(data: np.ndarray, pixels: int) -> np.ndarray:
     Parameters
     ----------
     data:
-        (N,) uint8, what `encode` gives.
+        (N,) uint8, bytes of `encode`.
     pixels:
-        how many values the picture has.
+        number of values of the image.
 
     Returns
     -------
@@ -95,7 +96,7 @@ def decode(data: np.ndarray, pixels: int) -> np.ndarray:
     delta = (coded >> 1) ^ -(coded & 1)
     known = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     result = np.zeros(pixels, np.uint16)
-    # Of the sum only the low 16 bits count, so that its overflow does no harm.
+    # Only the low 16 bits of the sum are used, so an overflow does no harm.
     result[known] = np.cumsum(delta, dtype=np.int32).astype(np.uint16)
     return result
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong with the simulated camera on request: stall, drop, late, swap, jitter."""
+"""Faults of the simulated camera on request: stall, drop, late, swap, jitter, replay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FAULTS = {
     'stall': 'nothing comes in 3 of every 10 s',
     'drop': 'every third depth image is missing',
     'late': 'depth comes 0.2 s after its stamp',
-    'swap': 'colour and depth come on the topic of each other',
+    'swap': 'colour comes on the topic of depth, and depth on that of colour',
     'jitter': "depth's stamps are off by up to 20 ms",
     'replay': 'all stamps are an hour old, as those of a bag',
 }
@@ -36,7 +36,7 @@ class Outgoing(NamedTuple):
 
 
 class CameraFaults:
-    """Changes what goes out for a frame; without a fault it all goes out at once."""
+    """Delays, drops or changes the images of a frame; without a fault all go out at once."""
 
     def __init__(self, names: str = '', seed: int = 0) -> None:
         """``names`` as for `set`."""
@@ -48,7 +48,7 @@ class CameraFaults:
 
     def set(self, names: str) -> None:
         """
-        Take the faults from now on, separated by commas; '' = none.
+        Set the faults, separated by commas; '' = none.
 
         Raises
         ------
@@ -65,7 +65,7 @@ class CameraFaults:
         self, now_ns: int, rgb: Sequence[Outgoing], depth: Sequence[Outgoing]
     ) -> list[Outgoing]:
         """
-        Return what goes out now, of this frame and of earlier ones.
+        Return the images to publish now, of this frame and of earlier ones.
 
         ``rgb`` and ``depth`` are the same picture raw and compressed, each in the same order.
         """

@@ -24,7 +24,7 @@ class CameraFrames:
     """``odom`` -> ``base_link`` -> ``<camera>_link`` -> the optical frames."""
 
     def __init__(self, node: Node, link: str, optical: dict[str, float]) -> None:
-        """Publish what is fixed; ``optical`` says how far to the left each frame is [m]."""
+        """Publish the fixed transforms; ``optical``: offset of each frame to the left [m]."""
         if TFMessage is None:
             node.get_logger().warning('tf2_msgs is not installed: no /tf_static and no /tf')
             return
@@ -39,7 +39,7 @@ class CameraFrames:
         self._static.publish(TFMessage(transforms=transforms))
 
     def move(self, stamp: Time, base: BasePose) -> None:
-        """Say where the base is."""
+        """Publish the pose of the base."""
         if TFMessage is None:
             return
         turn = Quaternion(z=math.sin(base.yaw / 2), w=math.cos(base.yaw / 2))

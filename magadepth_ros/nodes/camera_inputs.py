@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The topics that the node hears from one camera: images to the pairer, the rest to the reader."""
+"""Subscriptions for one camera: images go to the pairer, other messages to the reader."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Input:
     """
     One input topic.
 
-    ``name`` is how it is subscribed to, ``topic`` its resolved name, ``base`` that without the
-    suffix of a transport; ``kind`` is its type, such as ``sensor_msgs/msg/Image``; ``stream`` is
-    ``rgb`` or ``depth`` of an image, else ''.
+    ``name`` is the name given to rclpy, ``topic`` the resolved name, and ``base`` the resolved
+    name without the suffix of a transport. ``kind`` is the type, such as
+    ``sensor_msgs/msg/Image``; ``stream`` is ``rgb`` or ``depth`` for an image, else ''.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Input:
 
 
 class CameraInputs:
-    """The subscriptions of one camera; they exist only while the node listens."""
+    """The subscriptions of one camera; they exist only while the node is active and enabled."""
 
     def __init__(
         self, node: Node, prefix: str, parameters: NodeParameters, conditions: Conditions
@@ -69,7 +69,7 @@ class CameraInputs:
         self.reader = FrameReader(self.topics, parameters.registration())
 
     def subscribe(self, pairer: Pairer) -> None:
-        """Start to listen."""
+        """Subscribe to all inputs."""
         if self.subscriptions:
             return
 
@@ -88,7 +88,7 @@ class CameraInputs:
             self._subscribe_to_transforms(self.reader.registration.add_transforms)
 
     def unsubscribe(self) -> None:
-        """Stop to listen; the newest camera_infos are kept."""
+        """Unsubscribe from all inputs; the newest camera_infos are kept."""
         for subscription in (*self.subscriptions.values(), self._transforms):
             if subscription is not None:
                 self._node.destroy_subscription(subscription)
@@ -99,8 +99,8 @@ class CameraInputs:
         topic = self._node.resolve_topic_name(name)
         if transport == 'raw':
             return Input(name, topic, topic, Image, stream)
-        # image_transport's rule for its suffixes: the base name is resolved (and so remapped),
-        # then extended.
+        # As image_transport does it: the base name is resolved (and so remapped), then the
+        # suffix is appended.
         return Input(topic + suffix, topic + suffix, topic, CompressedImage, stream)
 
     def _plain(self, name: str, message: type = CameraInfo) -> Input:
@@ -138,6 +138,6 @@ class CameraInputs:
             self._transforms = self._node.create_subscription(
                 TFMessage, '/tf_static', callback, latched
             )
-        # Message packages of another build fail here, each in its own way.
+        # A message package of another ROS build raises errors of various types here.
         except Exception as error:
             self._conditions.set('NO_TRANSFORMS', reason=describe(error))

@@ -27,7 +27,7 @@ from magadepth_ros.pictures import to_millimetres
 
 class CameraOutputs:
     """
-    What goes out for one camera, all with the header of the RGB.
+    The publishers of one camera; all messages have the header of the RGB image.
 
     ``depth/completed`` (and ``/compressedDepth`` below it), ``depth/camera_info``,
     ``depth/confidence``, ``depth/colorized``, ``depth/points``, ``depth/points_marking``. Used
@@ -47,7 +47,7 @@ class CameraOutputs:
         self._colorized = self._add(Image, f'{base}/colorized')
         self._points = self._add(PointCloud2, f'{base}/points')
         self._marking = self._add(PointCloud2, f'{base}/points_marking')
-        # Memory is touched once: fresh pages cost several times what is written to them.
+        # Messages keep their memory: fresh pages cost several times as much as writing the data.
         self._depth_msg, self._confidence_msg, self._colorized_msg = (
             reused(Image) for _ in range(3)
         )
@@ -103,7 +103,7 @@ class CameraOutputs:
         completion: Completion,
         parameters: NodeParameters,
     ) -> float:
-        """Publish what needs the camera of the frame; return the milliseconds of the cloud."""
+        """Publish camera_info and clouds; return the milliseconds of the cloud."""
         if self._info.get_subscription_count():
             self._info.publish(camera_info(frame.header, frame.info, *frame.size))
         now, clouds = monotonic(), (self._points, self._marking)
@@ -135,12 +135,12 @@ class CameraOutputs:
         return (perf_counter() - start) * 1e3
 
     def wants_camera(self) -> bool:
-        """Whether anybody subscribes to what needs the intrinsics."""
+        """Whether anybody subscribes to a topic that needs the intrinsics."""
         wanted = (self._info, self._points, self._marking)
         return any(publisher.get_subscription_count() for publisher in wanted)
 
     def destroy(self) -> None:
-        """Take the topics away."""
+        """Destroy the publishers."""
         for publisher in self.publishers:
             self._node.destroy_publisher(publisher)
         self.publishers.clear()
@@ -169,7 +169,7 @@ class DebugOutputs:
         return any(publisher.get_subscription_count() for publisher in publishers)
 
     def publish(self, latency_ms: float, processing_ms: float) -> None:
-        """Publish the times of one frame; a latency of NaN is not known and does not go out."""
+        """Publish the times of one frame [ms]; an unknown latency (NaN) is not published."""
         if not isnan(latency_ms):
             self._latency.publish(Float64(data=latency_ms))
         self._processing.publish(Float64(data=processing_ms))
@@ -179,5 +179,5 @@ def _next(planned: float, now: float, rate: float) -> float:
     """When the next message of a topic with a rate limit [Hz] is due; 0 = no limit."""
     if rate <= 0:
         return 0.0
-    # Counted from the plan, not from now, so that 10 Hz stays 10 Hz with frames at 30 Hz.
+    # Counted from the planned time, not from now, so that 10 Hz stays 10 Hz at 30 frames a second.
     return max(planned, now - 1.0 / rate) + 1.0 / rate

@@ -30,7 +30,7 @@ class CameraParameters:
     seed: int = _p(0, 'Which rendered room.', limits=(0, 999_999))
     camera_name: str = _p('camera', 'Second part of the topic names.')
     camera_namespace: str = _p('camera', 'First part; may be empty.')
-    frame_id: str = _p('', "Of the colour images, and of aligned depth; empty = a RealSense's.")
+    frame_id: str = _p('', "frame_id of colour and aligned depth; empty = a RealSense's.")
     reliability: str = _p('reliable', 'QoS of the images.', choices=('reliable', 'best_effort'))
     rgb_encoding: str = _p('rgb8', 'Encoding of the RGB.', choices=RGB_ENCODINGS)
     depth_encoding: str = _p('16UC1', 'Encoding of the depth.', choices=DEPTH_ENCODINGS)
@@ -40,4 +40,4 @@ class CameraParameters:
     moving_base: bool = _p(
         False, 'The camera rides on a base that drives through the room; /tf has it in odom.'
     )
-    faults: str = parameter('', f'What goes wrong, by comma: {", ".join(FAULTS)}.', LIVE)
+    faults: str = parameter('', f'Faults, separated by commas: {", ".join(FAULTS)}.', LIVE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One camera of the node: its topics, its pairer, its monitor and its numbers, joined up."""
+"""One camera of the node: it connects topics, pairer, monitor and statistics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from magadepth_ros.pairing import Counters, LatestPairs
 
 
 class CameraPipeline:
-    """What belongs to one camera from configure to cleanup."""
+    """All objects of one camera; they live from configure to cleanup."""
 
     def __init__(
         self,
@@ -42,13 +42,13 @@ class CameraPipeline:
             parameters.queue_size,
         )
         self.inputs = CameraInputs(node, prefix, parameters, self.conditions)
-        # Last, as what fails before leaves no topic behind.
+        # The publishers come last: an error before them leaves no topic behind.
         self.outputs = CameraOutputs(node, prefix)
         self.monitor = InputMonitor(self.conditions, self.inputs.reader, self.pairer)
 
     @property
     def counters(self) -> Counters:
-        """What became of its messages."""
+        """The counters of its messages and pairs."""
         return self.pairer.counters
 
     def listen(self) -> None:
@@ -57,12 +57,12 @@ class CameraPipeline:
         self.inputs.subscribe(self.pairer)
 
     def rest(self) -> None:
-        """Stop to listen, and forget what is on its way and what was wrong."""
+        """Unsubscribe, and forget waiting messages and conditions."""
         self.inputs.unsubscribe()
         self.pairer.clear()
         self.monitor.rest()
 
     def destroy(self) -> None:
-        """Take its topics away."""
+        """Unsubscribe, and destroy its publishers."""
         self.inputs.unsubscribe()
         self.outputs.destroy()

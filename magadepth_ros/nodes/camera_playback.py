@@ -41,11 +41,12 @@ class PlaybackSettings:
     """
     Size, length and encodings of the messages to play.
 
-    ``width``, ``height`` [px]; ``count`` frames at most, 0 = all, of a rendered room 30 or, of a
-    drive, 60; ``seed`` chooses the room; ``frame_id`` and ``depth_frame_id`` are the optical
-    frames of colour and depth; encodings as in sensor_msgs/Image, depth in 16UC1 mm with 0 or
-    32FC1 metres with NaN = missing. A room may be seen from a base that drives (``driving``), and
-    by a depth camera that is ``depth_left`` of the colour camera [m].
+    ``width``, ``height`` [px]. ``count`` is the largest number of frames; 0 = all, for a rendered
+    room 30, or 60 for a drive. ``seed`` chooses the room. ``frame_id`` and ``depth_frame_id`` are
+    the optical frames of colour and depth. Encodings are those of sensor_msgs/Image: depth is
+    16UC1 mm with 0 or 32FC1 metres with NaN = missing. With ``driving`` the camera is on a base
+    that drives through the room. ``depth_left`` is the distance of the depth camera to the left
+    of the colour camera [m].
     """
 
     width: int = 640
@@ -69,9 +70,9 @@ class CameraMessages:
     info: CameraInfo
     depth_info: CameraInfo
     mask: Image | None
-    """Of what mirrors, mono8; None where that is not known."""
+    """Mask of mirroring surfaces, mono8; None where they are not known."""
     base: BasePose | None
-    """Where the base is that carries the camera; None where there is none."""
+    """Pose of the base that carries the camera; None without a base."""
     _compress: Callable[[], tuple[CompressedImage, CompressedImage]]
     _compressed: list[CompressedImage] = field(default_factory=list)
 
@@ -86,7 +87,7 @@ class CameraMessages:
 
 def playback(source: str, settings: PlaybackSettings) -> tuple[Iterator[CameraMessages], str]:
     """
-    Open frames to be played without end.
+    Open frames to be played in an endless loop.
 
     Rendered frames and those of a folder are prepared beforehand, so that playing them costs
     little; a bag, which may not fit into memory, is read while it plays.
@@ -101,12 +102,12 @@ def playback(source: str, settings: PlaybackSettings) -> tuple[Iterator[CameraMe
     Returns
     -------
     (messages, text)
-        the messages of each frame, without end; the text says what is played.
+        an endless iterator over the messages of each frame; the text names the source.
 
     Raises
     ------
     DataError
-        the folder or the bag cannot be read, or cannot be seen in the way that is asked for.
+        the folder or the bag cannot be read, or the settings are for a rendered room only.
 
     """
     if source and (settings.driving or settings.depth_left):

@@ -39,11 +39,11 @@ FAILURE = TransitionCallbackReturn.FAILURE
 
 class CompletionNode(LifecycleNode):
     """
-    The lifecycle around cameras, engine and worker.
+    The lifecycle node that owns cameras, engine and worker.
 
-    configure: parameters, engine opened and warmed, publishers made. activate: worker started,
-    topics subscribed. deactivate and cleanup give it all back. Callbacks only store; the worker
-    computes.
+    Configure checks the parameters, opens and warms the engine, and makes the publishers. Activate
+    starts the worker and subscribes to the topics. Deactivate and cleanup undo these. Callbacks
+    only store messages; the worker computes.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class CompletionNode(LifecycleNode):
         opener: Callable[[EngineWish, bool], Offer] = open_for_service,
         **options: Any,
     ) -> None:
-        """Declare everything; ``opener`` opens the engines, ``options`` go to rclpy."""
+        """Declare parameters and services; ``opener`` opens engines, ``options`` go to rclpy."""
         super().__init__('completion_node', **options)
         self.finished = False
         self.exit_code = 0
@@ -68,7 +68,7 @@ class CompletionNode(LifecycleNode):
         self._survive_invalid_transitions()
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
-        # Its own group: it waits for the engine while the other callbacks go on.
+        # A callback group of its own: it waits for the engine while other callbacks run.
         self.create_service(
             Trigger,
             '~/reload_model',
@@ -85,7 +85,7 @@ class CompletionNode(LifecycleNode):
             ),
             post_callback=lambda _: self._on_jump(),
         )
-        # Steady time: with use_sim_time the node's clock stands still until /clock comes.
+        # A steady clock: with use_sim_time the node's clock stands still until /clock comes.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(
             self._settings.diagnostics_period, self._on_diagnostics, clock=self._steady
@@ -100,28 +100,28 @@ class CompletionNode(LifecycleNode):
         return self._guarded(self._configure, undo=self.release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start to work and to listen."""
+        """Start the worker, and subscribe to the topics."""
         return self._guarded(self._activate, undo=self._deactivate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop to listen and to work; the engine stays warm."""
+        """Unsubscribe, and stop the worker; the engine stays warm."""
         return self._guarded(self._deactivate)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give back the engine and the publishers."""
+        """Close the engine, and destroy the publishers."""
         return self._guarded(self.release)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give everything back; the process ends."""
+        """Release all resources; the process ends."""
         self.finished = True
         return self._guarded(self.release)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give everything back, so that the node can be configured again."""
+        """Release all resources, so that the node can be configured again."""
         return self._guarded(self.release)
 
     def release(self) -> None:
-        """Stop, and give back everything that `on_configure` made; harmless in every state."""
+        """Stop, and release all resources of `on_configure`; it may be called in every state."""
         self._deactivate()
         for camera in self._cameras:
             camera.destroy()
@@ -129,7 +129,7 @@ class CompletionNode(LifecycleNode):
         self._keeper.close()
 
     def destroy_node(self) -> None:
-        """Destroy the state machine too: rclpy leaves it, and the context with it."""
+        """Destroy the state machine too: rclpy does not, and it would keep the context alive."""
         self._logger_for_threads.end()
         super().destroy_node()
         self._state_machine.destroy_when_not_in_use()
@@ -183,7 +183,7 @@ class CompletionNode(LifecycleNode):
     def _guarded(
         self, step: Callable[[], None], undo: Callable[[], None] | None = None
     ) -> TransitionCallbackReturn:
-        # rclpy swallows what a transition raises; it is told here, and the state stays.
+        # rclpy swallows exceptions of a transition; they are reported here, the state stays.
         try:
             step()
         except Exception as error:
@@ -195,7 +195,7 @@ class CompletionNode(LifecycleNode):
         return SUCCESS
 
     def _autostart(self) -> None:
-        # A timer, so that the node's services are there while the engine opens.
+        # By a timer, so that the node's services answer while the engine is opened.
         self._start_timer.cancel()
         if self._settings.build_only:
             threading.Thread(target=self._build, name=THREAD, daemon=True).start()
@@ -209,7 +209,7 @@ class CompletionNode(LifecycleNode):
         self.finished = True
 
     def _survive_invalid_transitions(self) -> None:
-        # In rclpy a request for a transition that the state does not have raises out of spin().
+        # rclpy raises from spin() where a transition is requested that the state does not have.
         service = self._service_change_state
         change_state = service.callback
 
@@ -233,7 +233,7 @@ class CompletionNode(LifecycleNode):
     # Requests
 
     def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
-        """Set parameters as rclpy does, which refuses some of them before any callback."""
+        """Set parameters, and report those that rclpy refuses before it calls any callback."""
         result = super().set_parameters_atomically(parameter_list)
         if not result.successful:
             names = ', '.join(parameter.name for parameter in parameter_list)

@@ -13,11 +13,11 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 @dataclass(frozen=True)
 class Condition:
     """
-    One thing that can be wrong.
+    One fault that the node reports.
 
-    ``code`` is stable: software may match it. ``sentence`` and ``remedy`` have ``{fields}``, which
-    whoever sets the condition gives. An ``event`` lasts until it has not happened for a while;
-    else the condition lasts until it is cleared.
+    ``code`` is stable: software may match it. `Conditions.set` fills the ``{fields}`` in
+    ``sentence`` and ``remedy``. An ``event`` ends a few seconds after it last happened; any other
+    condition lasts until it is cleared.
     """
 
     code: str
@@ -180,7 +180,7 @@ _CAMERA = (
     Condition(
         'FROZEN_RGB',
         WARN,
-        '{rgb} has not changed for {frames} frames while its stamps did',
+        '{rgb} has not changed for {frames} frames, although its stamps have',
         'restart the camera: its driver repeats a picture',
     ),
     Condition(
@@ -206,7 +206,7 @@ _CAMERA = (
         'BAD_MASK',
         WARN,
         'masks on {mask} cannot be used: {reason}',
-        'publish mono8 of the shape of the colour image, not 0 where the depth is not trusted',
+        'publish mono8 images of the shape of the colour image, not 0 where depth is not trusted',
         event=True,
     ),
     Condition(
@@ -291,4 +291,4 @@ _NODE = (
 )
 
 CONDITIONS = {condition.code: condition for condition in (*_CAMERA, *_NODE)}
-"""By code; of several of one level the first is shown first, as it explains the others."""
+"""By code. Of several conditions of one level, the first of the table is shown first."""

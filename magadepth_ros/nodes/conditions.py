@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong now with one camera, or with the node: set, cleared, logged, shown."""
+"""The conditions of one camera, or of the node: they are set, cleared, logged and shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUIET = 5.0
 
 @dataclass
 class Active:
-    """A condition that holds: its sentence and remedy filled in, and since when."""
+    """A condition that holds, with its sentence, its remedy and the time of its begin."""
 
     condition: Condition
     level: bytes
@@ -42,8 +42,8 @@ class Conditions:
     """
     The conditions of one camera, or those of the node; may be used from any thread.
 
-    Each is logged when it begins and when it is over; one that comes and goes is logged every 5 s
-    at most, with its count.
+    Each condition is logged when it begins and when it ends. A condition that comes and goes is
+    logged at most every 5 s, with its count.
     """
 
     def __init__(self, logger: ThreadLogger, name: str = '', hold: float = HOLD) -> None:
@@ -59,10 +59,10 @@ class Conditions:
 
     def set(self, code: str, level: bytes | None = None, log: bool = True, **fields: Any) -> None:
         """
-        Say that a condition holds, or that an event happened once more.
+        Begin a condition, or note that an event happened once more.
 
-        ``fields`` fill its sentence and its remedy; ``level`` replaces the table's. What is OK is
-        shown and not logged.
+        ``fields`` fill its sentence and its remedy; ``level`` replaces the level of the table. A
+        condition of level OK is shown but not logged.
         """
         condition = CONDITIONS[code]
         level = condition.level if level is None else level
@@ -93,7 +93,7 @@ class Conditions:
                 write(f'{self._prefix}{code}: {active.text}{times}')
 
     def clear(self, *codes: str) -> None:
-        """Say that conditions do not hold, whether they did or not."""
+        """End conditions; it may be called where they do not hold."""
         with self._lock:
             for code in codes:
                 active = self._active.pop(code, None)
@@ -102,19 +102,19 @@ class Conditions:
                     self._logger.info(f'{self._prefix}{code} is over after {seconds:.0f} s')
 
     def check(self, code: str, wrong: bool, log: bool = True, **fields: Any) -> None:
-        """`set` it if ``wrong``, else `clear` it; a condition that goes on is logged once."""
+        """`set` a condition if ``wrong``, else `clear` it; a lasting condition is logged once."""
         if wrong:
             self.set(code, log=log, **fields)
         else:
             self.clear(code)
 
     def rest(self) -> None:
-        """Forget what holds without a word: nothing is looked at any more."""
+        """End all conditions without logging, as when the node is deactivated."""
         with self._lock:
             self._active.clear()
 
     def active(self) -> list[Active]:
-        """Return what holds now, the worst first."""
+        """Return the conditions that hold now, the worst first."""
         now = monotonic()
         with self._lock:
             for code, active in list(self._active.items()):
@@ -128,9 +128,9 @@ class Conditions:
 
     @property
     def last(self) -> str:
-        """The newest trouble with the time of the day it was seen at; '' without any."""
+        """The newest condition, with the time of the day; '' where there was none."""
         return self._last
 
     def info(self, text: str) -> None:
-        """Log what went well."""
+        """Log a text at level INFO."""
         self._logger.info(f'{self._prefix}{text}')

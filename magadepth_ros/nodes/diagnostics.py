@@ -24,7 +24,7 @@ def engine_status(
     conditions: Conditions,
     parameters: NodeParameters,
 ) -> DiagnosticStatus:
-    """Tell of the node and its engine; ``state`` is the lifecycle's."""
+    """Return the status of the node and its engine; ``state`` is the lifecycle's."""
     text = state if enabled else f'{state}, disabled'
     if keeper.states.state is State.BUILDING:
         text += f'; engine {keeper.states.build}'
@@ -58,7 +58,7 @@ def engine_status(
 def camera_status(
     node_name: str, listens: bool, idle: bool, camera: CameraPipeline
 ) -> DiagnosticStatus:
-    """Tell of a camera; ``idle`` is whether nobody subscribes to anything made of its frames."""
+    """Return the status of a camera; ``idle``: nobody subscribes to any of its outputs."""
     summary = camera.statistics.summary()
     text = f'{summary.rate_hz:.1f} Hz'
     if not isnan(summary.latency_p50):

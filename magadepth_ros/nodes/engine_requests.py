@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the node's parameters mean for its engine, and a build that nothing else is done beside."""
+"""The engine that the node's parameters ask for, and the build of ``build_only``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from magadepth_ros.resources import AUTO_MODEL, auto_model, find_model
 
 
 def wish_of(parameters: NodeParameters) -> EngineWish:
-    """Return the engine that the parameters name; ModelError where there is no such model."""
+    """Return the wish for an engine by the parameters; ModelError where the model is missing."""
     model = parameters.model
     if model == AUTO_MODEL:
         on_gpu = parameters.backend in ON_GPU or (
@@ -34,11 +34,11 @@ def wish_of(parameters: NodeParameters) -> EngineWish:
 def build_engine(
     parameters: NodeParameters, logger: ThreadLogger, cancelled: Callable[[], bool]
 ) -> int:
-    """Build what the parameters name into the cache and wait for it; the exit code, 0 or 2."""
+    """Build the engine of the parameters into the cache; return the exit code, 0 or 2."""
     try:
         wish, say = wish_of(parameters), each_tenth(logger.info)
         path = build_only(wish.model, wish.precision, wish.batch, say, cancelled)
-    # Whatever a builder raises, the process says it and ends with it.
+    # The process reports any exception of a builder, and exits with 2.
     except Exception as error:
         if cancelled():
             return 0

@@ -22,7 +22,7 @@ _KEPT = 300
 
 @dataclass(frozen=True)
 class Summary:
-    """What happened since the last summary, and percentiles of the last 300 frames [ms]."""
+    """Counts since the last summary, and percentiles of the last 300 frames [ms]."""
 
     rate_hz: float
     frames: int
@@ -52,7 +52,7 @@ class FrameStatistics:
     def frame(
         self, latency_ms: float, processing_ms: float, unfilled: float, measured: float
     ) -> None:
-        """Count one published frame; NaN is an unknown latency, shares are of its pixels, 0..1."""
+        """Count one published frame: times [ms], NaN = unknown; shares of its pixels, 0..1."""
         with self._lock:
             self._frames += 1
             self._since += 1
@@ -68,7 +68,7 @@ class FrameStatistics:
                 self._stages.setdefault(name, deque(maxlen=_KEPT)).append(value)
 
     def summary(self) -> Summary:
-        """Sum up, and begin to count the rate anew."""
+        """Return the summary, and begin a new period for the rate."""
         with self._lock:
             now = monotonic()
             rate = self._since / max(now - self._start, 1e-6)
@@ -94,5 +94,5 @@ class FrameStatistics:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return what ``share`` percent of the values stay below; NaN without any."""
+    """Return the ``share``-th percentile of the values; NaN without any."""
     return float(np.percentile(values, share)) if values else float('nan')

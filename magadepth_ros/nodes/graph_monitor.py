@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ROS graph says is wrong: topics of another type or QoS, second nodes and publishers."""
+"""Faults that the ROS graph shows: wrong types and QoS, second nodes and publishers."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Fields = dict[str, Any]
 
 
 class GraphMonitor:
-    """Looks at the node's neighbours, and sets and clears what is wrong with them."""
+    """Compares the node with its neighbours in the graph, and sets and clears conditions."""
 
     def __init__(self, node: Node, conditions: Conditions) -> None:
-        """``conditions`` are the node's; what concerns one camera is set in that camera's."""
+        """``conditions`` are the node's; those of a camera are set in that camera's conditions."""
         self._node = node
         self._conditions = conditions
         self._own = node.get_name(), node.get_namespace()
@@ -84,6 +84,6 @@ class GraphMonitor:
             found.setdefault('WRONG_TYPE', {**fields, 'wanted': to.kind})
 
     def _split(self, infos: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """Part endpoints into this node's and others'; the graph knows their resolved QoS."""
+        """Split endpoints into those of this node and those of others."""
         own = [i for i in infos if (i.node_name, i.node_namespace) == self._own]
         return own, [i for i in infos if i not in own]

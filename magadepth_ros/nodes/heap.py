@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keep freed memory in the process, as fresh pages cost several times what is copied into them."""
+"""Keep freed memory in the process: fresh pages cost several times as much as a copy."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ KEPT = 128 * 2**20
 
 def keep_freed_memory() -> None:
     """
-    Have glibc use the memory of a message again for the next one; nothing happens elsewhere.
+    Make glibc reuse the memory of a message for the next one; without glibc nothing happens.
 
-    By default it asks the system for each image and cloud anew, and the system clears every page.
-    MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ do the same for a process of another package.
+    By default glibc asks the kernel for the memory of each image and cloud, and the kernel clears
+    every page. The environment variables MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ do the
+    same for processes of other packages.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with the input of one camera: missing, stopped, swapped, black, out of range."""
+"""Faults in the input of one camera: missing, stopped, swapped, black, out of range."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class InputMonitor:
         self.rest()
 
     def rest(self) -> None:
-        """Begin anew, as when listening starts: what was wrong before says nothing."""
+        """Forget all observations, as when the subscriptions begin."""
         self._conditions.rest()
         now = monotonic()
         counters = self._pairer.counters
@@ -70,7 +70,7 @@ class InputMonitor:
     # From the worker, for each pair
 
     def accepted(self, pair: MessagePair) -> None:
-        """Take note of a pair that could be read."""
+        """Note that a pair could be read."""
         self._accepted = monotonic()
         rgb_frame, depth_frame = pair.rgb.header.frame_id, pair.depth.header.frame_id
         self._check(
@@ -112,7 +112,7 @@ class InputMonitor:
         chosen_far: bool = False,
     ) -> None:
         """
-        Look at a frame that was completed.
+        Check a frame that was completed.
 
         Parameters
         ----------
@@ -123,7 +123,7 @@ class InputMonitor:
         limits:
             plausible range [m].
         chosen_far:
-            whether the user chose the far limit, so that depth beyond it is shown, not warned of.
+            whether the user set max_depth; then depth beyond it is shown, but no warning.
 
         """
         # Every 16th pixel costs microseconds and still sees any real picture's noise.
@@ -168,7 +168,7 @@ class InputMonitor:
             if now - self._begin > PATIENCE:
                 missing = _MISSING[0 if self._came == [None, None] else self._came.index(None) + 1]
         elif max(silent[s] - self._patience(s) for s in (RGB, DEPTH)) > 0:
-            # The other stream may have stopped a moment later.
+            # Wait a moment: the other stream may stop too.
             both = min(silent) > PATIENCE / 2
             stopped = _STOPPED[0 if both else silent.index(seconds) + 1]
         elif now - self._paired > PATIENCE:
@@ -204,7 +204,7 @@ class InputMonitor:
         if not measured.size:
             return
         shares = [np.mean(measured < low), np.mean(measured > high)]
-        # A mean over ten frames or so: single ones may be anything.
+        # A running mean over about ten frames, as single frames may be exceptions.
         near, far = (0.9 * a + 0.1 * float(b) for a, b in zip(self._outside, shares, strict=True))
         self._outside = near, far
         self._check(

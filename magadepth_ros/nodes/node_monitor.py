@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks at clock, graph and engine now and then, and publishes what is wrong on /diagnostics."""
+"""Checks clock, graph and engine periodically, and publishes /diagnostics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from magadepth_ros.serving.keeper import EngineKeeper
 
 
 class NodeMonitor:
-    """What the node says of itself; used from the executor's thread alone."""
+    """Publishes the node's diagnostics; used from the executor's thread only."""
 
     def __init__(
         self, node: Node, conditions: Conditions, keeper: EngineKeeper, debug: DebugOutputs
@@ -35,7 +35,7 @@ class NodeMonitor:
         self._begin = self._looked = monotonic()
 
     def watch(self, cameras: Sequence[CameraPipeline], listens: bool) -> None:
-        """Look at the clock and at what the cameras bring; call it twice a second."""
+        """Check the clock, the graph and the inputs of the cameras; call it twice a second."""
         now = monotonic()
         simulated = self._node.get_parameter('use_sim_time').value
         waits = simulated and self._node.get_clock().now().nanoseconds == 0

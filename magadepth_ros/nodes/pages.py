@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Write what the documentation takes from the node: topics, parameters, conditions.
+Write the tables of the documentation that come from the node: topics, parameters, conditions.
 
     python -m magadepth_ros.nodes.pages    # in the root of the repository
 """
@@ -43,7 +43,7 @@ def parameters(kind: type = NodeParameters) -> str:
 
 
 def topics(rows: Sequence[Topic]) -> str:
-    """Return the table of the topics that the node hears, or of those that it publishes."""
+    """Return the table of the topics that the node subscribes to, or that it publishes."""
     table = [(f'`{topic.name}`', topic.type, topic.text) for topic in rows]
     return markdown_table([('topic', 'type', ''), *table], left=3)
 
@@ -61,7 +61,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
 
 
 def filled(text: str, blocks: Mapping[str, Callable[[], str]]) -> str:
-    """Return a page with its blocks made anew, each between two comments that name it."""
+    """Return a page with its generated blocks, each of which stands between two comments."""
     for name, make in blocks.items():
         pattern = rf'(<!-- made: {name} -->\n\n).*?(\n\n<!-- end: {name} -->)'
         found = re.search(pattern, text, flags=re.DOTALL)

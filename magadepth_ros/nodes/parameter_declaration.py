@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node's parameter is, as a field of a dataclass, and its declaration to ROS."""
+"""Parameters of a node as fields of a dataclass, and their declaration to ROS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from magadepth_ros.errors import DataError
 LIVE = 'Takes effect at once.'
 ON_RELOAD = 'Takes effect at ~/reload_model or configure.'
 ON_CONFIGURE = 'Takes effect at configure; fixed while the node is inactive or active.'
-ON_START = 'Given at the start, fixed from then on.'
+ON_START = 'Given at the start; fixed from then on.'
 
 
 def parameter(

@@ -61,7 +61,7 @@ class NodeParameters:
     max_depth: float = parameter(
         0.0, 'Farthest plausible depth [m]; 0 = the range of the model.', limits=(0.0, 65.0)
     )
-    keep_measured: bool = parameter(True, 'Measured pixels leave as they came.')
+    keep_measured: bool = parameter(True, 'Measured pixels keep their values.')
     replace_outliers: bool = parameter(False, 'Treat flying pixels and speckle as missing.')
     outlier_tolerance: float = parameter(
         0.05, 'How far an outlier is off, relative to its depth.', limits=(0.001, 1.0)
@@ -71,8 +71,8 @@ class NodeParameters:
     )
     temporal_smoothing: float = parameter(
         0.0,
-        'Largest weight of the frames before in the mean of filled pixels, which begins anew '
-        'where something moves; 0 = off.',
+        'Largest weight of earlier frames in the running mean of filled pixels, which begins '
+        'anew where something moves; 0 = off.',
         limits=(0.0, 0.95),
     )
     output_encoding: str = parameter(
@@ -81,22 +81,24 @@ class NodeParameters:
         choices=('32FC1', '16UC1'),
     )
     compressed_format: str = parameter(
-        'png', 'Of depth/completed/compressedDepth; rvl is faster, larger.', choices=('png', 'rvl')
+        'png',
+        'Format of depth/completed/compressedDepth; rvl is faster but larger.',
+        choices=('png', 'rvl'),
     )
     cloud_stride: int = parameter(
         0,
-        'Every how many pixels the cloud has a point; 0 = 1 up to 640x480, 2 above.',
+        'Distance of the points of the cloud [px]; 0 = 1 up to 640x480, 2 above.',
         limits=(0, 16),
     )
     cloud_rate: float = parameter(
-        0.0, 'Most clouds a second [Hz]; 0 = each frame.', limits=(0.0, 1e3)
+        0.0, 'Highest rate of the clouds [Hz]; 0 = each frame.', limits=(0.0, 1e3)
     )
-    cloud_confidence: bool = parameter(False, 'depth/points has a field confidence too.')
+    cloud_confidence: bool = parameter(False, 'Add the field confidence to depth/points.')
     marking_confidence: float = parameter(
         0.5, 'Least confidence of the points in depth/points_marking.', limits=(0.0, 1.0)
     )
     colorized_rate: float = parameter(
-        0.0, 'Most coloured pictures a second [Hz]; 0 = each frame.', limits=(0.0, 1e3)
+        0.0, 'Highest rate of depth/colorized [Hz]; 0 = each frame.', limits=(0.0, 1e3)
     )
     slop: float = parameter(
         -1.0,
@@ -106,7 +108,7 @@ class NodeParameters:
     )
     max_age: float = parameter(
         0.5,
-        'Pairs older than this are dropped [s]; 0 = never. Older than 10 s too is another clock.',
+        'Pairs older than this are dropped [s]; 0 = never. Above 10 s another clock is assumed.',
         limits=(0.0, 60.0),
     )
     on_failure: str = parameter(
@@ -140,7 +142,7 @@ class NodeParameters:
     )
     synchronizer: str = parameter(
         'auto',
-        'Who pairs: auto is message_filters where it is installed.',
+        'Which implementation pairs; auto = message_filters where it is installed.',
         ON_CONFIGURE,
         choices=('auto', 'message_filters', 'own'),
     )

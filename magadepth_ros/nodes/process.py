@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run one node as a process: start, spin, and leave cleanly on a signal in every state."""
+"""Run one node as a process: start, spin, and end cleanly on a signal in every state."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> NoR
     """
     Make a node, spin it until SIGINT, SIGTERM or its own end, and end the process.
 
-    A node ends itself by an attribute ``finished`` that is true, with its ``exit_code``, and
-    releases what it holds in a method ``release``; all are optional.
+    A node may have three attributes. The process ends when ``finished`` is true, with the node's
+    ``exit_code``; the method ``release`` releases its resources.
 
-    The exit code is 0 after a signal, the node's own after its end, 2 when it could not be made.
+    The exit code is 0 after a signal, ``exit_code`` after ``finished``, 2 where making the node
+    failed.
     """
     life = _Life()
-    # rclpy hands Ctrl-C on to Python too, which may raise it as late as in the handling of what
-    # its end of the context made of a call.
+    # rclpy passes Ctrl-C on to Python too, which may raise KeyboardInterrupt late: even while
+    # an exception is handled that the end of the context caused.
     with suppress(KeyboardInterrupt):
         _live(life, make_node, args)
     with suppress(KeyboardInterrupt):
@@ -67,7 +68,7 @@ def _live(life: _Life, make_node: Callable[[], Node], args: Sequence[str] | None
             while life.executor and rclpy.ok() and not getattr(node, 'finished', False):
                 _spin_once(life.executor, node)
             life.code = getattr(node, 'exit_code', 0)
-            # Whoever asked a node over ROS to end has the answer in a moment, if it stays so long.
+            # A client that asked over ROS for the end needs a moment to get its answer.
             until = time.monotonic() + ANSWERED_WITHIN
             while life.executor and rclpy.ok() and time.monotonic() < until:
                 _spin_once(life.executor, node, 0.1)
@@ -77,8 +78,8 @@ def _live(life: _Life, make_node: Callable[[], Node], args: Sequence[str] | None
         print(f'{type(error).__name__}: {error}', file=sys.stderr)
         life.code = 2
     except Exception:
-        # A signal while the node is made ends the context under it: whatever that raises, it is
-        # the end that was asked for.
+        # A signal ends the context while the node is made. Any exception is then a consequence of
+        # the requested end, and not reported.
         if rclpy.ok():
             traceback.print_exc()
             life.code = 1
@@ -86,7 +87,7 @@ def _live(life: _Life, make_node: Callable[[], Node], args: Sequence[str] | None
 
 @contextmanager
 def _noting_sigterm() -> Iterator[list[int]]:
-    """Fill the list given with a SIGTERM that comes before rclpy listens to it, or to its own."""
+    """Append each SIGTERM to the yielded list, until rclpy installs its own handler."""
     noted: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: noted.append(number))
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -97,22 +98,24 @@ def _leave(life: _Life) -> NoReturn:
     """
     Take everything down in one order, from the threads to the middleware, and end the process.
 
-    First the node ends its threads and waits for them. One that a runtime still holds, as a build
-    of an engine cannot be interrupted, touches nothing of ROS; so ROS is taken down around it, and
-    the process ends without Python's own taking down, which that thread would not survive.
+    First the node ends its threads and waits for them. A thread inside a runtime cannot be
+    interrupted, such as a build of an engine; but it uses nothing of ROS. So ROS is shut down
+    while that thread runs, and the process ends without Python's own finalisation, in which such a
+    thread would crash.
     """
     _ignore_signals()
     node, executor = life.node, life.executor
     context = rclpy.get_default_context()
-    # The first waits for the thread in which rclpy handles a signal: it ends the context and then
-    # wakes all executors, which it must not find destroyed. The handlers of before come back.
+    # The first step waits for the thread in which rclpy handles signals. That thread ends the
+    # context, then wakes all executors, so none may be destroyed before. It also restores the
+    # earlier signal handlers.
     steps: list[Callable[[], object]] = [
         uninstall_signal_handlers,
         _ignore_signals,
         getattr(node, 'release', lambda: None),
     ]
     if executor is not None:
-        # One that still waits while the context goes ends the process with an abort.
+        # An executor that still waits when the context is destroyed would abort the process.
         steps.append(partial(executor.shutdown, timeout_sec=1.0))
     if node is not None:
         steps.append(node.destroy_node)
@@ -129,7 +132,7 @@ def _leave(life: _Life) -> NoReturn:
 
 
 def _ignore_signals() -> None:
-    # Ctrl-C under `ros2 launch` comes twice: from the terminal and from launch.
+    # Under `ros2 launch` Ctrl-C arrives twice: from the terminal and from launch.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
@@ -139,10 +142,10 @@ def _spin_once(executor: SingleThreadedExecutor, node: Node, seconds: float = 1.
         executor.spin_once(timeout_sec=seconds)
     except ExternalShutdownException:
         raise
-    # A callback that fails costs its message, not the robot its depth.
+    # A callback that fails loses its message, and the node goes on.
     except Exception as error:
         if not rclpy.ok():
             return
         node.get_logger().error(f'callback failed: {describe(error)}', throttle_duration_sec=5.0)
-        # Should it fail at once again and again, the other processes still get their share.
+        # A pause, so that a callback that always fails does not take the processor from others.
         time.sleep(0.01)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QoS of the node's topics, their overrides, and what is said when a peer's does not fit."""
+"""QoS of the node's topics, their overrides, and the reason where a peer's QoS does not fit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def overrides() -> QoSOverridingOptions:
 
 
 def mismatch(publisher: QoSProfile, subscription: QoSProfile) -> str:
-    """Say why a subscription gets nothing from a publisher; '' where it does, or nobody knows."""
+    """Return why a subscription gets nothing from a publisher; '' where it does or may get it."""
     compatibility, reason = qos_check_compatible(publisher, subscription)
     return reason.strip(' ;') if compatibility == QoSCompatibility.ERROR else ''
 

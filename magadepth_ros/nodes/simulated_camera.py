@@ -26,12 +26,12 @@ from magadepth_ros.pairing import NANO
 from magadepth_ros.topics import info_beside, realsense_topics
 
 DEPTH_LEFT = 0.05
-"""Of the colour camera, where depth has its own frame [m]."""
+"""Distance of the depth camera to the left of the colour camera, with own_depth_frame [m]."""
 
 
 class SimulatedCamera(Node):
     """
-    Publishes RGB, depth and camera_info at a fixed rate, compressed where asked for, and frames.
+    Publishes RGB, depth, camera_info and tf frames at a fixed rate.
 
     Topics: ``/<camera_namespace>/<camera_name>/color/image_raw``, ``.../color/camera_info``,
     ``.../aligned_depth_to_color/image_raw`` and ``.../aligned_depth_to_color/camera_info``; below
@@ -76,7 +76,7 @@ class SimulatedCamera(Node):
         )
 
         def publisher(kind: type, topic: str, suffix: str = '') -> Any:
-            # A remapping names the base, as with image_transport.
+            # A remapping names the base topic, as with image_transport.
             resolved = self.resolve_topic_name(topic)
             return self.create_publisher(kind, resolved + suffix, profile)
 
@@ -88,7 +88,7 @@ class SimulatedCamera(Node):
         self._small_rgb = publisher(CompressedImage, topics.rgb, '/compressed')
         self._small_depth = publisher(CompressedImage, depth, '/compressedDepth')
         self._tree = CameraFrames(self, f'{name}_link', left)
-        # A camera keeps its pace whatever the ROS time does.
+        # A steady clock, as a real camera does not follow the ROS time.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0 / values.rate, self._publish, clock=steady)
         self.get_logger().info(f'{text} at {values.rate:g} Hz on {topics.rgb} and {depth}')
@@ -109,7 +109,7 @@ class SimulatedCamera(Node):
         outgoing = self._faults.apply(now_ns, rgb, depth)
         if frame.base is not None:
             self._tree.move(stamp, frame.base)
-        # The small ones first, so that the intrinsics are there when a pair is complete.
+        # The camera_infos first, so that subscribers have the intrinsics when a pair is complete.
         if outgoing:
             for publisher, info in (
                 (self._rgb_info, frame.info),

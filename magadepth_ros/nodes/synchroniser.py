@@ -47,7 +47,7 @@ def make_pairer(
 
 
 class MessageFiltersPairer(Pairer):
-    """A `Pairer` whose matching is done by message_filters; the rest (jumps, counts) is ours."""
+    """A `Pairer` in which message_filters matches; jumps and counters are those of `Pairer`."""
 
     name = 'message_filters'
 

@@ -21,7 +21,7 @@ from magadepth_ros.pairing import NANO, LatestPairs, MessagePair
 from magadepth_ros.serving.live_completer import LiveCompleter
 
 FOREIGN_CLOCK = 10.0
-"""A stamp further than this from the node's clock [s] was made by another clock."""
+"""A stamp whose distance to the node's clock is larger [s] was made by another clock."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Job:
 
 
 class Worker:
-    """Owns the thread; everything in it survives every message and every engine error."""
+    """Owns the worker thread, which survives every broken message and every engine error."""
 
     def __init__(
         self,
@@ -50,8 +50,8 @@ class Worker:
         """
         Prepare; `start` begins.
 
-        ``conditions`` are the node's, ``parameters`` gives the values in force, ``now_ns`` the
-        node's clock [ns], 0 where it has no time yet.
+        ``conditions`` are the node's. ``parameters`` returns the values in force, ``now_ns`` the
+        time of the node's clock [ns], 0 where it has no time yet.
         """
         self._cameras = cameras
         self._latest = latest
@@ -61,12 +61,12 @@ class Worker:
         self._now_ns = now_ns
         self._debug = debug
         self._stop = threading.Event()
-        # Held while a frame goes out, so that nothing does once `stop` has returned.
+        # Held while a frame is published, so that none is published after `stop` has returned.
         self._publishing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -88,7 +88,7 @@ class Worker:
                 continue
             try:
                 self._work(taken)
-            # The last line of defence: a frame may be lost, the thread may not.
+            # Any other exception loses the frame, but must not end the thread.
             except Exception as error:
                 if self._stop.is_set():
                     return
@@ -99,7 +99,7 @@ class Worker:
         jobs = []
         for index, pair in taken:
             camera = self._cameras[index]
-            # Nothing is computed for topics without subscribers.
+            # Frames are completed only for topics with subscribers.
             if not (camera.outputs.wanted() or self._debug.wanted()):
                 camera.counters.unwanted += 1
             elif self._fresh(camera, pair, parameters.max_age):
@@ -140,7 +140,7 @@ class Worker:
         return False
 
     def _age(self, stamp_ns: int) -> float | None:
-        """Return how old a stamp is [s]; None where it or the node's clock says no time."""
+        """Return the age of a stamp [s]; None for a stamp or a node's clock of 0."""
         now_ns = self._now_ns()
         return (now_ns - stamp_ns) / NANO if now_ns and stamp_ns else None
 
@@ -160,7 +160,7 @@ class Worker:
         return Job(camera, frame, began, (perf_counter() - began) * 1e3)
 
     def _may_go_out(self, camera: CameraPipeline, frame: RgbdFrame) -> bool:
-        """Whether a frame has its mask, or may do without one."""
+        """Whether a frame has a mask, or may be published without one."""
         parameters = self._parameters()
         required = parameters.mask_policy == 'required'
         if frame.masked or not (required or camera.inputs.reader.masks.in_use):
@@ -196,7 +196,7 @@ class Worker:
                 **timings,
                 'publish': published_ms - cloud_ms,
                 'cloud': cloud_ms,
-                # Of this frame alone: other cameras' frames of the batch have theirs.
+                # The times of this frame only; the other frames of the batch have their own.
                 'overhead': job.read_ms
                 + sum(timings.values())
                 - timings.get('infer', 0.0)
@@ -215,7 +215,7 @@ class Worker:
 
 
 def measured_only(depth: np.ndarray, depth_range: tuple[float, float]) -> Completion:
-    """Make what is published without an engine: the plausible measurements, nothing filled."""
+    """Return the plausible measurements without any fill, to be published without an engine."""
     low, high = depth_range
     valid = (depth >= max(low, 1e-6)) & (depth <= high)
     measured_share = float(np.count_nonzero(valid)) / depth.size

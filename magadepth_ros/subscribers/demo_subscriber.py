@@ -27,7 +27,7 @@ _SNAPSHOT = (CAMERA.rgb, CAMERA.depth, '/depth/completed', '/depth/confidence')
 @dataclass(frozen=True)
 class Snapshot:
     """
-    One frame of the camera with what came of it.
+    One frame of the camera with its completed depth and confidence.
 
     ``completed`` (H, W) float32 metres, missing as the message has it (0, NaN); ``confidence``
     (H, W) float32 0..1.
@@ -42,8 +42,8 @@ class DemoSubscriber(Subscriber):
     """
     Subscribes to depth, confidence and cloud, counts them, and measures latency and holes.
 
-    Clouds and confidences stay serialised: their stamps are all that is read, so that the one who
-    measures takes little of the processor from those who are measured.
+    Clouds and confidences stay serialised, as only their stamps are read. So the measurement takes
+    little processor time from the measured processes.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class DemoSubscriber(Subscriber):
         return Snapshot(frame, image_to_depth(completed), image_to_depth(confidence))
 
     def missing(self, seconds: float) -> str:
-        """Say why `snapshot` has found nothing since `start_keeping`."""
+        """Return why `snapshot` has found nothing since `start_keeping`."""
         silent = [name for name in _SNAPSHOT if not self._kept.get(name)]
         what = f'nothing came on {", ".join(silent)}' if silent else 'no frame came whole'
         return f'within {seconds:g} s {what}; the machine may be too busy'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A subscriber that puts the topics of a running completion_node together again, for viewers."""
+"""A subscriber that joins the topics of a running completion_node to frames, for viewers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NEAR_NS = 50_000_000
 
 
 class FrameSubscriber(Subscriber):
-    """Listens to a completed depth topic, to the topics beside it and to the camera's."""
+    """Subscribes to a completed depth topic, to the topics beside it and to the camera's."""
 
     def __init__(self, completed: str, rgb: str = '', depth: str = '') -> None:
         """
@@ -37,10 +37,10 @@ class FrameSubscriber(Subscriber):
         Parameters
         ----------
         completed:
-            the topic of the completed depth; confidence and camera_info are beside it. Of its
-            ``/compressedDepth``, which comes from another computer, the confidence is left there.
+            the topic of the completed depth; confidence and camera_info are beside it. With
+            ``/compressedDepth``, for depth of another computer, no confidence is subscribed to.
         rgb, depth:
-            the camera's image topics; '' finds them as the inputs of the node that completes.
+            the camera's image topics; '' takes the inputs of the publisher of ``completed``.
 
         """
         super().__init__('magadepth_view')
@@ -61,8 +61,8 @@ class FrameSubscriber(Subscriber):
         """
         Return the newest whole frame that has not been returned yet; None: none in time.
 
-        It has no measured depth where that is another size or did not come, and no confidence
-        where the depth comes compressed.
+        The frame has no measured depth where that has another size or did not arrive, and no
+        confidence where the depth is compressed.
         """
         end = time.monotonic() + seconds
         while not stop() and (left := end - time.monotonic()) > 0:
@@ -75,7 +75,7 @@ class FrameSubscriber(Subscriber):
         return None
 
     def missing(self) -> str:
-        """Say which topic has brought nothing, for people who wait."""
+        """Return which topic has brought nothing, for people who wait."""
         wanted = {'completed depth': self._completed, 'the RGB': self._rgb}
         if self._confidence:
             wanted['confidence'] = self._confidence
@@ -121,7 +121,7 @@ class FrameSubscriber(Subscriber):
         self._kinds[topic] = kind
 
         def on_bytes(data: bytes) -> None:
-            # Stays serialised: of thirty frames a second few are shown.
+            # It stays serialised, as only a few of thirty frames a second are shown.
             kept[serialised_stamp_ns(data)] = data
             while len(kept) > _KEPT:
                 del kept[min(kept)]
@@ -130,17 +130,17 @@ class FrameSubscriber(Subscriber):
         self.node.create_subscription(kind, topic, on_bytes, profile, raw=True)
 
     def _find_inputs(self) -> None:
-        # The images that the publisher of the completed depth subscribes to.
+        # Return the images that the publisher of the completed depth subscribes to.
         for publisher in self.node.get_publishers_info_by_topic(self._completed):
             if not publisher.node_namespace.startswith('/'):
-                # Its topics are known before its name is.
+                # The graph knows the topics of a new node before its name.
                 continue
             try:
                 found = self.node.get_subscriber_names_and_types_by_node(
                     publisher.node_name, publisher.node_namespace
                 )
             except NodeNameNonExistentError:
-                # It left just now.
+                # The node has just ended.
                 continue
             images = [name for name, kinds in found if set(kinds) & set(_IMAGES)]
             depths = [name for name in images if 'depth' in name]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A look at the ROS graph for ``magadepth doctor``: image topics, nodes and what they say."""
+"""The ROS graph for ``magadepth doctor``: image topics, nodes and their diagnostics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
 @dataclass(frozen=True)
 class ImageTopic:
-    """A topic of images: its type, how many publish it, and whether camera_info is beside it."""
+    """A topic of images: type, number of publishers, and whether camera_info is beside it."""
 
     name: str
     kind: str
@@ -28,10 +28,10 @@ class ImageTopic:
 @dataclass
 class Graph:
     """
-    What was seen.
+    The topics and nodes that were found.
 
-    ``statuses`` are the newest messages of completion nodes on /diagnostics: by name whether all
-    is well, and what they say.
+    ``statuses`` are the newest statuses of completion nodes on /diagnostics, by name: whether the
+    level is OK, and the message.
     """
 
     rmw: str = ''
@@ -42,7 +42,7 @@ class Graph:
 
 
 def look(seconds: float) -> Graph:
-    """Join the graph of this ROS_DOMAIN_ID for so long, and say what is there."""
+    """Join the graph of this ROS_DOMAIN_ID for some seconds, and return what was found."""
     subscriber = Subscriber('magadepth_doctor')
     graph = Graph(rclpy.get_rmw_implementation_identifier(), os.environ.get('ROS_DOMAIN_ID', '0'))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A subscriber to everything that completion_node says about some cameras, for the benchmark."""
+"""A subscriber to outputs and diagnostics of completion_node, for the benchmark."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class NodeSubscriber(Subscriber):
     """
     Subscribes to topics of each camera and to the node's diagnostics.
 
-    Messages stay serialised, so that the one who measures takes little of the processor.
-    ``topics`` are names below ``depth/``. ``depth`` has the arrivals of the first one, for each
+    Messages stay serialised, so that the measurement takes little processor time.
+    ``topics`` are names below ``depth/``. ``depth`` has the arrivals of the first topic, for each
     camera, since the last `forget`.
     """
 
@@ -42,7 +42,7 @@ class NodeSubscriber(Subscriber):
             self.depth[camera] = TopicStatistics()
 
     def mib_of_a_frame(self) -> float:
-        """Return what a frame of all cameras is in all topics that came [MiB]."""
+        """Return the size of a frame of all cameras, summed over the topics that came [MiB]."""
         return round(sum(self._bytes.values()) / 2**20, 3)
 
     def stages(self) -> dict[str, float]:
@@ -56,7 +56,7 @@ class NodeSubscriber(Subscriber):
         return {stage: round(statistics.median(times), 3) for stage, times in found.items()}
 
     def engine(self) -> str:
-        """Return runtime and precision as the node names them; '' before it has."""
+        """Return runtime and precision from the node's diagnostics; '' before the first."""
         return ' '.join(self._said.get('engine', {}).get('engine', '').split(' ', 2)[:2])
 
     def _subscribe(self, kind: type, topic: str, camera: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node of a command that looks at others: joins the graph, listens when told, leaves."""
+"""The node of a command that subscribes to other nodes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rclpy.signals import SignalHandlerOptions
 
 
 class Subscriber:
-    """Owns the process's connection to ROS, from its making to `close`; has no thread."""
+    """Owns the process's connection to ROS until `close`; it has no thread."""
 
     def __init__(self, name: str) -> None:
-        # Signals are the command's: it stops the other processes before this node ends.
+        # The command handles signals: it stops the other processes before this node ends.
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
         self.node = Node(name, enable_rosout=False)
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
 
     def spin(self, seconds: float) -> None:
-        """Take messages for so long."""
+        """Take messages for some seconds."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.executor.spin_once(timeout_sec=left)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrivals of one topic, as a subscriber that measures notes them."""
+"""Arrivals of the messages of one topic, for measurements."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ class TopicStatistics:
         return (len(self.arrivals) - 1) / max(self.arrivals[-1] - self.arrivals[0], 1e-6)
 
     def percentile(self, share: float) -> float | None:
-        """Latency [ms] that ``share`` percent of the messages stay below; None without any."""
+        """Return the ``share``-th percentile of the latency [ms]; None without any message."""
         return percentile(self.latencies, share) if self.latencies else None
