@@ -15,7 +15,7 @@ class DataError(MagadepthError):
 
 
 class TopicError(DataError):
-    """No topic of a bag, or several, could be the one of ``kind`` (rgb or depth)."""
+    """A bag has no topic, or several, that could be the one of ``kind`` (rgb or depth)."""
 
     def __init__(self, message: str, kind: str = '') -> None:
         super().__init__(message)
@@ -23,11 +23,11 @@ class TopicError(DataError):
 
 
 class ShapeError(DataError):
-    """Colour and depth are no images of one camera: their shapes differ."""
+    """Colour and depth do not belong to one camera: their shapes differ."""
 
 
 class RegistrationError(DataError):
-    """Depth cannot be moved to the colour camera: something is missing, or cannot be handled."""
+    """Depth cannot be registered: data are missing, or not supported."""
 
 
 class EncodingError(MagadepthError):
@@ -55,7 +55,7 @@ class PrecisionError(EngineError):
 
 
 def describe(error: Exception) -> str:
-    """Return one line for people, whatever was raised; the type only where it was not us."""
+    """Return any exception as one line; the type is named unless it is a `MagadepthError`."""
     name = type(error).__name__
     return str(error) or name if isinstance(error, MagadepthError) else f'{name}: {error}'
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are there either whole or not at all, and what a path of an input names."""
+"""Write files atomically, and find out what the path of an input names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from magadepth_ros.errors import DataError, pip_install_extra
 BAG_SUFFIXES = ('.mcap', '.db3', '.bag')
 
 MANIFEST_NAME = 'manifest.json'
-"""Of the file that lists the frames of a folder."""
+"""Name of the file that lists the frames of a folder."""
 
 
 def write_atomically(path: Path, data: bytes, sync: bool = True) -> None:
@@ -44,7 +44,7 @@ def require_writable(path: str | Path, folder: bool = False) -> None:
     """
     Raise DataError where a file, or with ``folder`` files in a folder, could not be written.
 
-    It is tried by a file without a name, so that nothing is left behind and nothing changes.
+    The test writes a file without a name, so that it leaves nothing behind.
     """
     path = Path(path)
     try:
@@ -66,9 +66,9 @@ def require_writable(path: str | Path, folder: bool = False) -> None:
 
 def write_all(*results: tuple[Path | None, Callable[[Path], object]]) -> None:
     """
-    Write each result that has a path; DataError after the last where some could not be written.
+    Write each result that has a path; DataError after the last if some could not be written.
 
-    So one bad path does not cost what took an hour to measure.
+    So one bad path does not lose results that took an hour to measure.
     """
     faults = []
     for path, write in results:
@@ -82,7 +82,7 @@ def write_all(*results: tuple[Path | None, Callable[[Path], object]]) -> None:
 
 
 def as_path(text: str | Path) -> Path | None:
-    """Return the path that somebody typed; None where no file can have that name."""
+    """Return the path of a typed text; None where no file can have that name."""
     try:
         path = Path(text).expanduser()
         path.exists()
@@ -98,7 +98,7 @@ def is_bag_path(path: str | Path) -> bool:
 
 
 def no_bag_reader(path: str | Path, error: ModuleNotFoundError) -> DataError:
-    """Return what to raise where a bag is given and the package that reads it is missing."""
+    """Return the error for a bag where the package that reads bags is missing."""
     return DataError(
         f'{path}: bags need the Python package {error.name!r}: {pip_install_extra("bags")}'
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a figure was measured on: processor, cores, system and versions."""
+"""The machine on which a figure was measured: processor, cores, system and versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ('numpy', 'opencv-python-headless', 'opencv-python', 'openvino', 'tor
 
 
 def processor() -> str:
-    """Return the processor's name for people."""
+    """Return the name of the processor."""
     try:
         lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
     except OSError:
@@ -31,7 +31,7 @@ def cores() -> int:
 
 
 def versions() -> dict[str, str]:
-    """Return this package's version, Python's and those of what computes, where installed."""
+    """Return the versions of this package, of Python, and of the installed runtimes."""
     found = {'magadepth_ros': __version__, 'python': platform.python_version()}
     for name in PACKAGES:
         try:

@@ -32,8 +32,8 @@ class FrameData(NamedTuple):
 
     ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres, 0 = missing; ``target`` like depth,
     0 = unknown, or None; ``score`` (H, W) uint8 with 0 = ignore, 1 = missing in the input,
-    2 = measured in the input, or None; ``glass`` (H, W) uint8, not 0 on transparent things, or
-    None; ``behind`` like depth, without them, or None.
+    2 = measured in the input, or None; ``glass`` (H, W) uint8, not 0 on transparent objects, or
+    None; ``behind`` like depth, without these objects, or None.
     """
 
     rgb: np.ndarray
@@ -47,7 +47,7 @@ class FrameData(NamedTuple):
 @dataclass(frozen=True)
 class Frame:
     """
-    Where one frame lies and what is known of it; nothing is decoded before :meth:`load`.
+    Paths and metadata of one frame; nothing is decoded before :meth:`load`.
 
     ``K`` is (fx, fy, cx, cy) [px] or None; ``hiding`` says what made the holes, '' = unknown;
     ``depth_scale`` is metres per unit of the depth PNG; ``stem`` names results: the rgb entry up
@@ -211,7 +211,7 @@ def _frame(manifest: Path, index: int, entry: Any, scale: float) -> Frame:
 
 
 def _stem(rgb: str) -> str:
-    # A result never leaves the folder it is written to, whatever the manifest says.
+    # A result stays inside its folder, also where a name in the manifest has `..`.
     path = PurePosixPath(rgb.replace('\\', '/'))
     folders = [part for part in path.parts[:-1] if part not in ('..', '.', '/')]
     return '/'.join([*folders, path.name.split('.')[0] or path.name])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which RGB goes with which depth, and the newest pair of each camera that waits for work."""
+"""Pair RGB and depth messages, and hold the newest pair of each camera for the worker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RGB = 0
 DEPTH = 1
 
 HALF_FRAME = -1.0
-"""As ``slop``: half of the shorter period of the two streams, measured from their stamps."""
+"""Value of ``slop``: half of the shorter period of the two streams, measured by stamps."""
 
 NANO = 1_000_000_000
 JUMP_NS = NANO
@@ -66,7 +66,7 @@ class MessagePair:
 
 @dataclass
 class Counters:
-    """What became of the messages and pairs of one camera."""
+    """Counters of the messages and pairs of one camera."""
 
     received_rgb: int = 0
     received_depth: int = 0
@@ -81,7 +81,7 @@ class Counters:
     refused: int = 0
     """Pairs dropped because a message could not be read."""
     unwanted: int = 0
-    """Pairs nobody subscribed to the result of."""
+    """Pairs that were not completed, as nobody subscribed to the result."""
     unmasked: int = 0
     """Pairs without a mask, where masks are in use; dropped where mask_policy is required."""
     failed: int = 0
@@ -109,7 +109,7 @@ class Pairer:
     """
 
     name = 'own'
-    """Who matches, for people."""
+    """Name of the implementation that pairs."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class Pairer:
         self._count_unmatched()
 
     def clear(self) -> None:
-        """Forget what waits and which stamps came; counters stay."""
+        """Forget waiting messages and stamps; counters stay."""
         self._drop_waiting()
         self._newest = [None, None]
         for steps in self._steps:
@@ -193,7 +193,7 @@ class Pairer:
         """Messages of RGB and depth that wait for a partner."""
         return len(self._queues[RGB]), len(self._queues[DEPTH])
 
-    # The three below are what another implementation of the matching replaces.
+    # Another implementation of the matching overrides the next three methods.
 
     def _start(self) -> None:
         self._queues: tuple[dict[int, Any], dict[int, Any]] = getattr(self, '_queues', ({}, {}))
@@ -224,7 +224,7 @@ class Pairer:
         self.counters.stale += self._on_pair(pair) or 0
 
     def _follow(self, stream: int, stamp_ns: int) -> None:
-        # Jumps and periods; a stamp of zero says nothing of the time.
+        # Measure jumps and periods; a stamp of zero carries no time.
         if stamp_ns == 0:
             return
         newest = self._newest[stream]
@@ -282,7 +282,7 @@ class LatestPairs:
             return dropped
 
     def take(self, timeout: float) -> list[tuple[int, MessagePair]]:
-        """Wait up to ``timeout`` seconds; return what waits, at most one pair per camera."""
+        """Wait up to ``timeout`` seconds; return the waiting pairs, at most one a camera."""
         with self._ready:
             self._ready.wait_for(lambda: self._waiting or self._closed, timeout)
             taken = sorted(self._waiting.items())
@@ -290,14 +290,14 @@ class LatestPairs:
             return taken
 
     def close(self) -> None:
-        """Take nothing in any more, and wake who waits."""
+        """Refuse further pairs, and wake the waiting thread."""
         with self._ready:
             self._closed = True
             self._waiting.clear()
             self._ready.notify_all()
 
     def open(self) -> None:
-        """Begin anew after `close`: no pair has come yet."""
+        """Accept pairs again after `close`, as if none had come yet."""
         with self._ready:
             self._closed = False
             self._waiting.clear()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read and write the pictures of a frame; a cut or damaged file is an error, never half read."""
+"""Read and write the pictures of a frame; a cut or damaged file is an error."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def to_millimetres(depth: np.ndarray) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        (H, W) uint16 mm, 0 = missing; so is what 16 bits do not hold (from 65.535 m on, as sensors
-        write 65535 for missing).
+        (H, W) uint16 mm, 0 = missing. Depth from 65.535 m on becomes missing too, as 16 bits do
+        not hold it, and sensors write 65535 for missing.
 
     """
     millimetres = depth * np.float32(1000.0)
@@ -67,12 +67,12 @@ def to_millimetres(depth: np.ndarray) -> np.ndarray:
 
 def write_depth_png(path: str | Path, depth_m: np.ndarray) -> None:
     """
-    Write depth as a 16-bit PNG, all at once: a reader sees the old file or the whole new one.
+    Write depth as a 16-bit PNG atomically: a reader sees the old file or the whole new one.
 
     Parameters
     ----------
     path:
-        the file, in millimetres; its folder is made if need be.
+        the file, in millimetres; a missing folder is made.
     depth_m:
         (H, W) floating point metres, see `to_millimetres`.
 
@@ -102,7 +102,7 @@ def decode(path: Path, flags: int) -> np.ndarray:
 
 
 def _fault(data: bytes) -> str:
-    """Say what is wrong with a PNG or JPEG; OpenCV returns the top of a cut one as if whole."""
+    """Return the fault of a PNG or JPEG; OpenCV reads the top of a cut file without an error."""
     if not data:
         return 'the file is empty'
     if data.startswith(_JPEG_SIGNATURE):

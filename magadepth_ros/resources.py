@@ -12,7 +12,7 @@ from magadepth_ros.files import as_path
 
 PACKAGE = 'magadepth_ros'
 DEFAULT_MODEL = 'magadepth_small'
-"""Of offline commands and the library."""
+"""Default model of offline commands and the library."""
 AUTO_MODEL = 'auto'
 """The node's default; see `auto_model`."""
 
@@ -22,9 +22,9 @@ def share_dir() -> Path:
     """
     Return the folder that holds ``models/``, ``config/`` and ``launch/``.
 
-    The files that belong to the running code come first (its source tree, then the ``share`` of
-    the prefix it was installed to), the ament index (``AMENT_PREFIX_PATH``) after them: so an
-    editable install sees its own tree and not the copies made when it was installed.
+    The source tree of the running code comes first, then the ``share`` of the prefix it was
+    installed to, then the ament index (``AMENT_PREFIX_PATH``). So an editable install uses its own
+    tree, and not the copies made at the installation.
 
     Raises
     ------

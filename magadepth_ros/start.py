@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Starts a node's program: a signal ends it without a word while its modules are still imported.
+Start a node's program; a signal ends it silently while its modules are still imported.
 
-Nothing is imported here that takes time.
+This module imports nothing that takes time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def simulated_camera() -> int:
 
 
 def _run(module: str) -> int:
-    # A KeyboardInterrupt in the midst of an import is a traceback, or lost in compiled code.
+    # A KeyboardInterrupt during an import prints a traceback, or is lost in compiled code.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     return int(importlib.import_module(module).main() or 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lay rows of text out as a table, for a terminal or for Markdown."""
+"""Format rows of text as a table, for a terminal or for Markdown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def align(rows: Sequence[Sequence[str]], left: int = 1) -> str:
 
 
 def markdown_table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Write the same as Markdown, the first row as its head."""
+    """Return the rows as a Markdown table; the first row is the head."""
     head, *body = ['| ' + ' | '.join(row) + ' |' for row in rows]
     rule = '| ' + ' | '.join('---' if i < left else '---:' for i in range(len(rows[0]))) + ' |'
     return '\n'.join([head, rule, *body])

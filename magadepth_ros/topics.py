@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one table of topics: what completion_node hears and publishes, and a RealSense's names."""
+"""The table of topics: inputs and outputs of completion_node, and a RealSense's names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class CameraTopics(NamedTuple):
     Topics of one RGB-D camera; '' where there is none.
 
     ``rgb`` and ``depth`` are images, ``rgb_info`` and ``depth_info`` their camera_infos; ``mask``
-    are images that say where the depth is not to be trusted.
+    has images that mark depth that is not to be trusted.
     """
 
     rgb: str
@@ -30,11 +30,11 @@ class CameraTopics(NamedTuple):
 INPUTS = CameraTopics(
     'rgb/image', 'rgb/camera_info', 'depth/image', 'depth/image/camera_info', 'mask/image'
 )
-"""What is remapped to a camera; not depth/camera_info, as that goes out."""
+"""Topics to remap to a camera; depth/camera_info is an output, and not among them."""
 
 
 class Topic(NamedTuple):
-    """A topic of completion_node: its name, its type, and what the documentation says of it."""
+    """A topic of completion_node: name, type, and text for the documentation."""
 
     name: str
     type: str
@@ -140,7 +140,7 @@ PUBLISHED = (
 )
 
 OUTPUTS = tuple(topic.name for topic in PUBLISHED if topic.name.startswith('depth/'))
-"""What goes out for each camera."""
+"""Topics that are published for each camera."""
 
 
 def realsense_topics(name: str = 'camera', namespace: str = 'camera') -> CameraTopics:
@@ -151,7 +151,7 @@ def realsense_topics(name: str = 'camera', namespace: str = 'camera') -> CameraT
 
 
 def is_name(text: str) -> bool:
-    """Whether ROS takes it as the name of a topic or namespace; it may begin with a slash."""
+    """Whether ROS accepts a topic or namespace of this name; it may begin with a slash."""
     return re.fullmatch(r'/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', text, re.ASCII) is not None
 
 

@@ -33,7 +33,7 @@ _PATIENCE = 20.0
 @dataclass(frozen=True)
 class ViewedFrame:
     """
-    One frame to show; what is None is not shown.
+    One frame to show; fields that are None are not shown.
 
     ``frame`` has the completed depth, the stamp that places it on the timeline and the camera,
     without which there is no cloud; ``measured`` (H, W) float32 metres, 0, NaN or inf = unknown;
@@ -46,7 +46,7 @@ class ViewedFrame:
 
 
 def require_rerun() -> None:
-    """Raise DataError with the way to install it where rerun is missing."""
+    """Raise DataError, which says how to install rerun, where it is missing."""
     if importlib.util.find_spec('rerun') is None:
         raise DataError(
             'the viewer needs the Python package rerun-sdk, which is not installed: '
@@ -61,13 +61,13 @@ def require_display() -> None:
 
 
 class _Window:
-    """The window of rerun in a process of its own, which stays when this one ends."""
+    """The window of rerun, in a process that stays open when this process ends."""
 
     def __init__(self) -> None:
         with socket.socket() as free:
             free.bind((_HOST, 0))
             port = free.getsockname()[1]
-        # Of rerun's own `spawn` the server listens on every interface.
+        # Not by rerun's `spawn`, whose server listens on every interface.
         command = [sys.executable, '-m', 'rerun', '--bind', _HOST, '--port', str(port)]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - the process writes to it
         self._process = subprocess.Popen(
@@ -85,13 +85,13 @@ class _Window:
                 self._process.kill()
                 raise DataError(f'the viewer: its window did not open: {self._said()}; {_SAVE}')
             time.sleep(0.05)
-        # Its server answers before there is a window.
+        # The server answers before the window exists.
         time.sleep(0.5)
         self.closed  # noqa: B018 - raises
 
     @property
     def closed(self) -> bool:
-        """Whether somebody closed it; DataError where it ended by itself."""
+        """Whether somebody closed the window; DataError where its process failed."""
         code = self._process.poll()
         if code:
             raise DataError(f'the viewer: its window did not open: {self._said()}; {_SAVE}')
@@ -113,7 +113,7 @@ def _answers(port: int) -> bool:
 
 
 class Viewer:
-    """A window of rerun, or a recording that one opens later; a context manager."""
+    """A window of rerun, or a recording to be opened later; a context manager."""
 
     def __init__(self, save: Path | None = None) -> None:
         """
@@ -152,12 +152,12 @@ class Viewer:
         self.close()
 
     def close(self) -> None:
-        """Write what is still on its way."""
+        """Flush all pending data."""
         self._stream.disconnect()
 
     @property
     def closed(self) -> bool:
-        """Whether somebody closed the window; DataError where it ended by itself."""
+        """Whether somebody closed the window; DataError where its process failed."""
         return self._window is not None and self._window.closed
 
     def show(self, viewed: ViewedFrame) -> None:

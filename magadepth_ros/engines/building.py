@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an ONNX to a checked engine in the cache: found, or converted, built, checked and kept."""
+"""Find a checked engine in the cache; else convert the ONNX, build, check and store an engine."""
 
 from __future__ import annotations
 
@@ -37,17 +37,18 @@ def obtain_engine(
     path: Path | None = None,
 ) -> EngineFile:
     """
-    Return the engine from the cache, or build, check and keep it; two processes build once.
+    Return the engine from the cache, or build, check and store it; of two processes, one builds.
 
-    ``progress`` is told what is going on and how much of it is done, 0..1; ``cancelled`` is asked
-    now and then. With a ``path`` it is always built and kept there, and the cache left alone. An
-    engine of the cache is checked too, where it was not yet on this GPU, or frames are named.
+    ``progress`` is called with the stage and its share that is done, 0..1; ``cancelled`` is called
+    periodically. With a ``path`` the engine is always built and stored there, without the cache.
+    An engine of the cache is checked where it was not yet checked on this GPU, or frames are
+    given.
 
     Raises
     ------
     EngineError
-        it cannot be built, the check refuses it, or it was cancelled. A cache that cannot be
-        written is only a warning: the engine is returned all the same.
+        the engine cannot be built, the check refuses it, or the build was cancelled. A cache
+        that cannot be written is only a warning: the engine is returned all the same.
 
     """
     request = request.resolved()
@@ -79,7 +80,7 @@ def obtain_engine(
 
 
 def is_verified(request: EngineRequest, file: EngineFile) -> bool:
-    """Whether the engine itself was compared with float32, as far as wanted and possible here."""
+    """Whether the engine was compared with float32 as far as requested and possible here."""
     if request.limit <= 0:
         return True
     check = file.report.get('check') or {}
@@ -91,7 +92,7 @@ def build_and_check(
     progress: Progress = lambda text, share: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> EngineFile:
-    """Return a new engine that is kept nowhere; its report has what the check found as `check`."""
+    """Return a new engine, which is not stored; its report has the result of the check."""
     with _typed(request, progress) as typed:
         data, report = build_engine(typed, request, progress, cancelled)
     file = EngineFile(data, read_model_info(request.model), request.key(), report)
@@ -105,7 +106,7 @@ def build_only(
     progress: Progress,
     cancelled: Callable[[], bool],
 ) -> Path:
-    """Build the engine that is wanted for this machine where it is not there yet; its path."""
+    """Build the requested engine for this machine unless the cache has it; return its path."""
     file = obtain_engine(request_engine(model, precision, batch), progress, cancelled)
     if file.path is None:
         raise EngineError('the engine was built but cannot be kept; see the warning above')
@@ -113,7 +114,7 @@ def build_only(
 
 
 def run_engine(request: EngineRequest, file: EngineFile) -> Engine:
-    """Open the engine that a request was answered with, warm for the request's batch."""
+    """Open the engine of a request, prepared for the request's batch."""
     from magadepth_ros.engines.tensorrt import TensorRtEngine
 
     return TensorRtEngine(file, request.library, request.cuda, request.batch)
@@ -121,14 +122,14 @@ def run_engine(request: EngineRequest, file: EngineFile) -> Engine:
 
 def run_engine_file(path: Path, batch: int) -> Engine:
     """
-    Open an engine by its own path: its sidecar says what it was built for.
+    Open an engine file; its sidecar has the key that it was built for.
 
     Raises
     ------
     ModelError
-        there is none.
-    EngineError
-        it was built for another version or GPU than those here.
+        there is no such file.
+        EngineError
+            it was built for another version or GPU than those here.
 
     """
     from magadepth_ros.engines.tensorrt import TensorRtEngine
@@ -149,7 +150,7 @@ def run_engine_file(path: Path, batch: int) -> Engine:
 
 @contextmanager
 def _typed(request: EngineRequest, progress: Progress) -> Iterator[Path]:
-    """Give the model in the wanted arithmetic, converted in a temporary folder if need be."""
+    """Yield the model in the requested precision, converted in a temporary folder if necessary."""
     if request.typed is not None:
         yield request.typed
         return
@@ -161,7 +162,7 @@ def _typed(request: EngineRequest, progress: Progress) -> Iterator[Path]:
 
 
 def _checked(request: EngineRequest, file: EngineFile, progress: Progress) -> EngineFile:
-    """Return an engine with the comparison with float32 in its report, unless none is wanted."""
+    """Return an engine with its comparison with float32 in the report, unless ``limit`` is 0."""
     check = None
     if request.limit > 0:
         progress('checking against float32', 0.0)
@@ -174,7 +175,7 @@ def _checked(request: EngineRequest, file: EngineFile, progress: Progress) -> En
 
 
 def _to_check(request: EngineRequest, file: EngineFile, progress: Progress) -> tuple[Engine, bool]:
-    """Open the engine where it can run and return True, else its ONNX on the CPU and False."""
+    """Return the engine and True where it can run, else its ONNX on the CPU and False."""
     if request.cuda is not None:
         try:
             return run_engine(request, file), True
@@ -190,7 +191,7 @@ def _to_check(request: EngineRequest, file: EngineFile, progress: Progress) -> t
 
 
 def each_tenth(say: Callable[[str], None]) -> Progress:
-    """Return a progress that says every new step and every tenth of it."""
+    """Return a progress callback that passes on each new stage and each tenth of a stage."""
     last = ('', -1)
 
     def progress(text: str, share: float) -> None:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Where engines built from a model are kept, so that each is built once and none is mixed up.
+The cache of engines built from models, in which each engine is built once.
 
-An engine only ever fits the model, runtime version, GPU, precision and shape it was built for,
-and a runtime may crash on any other. So all of these are the key, the key is in the JSON file
-beside the engine together with the engine's size and SHA-256, and an engine is looked at only
-after both agree. What does not agree is moved aside, never deleted: it may be somebody's.
+An engine fits only the model, runtime version, GPU, precision and shape it was built for;
+a runtime may crash on any other. All of these are the key. The JSON file beside the engine has
+the key and the engine's size and SHA-256, and an engine is read only where all of them agree. An
+engine that does not agree is moved aside, never deleted, as it may belong to somebody.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PORTABLE_GPU = 'portable'
 @dataclass(frozen=True)
 class EngineKey:
     """
-    All that an engine depends on.
+    Everything that an engine depends on.
 
     ``shape`` is (largest batch, height, width) [px]; ``compute_capability`` like ``8.9``, for a
     portable engine the targets it was built for.
@@ -56,7 +56,7 @@ class EngineKey:
 
 @dataclass(frozen=True)
 class EngineFile:
-    """A serialized engine and what is known of it; ``path`` is None where it could not be kept."""
+    """A serialized engine, its key and its report; ``path`` is None where it is not stored."""
 
     data: bytes
     info: ModelInfo
@@ -82,7 +82,7 @@ def sha256_of(path: Path | str) -> str:
 
 
 def engine_path(model: Path | str, key: EngineKey) -> Path:
-    """Return where the engine of ``model`` with this key belongs."""
+    """Return the path in the cache of the engine of ``model`` with this key."""
     name = f'{Path(model).stem}-{key.runtime}-{key.precision}-{key.digest()}.engine'
     return cache_folder() / 'engines' / name
 
@@ -94,9 +94,9 @@ def sidecar_path(engine: Path) -> Path:
 
 def find_engine(model: Path | str, key: EngineKey) -> tuple[EngineFile | None, str]:
     """
-    Return the engine of ``model`` with this key, or None, and why there is none.
+    Return the engine of ``model`` with this key, or None and the reason.
 
-    A file that is there but is not the engine it should be (truncated, foreign, of another version
+    A file that exists but is not the right engine (truncated, foreign, of another version
     or GPU) is moved aside.
     """
     path = engine_path(model, key)
@@ -112,7 +112,7 @@ def read_engine(path: Path | str, key: EngineKey | None = None) -> EngineFile:
     """
     Read an engine and its sidecar; EngineError where they do not agree with each other or ``key``.
 
-    Nothing is deserialised: the file's size and SHA-256 and every part of the key are compared.
+    The file's size and SHA-256 and every part of the key are compared; nothing is deserialised.
     """
     path = Path(path)
     sidecar = sidecar_path(path)
@@ -151,7 +151,7 @@ def store_engine(file: EngineFile, path: Path) -> EngineFile:
     """
     Write an engine and its sidecar to ``path``, each under a temporary name first.
 
-    Where the same engine is there already, only what is known of it is written anew.
+    Where the same engine exists already, only its sidecar is written again.
 
     Raises
     ------
@@ -171,7 +171,8 @@ def store_engine(file: EngineFile, path: Path) -> EngineFile:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = path.is_file() and sha256_of(path) == digest
-        # The engine goes first and comes last: who looks meanwhile finds none, not a wrong one.
+        # The old engine is removed first and the new one written last, so that another process
+        # finds no engine meanwhile, but never a wrong one.
         if not kept:
             path.unlink(missing_ok=True)
         write_atomically(sidecar_path(path), json.dumps(sidecar, indent=2).encode() + b'\n')
@@ -199,9 +200,9 @@ def build_lock(
     """
     Hold the lock of the engine at ``path``: of two processes or threads, one builds.
 
-    Yields whether the lock is held; it is not where the cache cannot be written (then there is
-    nobody to share an engine with). The kernel drops the lock of a process that dies.
-    ``waiting`` is called once where another holds it.
+    Yields whether the lock is held. It is not where the cache cannot be written; then no other
+    process can use the engine either. The kernel drops the lock of a process that dies.
+    ``waiting`` is called once where another process holds the lock.
 
     Raises
     ------
@@ -232,7 +233,7 @@ def build_lock(
 
 
 def move_aside(path: Path) -> str:
-    """Give a bad engine and its sidecar another name; returns what was done, as text."""
+    """Rename a bad engine and its sidecar; return a text that says so."""
     places = (path.with_name(f'{path.name}.bad{number}') for number in count(1))
     try:
         aside = next(place for place in places if not place.exists())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares an engine with the float32 reference on frames, and refuses one that differs."""
+"""Compare an engine with the float32 reference on frames, and refuse an engine that differs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ FRAMES = 4
 _SAFER = {'int8': 'fp16', 'fp16': 'fp32', 'bf16': 'fp32'}
 
 Frames = list[tuple[np.ndarray, np.ndarray]]
-"""Of rgb (1, 3, H, W) float32 0..1 and depth (1, 1, H, W) float32 metres, 0 = missing."""
+"""Pairs of rgb (1, 3, H, W) float32 0..1 and depth (1, 1, H, W) float32 metres, 0 = missing."""
 
 
 class DifferenceError(EngineError):
-    """An engine computes something else than the float32 reference."""
+    """The result of an engine differs from the float32 reference."""
 
 
 @dataclass(frozen=True)
 class CheckReport:
     """
-    How far an engine is from the reference.
+    The difference of an engine from the reference.
 
     ``worst`` and ``mean`` are absolute differences of the depth [m], ``worst_relative`` is the
     largest difference divided by the reference's depth there; ``engine_run`` is False where the

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The few CUDA calls the TensorRT engine needs, by cuda-python; the only file that makes them."""
+"""The CUDA calls of the TensorRT engine, by cuda-python; no other file calls CUDA."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CudaDriver:
         return int(self._call('cudaMalloc', size))
 
     def release(self, address: int) -> None:
-        """Give memory on the GPU back."""
+        """Free memory on the GPU."""
         self._call('cudaFree', address)
 
     def allocate_pinned(self, shape: tuple[int, ...]) -> np.ndarray:
@@ -59,7 +59,7 @@ class CudaDriver:
         return array.reshape(shape)
 
     def release_pinned(self, array: np.ndarray) -> None:
-        """Give page-locked memory back; the array and its views must not be used again."""
+        """Free page-locked memory; the array and its views must not be used again."""
         self._call('cudaFreeHost', array.ctypes.data)
 
     def create_stream(self) -> int:
@@ -67,11 +67,11 @@ class CudaDriver:
         return int(self._call('cudaStreamCreate'))
 
     def destroy_stream(self, stream: int) -> None:
-        """Give a stream back."""
+        """Destroy a stream."""
         self._call('cudaStreamDestroy', stream)
 
     def synchronise(self, stream: int) -> None:
-        """Wait until the stream has done all its work."""
+        """Wait until all work of the stream is done."""
         self._call('cudaStreamSynchronize', stream)
 
     def copy_to_device(self, target: int, source: np.ndarray, stream: int) -> None:
@@ -85,13 +85,13 @@ class CudaDriver:
         self._call('cudaMemcpyAsync', target.ctypes.data, source, target.nbytes, kind, stream)
 
     def record(self, stream: int, work: Callable[[], None]) -> Any:
-        """Record what ``work`` queues on ``stream`` as a graph that is launched in one call."""
+        """Record the work that ``work`` queues on ``stream`` as a graph, launched in one call."""
         mode = self._rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._call('cudaStreamBeginCapture', stream, mode)
         try:
             work()
         except BaseException:
-            # The stream shall be usable again.
+            # End the capture, so that the stream can be used again.
             self._rt.cudaStreamEndCapture(stream)
             self._rt.cudaGetLastError()
             raise
@@ -106,7 +106,7 @@ class CudaDriver:
         self._call('cudaGraphLaunch', graph, stream)
 
     def destroy_graph(self, graph: Any) -> None:
-        """Give a recorded graph back."""
+        """Destroy a recorded graph."""
         self._call('cudaGraphExecDestroy', graph)
 
     def _call(self, name: str, *arguments: Any) -> Any:

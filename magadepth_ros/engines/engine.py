@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every runtime offers, one fixed-size network, and what all of them do alike with arrays."""
+"""The base class of all runtimes: one network of a fixed size, with checks of its arrays."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from magadepth_ros.errors import EngineError, PrecisionError
 @dataclass(frozen=True)
 class ModelInfo:
     """
-    What a model file says of itself (the metadata of its ONNX).
+    The metadata of a model (of its ONNX file).
 
     ``height`` and ``width`` are the fixed input size [px]; ``min_depth`` and ``max_depth`` the
-    range the network was trained for [m]; ``low_precision_safe`` says that bf16/fp16 inside the
-    network was measured to cost less than a sensor's own noise.
+    range the network was trained for [m]; ``low_precision_safe``: the errors of bf16 and fp16
+    inside the network were measured to be smaller than a sensor's noise.
     """
 
     network: str
@@ -57,18 +57,18 @@ class Engine(ABC):
     """
 
     info: ModelInfo
-    """What the model says of itself."""
+    """Metadata of the model."""
     backend: str
     """Name of the runtime, for example ``openvino``."""
     precision: str
     """Arithmetic inside the network: ``fp32``, ``bf16`` or ``fp16``."""
     largest_batch: int | None = None
-    """Most frames that `_run` takes in one go; None for any number."""
+    """Largest number of frames of one `_run`; None for any number."""
     closed = False
 
     def infer(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         """
-        Run the network, in several goes where there are more frames than it takes at once.
+        Run the network, several times where there are more frames than it takes at once.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class Engine(ABC):
         Raises
         ------
         EngineError
-            the runtime failed, the arrays are not of the model's size, or it is closed.
+            the runtime failed, the arrays are not of the model's size, or the engine is closed.
 
         """
         if self.closed:
@@ -110,10 +110,10 @@ class Engine(ABC):
 
     @abstractmethod
     def _release(self) -> None:
-        """Release what the runtime holds; called once."""
+        """Release the resources of the runtime; called once."""
 
     def _inputs(self, rgb: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # No copy is made of what is contiguous and float32 already.
+        # A contiguous float32 array is not copied.
         batch = max(1, rgb.shape[0] if rgb.ndim == 4 else 0)
         for name, array, channels in (('rgb', rgb, 3), ('depth', depth, 1)):
             expected = (batch, channels, self.info.height, self.info.width)
@@ -126,13 +126,13 @@ class Engine(ABC):
 
 
 def blank_batch(info: ModelInfo, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return rgb and depth of ``count`` grey frames without a hole, to prepare an engine with."""
+    """Return rgb and depth of ``count`` grey frames without holes, to prepare an engine."""
     rgb = np.full((count, 3, info.height, info.width), 0.5, np.float32)
     return rgb, np.full_like(rgb[:, :1], (info.min_depth + info.max_depth) / 2)
 
 
 def pick_precision(asked: str, backend: str, allowed: tuple[str, ...], auto: str) -> str:
-    """Return ``asked``, or ``auto`` where that was asked; PrecisionError where it is missing."""
+    """Return ``asked``, or ``auto`` for 'auto'; PrecisionError where the backend lacks it."""
     if asked != 'auto' and asked not in allowed:
         names = ', '.join(('auto', *allowed[:-1]))
         raise PrecisionError(
@@ -154,6 +154,6 @@ def check_prediction(prediction: Prediction, shape: tuple[int, ...]) -> None:
 
 
 def last_line(error: Exception) -> str:
-    """Return the cause alone: runtimes write source lines and traces before it."""
+    """Return the last line of an error: runtimes write source lines and traces before it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

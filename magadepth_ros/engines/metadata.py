@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an ONNX file says of itself, whoever reads it: its runtime, or the onnx package."""
+"""Read and check the metadata of an ONNX file, as a runtime or the onnx package gives them."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ def model_info(
     outputs: Collection[str],
 ) -> ModelInfo:
     """
-    Return what an ONNX says of itself.
+    Check the metadata, inputs and outputs of an ONNX, and return its `ModelInfo`.
 
     Parameters
     ----------
     path:
-        of the file, for errors.
-    metadata:
-        its metadata_props.
-    inputs:
-        their shapes by name; a length that is free may be anything but the one expected.
-    outputs:
-        their names.
+        path of the file, for errors.
+        metadata:
+            its metadata_props.
+        inputs:
+            shapes of the inputs by name; a free length is any value but the expected one.
+        outputs:
+            names of the outputs.
 
     Raises
     ------
     ModelError
-        it lacks the metadata of a magadepth model, or has other inputs and outputs than ``rgb``,
-        ``depth`` -> ``completed`` (, ``log_variance``).
+        the metadata of a magadepth model are missing or broken, or the inputs and outputs are
+        not ``rgb``, ``depth`` -> ``completed`` (, ``log_variance``).
     EngineError
         the inputs are not of the size that the metadata says.
 
@@ -95,7 +95,7 @@ def model_info(
 
 def read_model_info(path: Path | str) -> ModelInfo:
     """
-    Return what the ONNX file ``path`` says of itself, read by the onnx package.
+    Return the metadata of an ONNX file, read by the onnx package.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def load_onnx(path: Path | str) -> Any:
     except FileNotFoundError:
         raise ModelError(f'{path}: no such model file') from None
     except Exception as error:
-        # The protobuf runtimes raise types of their own that share no base class.
+        # Exceptions of the protobuf runtimes share no base class.
         raise not_a_model(path) from error
     if not model.graph.output:
         raise not_a_model(path)

@@ -23,16 +23,16 @@ class OnnxRuntimeEngine(Engine):
     """
     A model as an ONNX Runtime session on the CPU, tuned for the latency of one frame.
 
-    It computes in float32: no other arithmetic is fast there. With ``exact`` each float16 result
-    inside is rounded as a GPU does, and nothing is merged: slow, to check what a GPU would
-    compute; needs the onnx package.
+    It computes in float32, as other precisions are slow on a CPU. With ``exact`` each float16
+    result inside is rounded as on a GPU, and no operators are merged. That is slow; it serves to
+    check the results of a GPU, and needs the onnx package.
 
     Raises
     ------
     ModelError
         the file is missing, truncated or no magadepth model.
     EngineError
-        ONNX Runtime is not installed, or cannot run the model or has not the precision.
+        ONNX Runtime is not installed, cannot run the model, or does not have the precision.
 
     """
 
@@ -53,7 +53,7 @@ class OnnxRuntimeEngine(Engine):
         self._outputs = [port.name for port in self._session.get_outputs()]
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.info = model_info(path, metadata, shapes, self._outputs)
-        # A batch that is free has a name, or none.
+        # A free batch size is a name or None.
         self.largest_batch = 1 if isinstance(shapes[INPUTS[1]][0], int) else None
         self.infer(*blank_batch(self.info, batch))
 
@@ -85,7 +85,7 @@ def _open(path: Path, threads: int, exact: bool) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
-    # Threads that wait busily would take the camera's core.
+    # Spinning threads would take processor time from the camera's driver.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     network: str | bytes = str(path)
     if exact:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opens a model on the runtime that was asked for, or on the best one that works here."""
+"""Open a model on the requested runtime, or on the best one that works on this machine."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')
 FASTEST_FIRST = ('tensorrt', 'torch-cuda', 'openvino', 'onnxruntime')
 """The order in which ``auto`` tries them."""
 ON_CPU = ('openvino', 'onnxruntime')
-"""What stands in for a backend on a GPU, the faster one first."""
+"""Backends that replace a backend on a GPU, the faster one first."""
 ON_GPU = ('tensorrt', 'tensorrt-rtx', 'torch-cuda')
 """Values of ``Engine.backend``."""
 ENGINE_SUFFIXES = ('.engine', '.plan')
 
 Build = Callable[[Callable[[str, float], None], Callable[[], bool]], Engine]
-"""Makes an engine in minutes; given ``progress(text, share)`` and ``cancelled()``."""
+"""Builds an engine, which takes minutes; arguments: ``progress(text, share)``, ``cancelled()``."""
 
 
 @dataclass(frozen=True)
 class EngineWish:
     """
-    Which engine is wanted.
+    A request for an engine.
 
     Attributes
     ----------
@@ -38,15 +38,15 @@ class EngineWish:
         path of an ONNX with the metadata of a magadepth model, or of an engine that
         ``magadepth export-trt`` wrote (with its JSON beside it).
     backend:
-        one of `BACKENDS`; ``torch`` is the better of the two, ``auto`` the first of
-        `FASTEST_FIRST` that is installed and works: the log says why.
+        one of `BACKENDS`; ``torch`` is torch-cuda where it works, else torch-cpu; ``auto`` is
+        the first of `FASTEST_FIRST` that is installed and works. The log names the choice.
     precision:
-        arithmetic inside the network: ``fp32``, ``bf16``, ``fp16`` (as far as the runtime has it)
-        or ``auto``: the lowest that the model's metadata calls safe.
+        precision inside the network: ``fp32``, ``bf16``, ``fp16`` (if the runtime has it), or
+        ``auto``: the lowest that the model's metadata call safe.
     threads:
         CPU threads, 0 = all cores.
     batch:
-        frames the engine is first prepared for; others are accepted and cost a preparation.
+        number of frames the engine is prepared for; another number is prepared at its first use.
 
     """
 
@@ -59,7 +59,7 @@ class EngineWish:
 
 @dataclass(frozen=True)
 class Offer:
-    """An engine that serves now, and ``build``, which makes the one that was asked for."""
+    """An engine for now, and ``build``, which builds the requested one; None where it is open."""
 
     engine: Engine
     build: Build | None = None
@@ -91,19 +91,19 @@ def open_engine(
 
 def open_for_service(wish: EngineWish, gpu: bool = True) -> Offer:
     """
-    Open what can serve within seconds; a TensorRT engine that is not in the cache can not.
+    Open an engine within seconds: a CPU runtime where a TensorRT engine has to be built first.
 
     Parameters
     ----------
     wish:
-        what is wanted.
+        the requested engine.
     gpu:
-        False takes a runtime on the CPU, whatever the wish says; what was fp16 is ``auto`` there.
+        False takes a runtime on the CPU in place of one on a GPU, and ``auto`` in place of fp16.
 
     Raises
     ------
     ModelError, EngineError
-        as `open_engine`; where TensorRT or a GPU is missing that was asked for by name, too.
+        as `open_engine`; also where a backend was named and TensorRT or a GPU is missing.
 
     """
     return _first_that_works(wish, _backends(wish), _offer) if gpu else _on_cpu(wish)
@@ -138,8 +138,8 @@ def _first_that_works(
         try:
             offer = attempt(replace(wish, backend=backend))
         except Exception as error:
-            # A broken file is no better elsewhere. Whatever a driver or a half-installed library
-            # raises, the next one is tried.
+            # A ModelError is raised, as a broken file fails on every runtime. After any other
+            # exception, of a driver or a half-installed library, the next runtime is tried.
             if len(backends) == 1 or isinstance(error, ModelError):
                 raise
             _LOG.info('backend %s is not used: %s', backend, describe(error))
@@ -151,13 +151,13 @@ def _first_that_works(
             _LOG.info('backend auto: %s in %s', offer.engine.backend, offer.engine.precision)
         return offer
     if refusals:
-        # Such a runtime is there: what the others lack would hide what is wrong.
+        # A runtime is installed but failed: only its error helps, not the missing others.
         raise refusals[0]
     raise EngineError(f'{wish.model}: no runtime works; ' + '; '.join(reasons))
 
 
 def _on_cpu(wish: EngineWish, build: Build | None = None) -> Offer:
-    """Open what stands in for a GPU, whose fp16 is none of its precisions."""
+    """Open a CPU runtime in place of a GPU's; it does not have fp16."""
     if _is_engine(wish):
         raise EngineError(f'{wish.model}: an engine runs on its GPU only; give the ONNX as model')
     plain = replace(wish, precision='fp32' if wish.precision == 'fp32' else 'auto')
@@ -165,7 +165,7 @@ def _on_cpu(wish: EngineWish, build: Build | None = None) -> Offer:
 
 
 def _offer(wish: EngineWish) -> Offer:
-    """Open one backend for service: for TensorRT the cached engine, or the CPU and a build."""
+    """Open one backend; for TensorRT the cached engine, else a CPU runtime and a build."""
     if wish.backend != 'tensorrt' or _is_engine(wish):
         return Offer(_open(wish))
     from magadepth_ros.engines import building

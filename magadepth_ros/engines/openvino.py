@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 _HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
 _NAMES = {'f32': 'fp32', 'float32': 'fp32', 'bf16': 'bf16', 'bfloat16': 'bf16', 'f16': 'fp16'}
 _LIGHT = 1_000_000
-"""Weights below which the steps between the layers take most of a network's time."""
+"""Number of weights below which one thread is faster for the node than two."""
 _WITH_WEIGHTS = {'Convolution', 'ConvolutionBackpropData', 'GroupConvolution', 'MatMul'}
 
 
@@ -29,16 +29,16 @@ class OpenVinoEngine(Engine):
     """
     A model compiled for the CPU, tuned for the latency of one frame.
 
-    ``precision`` is ``fp32``, ``bf16``, or ``auto``: bf16 where the model's metadata says that
-    this was measured to be harmless and the CPU has it. (OpenVINO's own default is bf16 wherever
-    the CPU has it, which costs a general network about 0.4 % of its output.)
+    ``precision`` is ``fp32``, ``bf16``, or ``auto``: bf16 where the CPU has it and the model's
+    metadata call it safe. (OpenVINO's own default is bf16 wherever the CPU has it, whose error is
+    about 0.4 % of the output for an ordinary network.)
 
     Raises
     ------
     ModelError
         the file is missing, truncated or no magadepth model.
     EngineError
-        OpenVINO is not installed, or cannot run the model or has not the precision.
+        OpenVINO is not installed, cannot run the model, or does not have the precision.
 
     """
 
@@ -55,7 +55,7 @@ class OpenVinoEngine(Engine):
             port.any_name: [-1 if n.is_dynamic else n.get_length() for n in port.partial_shape]
             for port in network.inputs
         }
-        place = ['framework']  # where OpenVINO puts the metadata of an ONNX
+        place = ['framework']  # OpenVINO stores the metadata of an ONNX here
         metadata = network.get_rt_info(place).value if network.has_rt_info(place) else {}
         self._outputs = [port.any_name for port in network.outputs]
         self.info = model_info(self._path, metadata, shapes, self._outputs)
@@ -65,7 +65,7 @@ class OpenVinoEngine(Engine):
         network.reshape(dict(zip(INPUTS, ([1, 3, *size], [1, 1, *size]))))
         self._network = network
         weights = _count_weights(network)
-        # Filling in metres alone: bf16 would cost centimetres there.
+        # Without weights the network is a fill in metres: bf16 would cost centimetres.
         self._precision_hint = _HINTS[wanted] if weights else 'f32'
         self._threads = threads
         self._light = not threads and _takes_one_thread(weights)
@@ -107,8 +107,8 @@ class OpenVinoEngine(Engine):
         frontend = self._ov.frontend.FrontEndManager().load_by_framework('onnx')
         try:
             return frontend.convert(frontend.load(str(self._path)))
-        except Exception as error:  # of the frontend's own types
-            # Its words for a file that is no protobuf; others name an operator.
+        except Exception as error:  # exceptions of the frontend
+            # This message means that the file is no protobuf; others name an operator.
             if 'parse' in last_line(error):
                 raise not_a_model(self._path) from error
             raise EngineError(
@@ -168,7 +168,7 @@ def _takes_one_thread(weights: int) -> bool:
 
 
 def choose_precision(precision: str, info: ModelInfo, has_bf16: bool) -> str:
-    """Return ``fp32`` or ``bf16`` for the asked precision; EngineError where it is not there."""
+    """Return ``fp32`` or ``bf16`` for the requested precision; EngineError if the CPU lacks it."""
     auto = 'bf16' if has_bf16 and info.low_precision_safe else 'fp32'
     chosen = pick_precision(precision, OpenVinoEngine.backend, ('fp32', 'bf16'), auto)
     if chosen == 'bf16' and not has_bf16:
@@ -177,9 +177,9 @@ def choose_precision(precision: str, info: ModelInfo, has_bf16: bool) -> str:
 
 
 def import_openvino() -> Any:
-    """Return the package, which sends nothing; EngineError where it is not installed."""
-    # On import it reports to Google Analytics, from a clone of the process that may outlive it.
-    # Where its telemetry cannot be imported, a stub of its own takes the place.
+    """Import openvino without its telemetry; EngineError where it is not installed."""
+    # On import it reports to Google Analytics, from a fork that may outlive this process. Where
+    # its telemetry package cannot be imported, OpenVINO uses its own stub.
     silenced = 'openvino_telemetry' not in sys.modules
     if silenced:
         sys.modules['openvino_telemetry'] = None  # type: ignore[assignment]

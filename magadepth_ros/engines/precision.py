@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Writes the ONNX whose types state the arithmetic of an engine: float32, or float16 inside.
+Write an ONNX whose types state the precision of an engine: float32, or float16 inside.
 
-Strongly typed TensorRT (the only kind from 11.x on) computes in the types the graph states, so
-the precision of an engine is decided here: only what lies between the first and the last layer
-with weights becomes float16. What comes before (filling holes, normalising) and after works on
-metres and stays float32, and so do operators whose range float16 does not hold.
+Strongly typed TensorRT (the only kind from 11.x on) computes in the types of the graph, so
+the precision of an engine is decided here. Only layers between the first and the last layer
+with weights become float16. Operators before (filling holes, normalising) and after work on
+metres and stay float32, and so do operators whose values exceed the range of float16.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ HALF_MAX = 65504.0
 WEIGHTED = frozenset({'Conv', 'ConvTranspose', 'Gemm', 'MatMul'})
 KEPT_OPERATORS = frozenset(
     {
-        # Sums over a whole image, powers and exponentials leave float16's range or its 11 bits.
+        # Sums over a whole image, powers and exponentials exceed float16's range or its 11 bits.
         'Exp', 'Log', 'Pow', 'Sqrt', 'Reciprocal', 'CumSum', 'Softmax', 'LogSoftmax',
         'ReduceSum', 'ReduceMean', 'ReduceL2', 'ReduceSumSquare', 'ReduceProd', 'ReduceLogSumExp',
         'LayerNormalization', 'InstanceNormalization', 'GroupNormalization',
         'LpNormalization', 'MeanVarianceNormalization', 'GlobalAveragePool',
-        # An attribute names the type of what these return.
+        # An attribute of these operators names the type of their result.
         'Cast', 'Constant', 'ConstantOfShape', 'EyeLike', 'RandomNormal', 'RandomNormalLike',
         'RandomUniform', 'RandomUniformLike', 'Range',
-        # Their bodies are graphs of their own.
+        # The bodies of these operators are graphs of their own.
         'If', 'Loop', 'Scan',
     }
 )  # fmt: skip
 _FLOAT32_INPUTS = {'Resize': (1, 2)}
-"""Inputs that are float32 whatever the others are, by position: a region and factors."""
+"""Inputs that are always float32, by position: a region and factors."""
 
 
 def write_typed(
@@ -49,8 +49,8 @@ def write_typed(
     """
     Write the magadepth model ``source`` in ``precision`` (``fp32`` or ``fp16``) to ``target``.
 
-    Inputs and outputs stay float32. With a ``largest_batch`` of 1 the batch is fixed to it, else
-    left as it is. A layer with a weight that float16 does not hold stays float32.
+    Inputs and outputs stay float32. With a ``largest_batch`` of 1 the batch is fixed to 1, else
+    not changed. A layer with a weight beyond float16's range stays float32.
 
     Raises
     ------
@@ -65,11 +65,11 @@ def write_typed(
     if largest_batch == 1:
         for value in (*model.graph.input, *model.graph.output):
             value.type.tensor_type.shape.dim[0].dim_value = 1
-        # What the exporter noted for a free batch would stand in the way.
+        # The shapes that the exporter noted for a free batch would contradict the fixed one.
         del model.graph.value_info[:]
     try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        Path(target).write_bytes(b'')  # ONNX Runtime would not say why it cannot
+        Path(target).write_bytes(b'')  # ONNX Runtime's own error does not give the reason
         model = _folded(model, source, target)
         if precision == 'fp16':
             _to_half(model)
@@ -82,7 +82,7 @@ def write_typed(
 
 
 def stated_precision(model: Path | str) -> str:
-    """Return the lowest arithmetic that layers with weights have in an ONNX."""
+    """Return the lowest precision of the layers with weights in an ONNX."""
     graph = load_onnx(model).graph
     if any(node.op_type == 'QuantizeLinear' for node in graph.node):
         return 'int8'
@@ -96,8 +96,8 @@ def rounded(model: Path | str) -> bytes:
     Return an ONNX for ONNX Runtime in which each float16 result is rounded as on a GPU.
 
     ONNX Runtime has few float16 kernels for the CPU: it computes in float32 and drops the casts
-    around, so an overflow of float16 goes unseen. An Identity behind every float16 result keeps
-    the casts: one beyond 65504 becomes infinite. (A GPU, too, sums up in float32 inside.)
+    around, which hides an overflow of float16. An Identity behind every float16 result keeps
+    the casts, so that a value beyond 65504 becomes infinite. (A GPU also sums in float32 inside.)
     """
     network = load_onnx(model)
     import onnx
@@ -119,8 +119,8 @@ def _folded(model: Any, source: Path | str, target: Path | str) -> Any:
     """
     Return a model with its constants folded by ONNX Runtime, which writes it to ``target``.
 
-    Models store large weights as float16 with a Cast behind, and a factor per channel behind that.
-    TensorRT wants weights to be weights, or it takes such a convolution for a dynamic one.
+    Models store large weights as float16, followed by a Cast and a factor per channel. Weights
+    must be constants for TensorRT; otherwise it takes the convolution for a dynamic one.
     """
     try:
         import onnxruntime
@@ -140,13 +140,13 @@ def _folded(model: Any, source: Path | str, target: Path | str) -> Any:
         # ONNX Runtime's exceptions share no public base class.
         raise EngineError(f'{source}: ONNX Runtime cannot read it: {last_line(error)}') from error
     folded = load_onnx(target)
-    # It notes its own operator sets, too, which TensorRT does not know.
+    # ONNX Runtime adds its own operator sets, which TensorRT does not know.
     _replace(folded.opset_import, [entry for entry in folded.opset_import if not entry.domain])
     return folded
 
 
 def _to_half(model: Any) -> None:
-    """Have the layers between the first and the last with weights compute in float16."""
+    """Convert the layers between the first and the last layer with weights to float16."""
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
@@ -155,7 +155,7 @@ def _to_half(model: Any) -> None:
     chosen = _between_weights(list(graph.node), weights)
     outside = [node for index, node in enumerate(graph.node) if index not in chosen]
     wanted = {*_read(outside), *(value.name for value in graph.output)}
-    # A tensor x stays float32; where a layer that was chosen gives or takes it, x/fp16 is beside.
+    # A tensor x stays float32; where a converted layer writes or reads it, x/fp16 is added.
     nodes, half = [], set()
 
     def cast(name: str, result: str, kind: int) -> None:
@@ -229,7 +229,7 @@ def _tensors_of(model: Any, kind: int) -> set[str]:
 
 
 def _read(nodes: Iterable[Any]) -> Iterator[str]:
-    """Give the names of what nodes read, those of a body inside one included."""
+    """Yield the names of the tensors that nodes read, including the bodies inside them."""
     for node in nodes:
         yield from node.input
         for attribute in node.attribute:
@@ -237,6 +237,6 @@ def _read(nodes: Iterable[Any]) -> Iterator[str]:
 
 
 def _replace(field: Any, items: list[Any]) -> None:
-    """Give a repeated protobuf field other items, which may be some of its own."""
+    """Replace the items of a repeated protobuf field; the new items may be some of the old."""
     del field[:]
     field.extend(items)

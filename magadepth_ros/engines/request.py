@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which TensorRT engine is wanted, and the key that it has in the cache."""
+"""A request for a TensorRT engine, and the engine's key in the cache."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from magadepth_ros.errors import EngineError
 _LOG = logging.getLogger(__name__)
 
 PRECISIONS = ('fp32', 'fp16')
-"""What an engine can be converted to."""
+"""Precisions that an engine can be converted to."""
 
 
 @dataclass(frozen=True)
 class EngineRequest:
     """
-    Which engine is wanted, and how it is built and checked.
+    A request for an engine: model, library, GPU, and how it is built and checked.
 
     Attributes
     ----------
@@ -41,15 +41,15 @@ class EngineRequest:
     batch:
         largest batch; more than 1 needs an ONNX whose batch is dynamic.
     workspace:
-        scratch memory on the GPU at most [bytes], 0 = TensorRT's own limit.
+        largest scratch memory on the GPU [bytes]; 0 = TensorRT's own limit.
     compute_capabilities:
         GPUs a TensorRT for RTX engine is for, like ``('8.6', '8.9')``; empty = all from 8.0 on.
     check_data:
-        manifest folder to check with; None takes simulated frames.
-    limit:
-        largest difference the check lets through, relative to the depth; 0 skips the check.
-    typed:
-        an ONNX that states the arithmetic in its types, built as it is; None converts ``model``.
+        manifest folder of frames for the check; None takes simulated frames.
+        limit:
+            largest difference that the check allows, relative to the depth; 0 skips the check.
+        typed:
+            an ONNX whose types state the precision, built unchanged; None converts ``model``.
 
     """
 
@@ -65,7 +65,7 @@ class EngineRequest:
     typed: Path | None = None
 
     def resolved(self) -> EngineRequest:
-        """Return the request with ``auto`` decided; EngineError where it cannot be fulfilled."""
+        """Return the request with ``auto`` replaced; EngineError where it cannot be fulfilled."""
         if self.cuda is None and not self.library.portable:
             raise EngineError(
                 'tensorrt builds an engine by measuring on the GPU, and there is none here; '
@@ -84,7 +84,7 @@ class EngineRequest:
         return replace(self, precision=picked)
 
     def key(self) -> EngineKey:
-        """Return all that the engine will depend on."""
+        """Return the key of the engine."""
         info = read_model_info(self.model)
         gpu, capability = PORTABLE_GPU, ','.join(self.compute_capabilities) or '8.0+'
         if not self.library.portable:
@@ -102,7 +102,7 @@ class EngineRequest:
 
 
 def find_gpu() -> CudaDriver | None:
-    """Return the first GPU, or None and a line in the log that says why."""
+    """Return the first GPU; None where there is none, and the log says why."""
     try:
         return CudaDriver()
     except EngineError as error:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Runs an engine on an NVIDIA GPU with TensorRT or TensorRT for RTX.
+Run an engine on an NVIDIA GPU with TensorRT or TensorRT for RTX.
 
-Per batch size there is one execution context and one recorded CUDA graph: copy in, compute,
-copy out, launched by a single call. (A graph belongs to the shapes its context had when it was
-recorded, so contexts are not shared between batch sizes.)
+Each batch size has one execution context and one recorded CUDA graph: copy in, compute,
+copy out, launched by a single call. (A graph is bound to the shapes that its context had at the
+recording, so batch sizes share no context.)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class _Plan(NamedTuple):
-    """What is prepared for one batch size; without a ``graph`` each frame is queued anew."""
+    """The prepared buffers and graph of a batch size; without a graph each frame is queued."""
 
     context: Any
     graph: Any
@@ -83,7 +83,7 @@ class TensorRtEngine(Engine):
         self._plans: dict[int, _Plan] = {}
         self._device: dict[str, int] = {}
         self._host: dict[str, np.ndarray] = {}
-        # Given back in the reverse order: graphs, TensorRT's own objects, buffers, stream.
+        # Released in the reverse order: graphs, TensorRT's own objects, buffers, stream.
         self._held = ExitStack()
         self._stream = self._cuda.create_stream()
         self._held.callback(self._cuda.destroy_stream, self._stream)
@@ -102,14 +102,14 @@ class TensorRtEngine(Engine):
     def _release(self) -> None:
         self._held.callback(self._cuda.synchronise, self._stream)
         try:
-            # After an error that sticks every call fails: an ExitStack tries each all the same.
+            # After a sticky CUDA error every call fails; the ExitStack still tries each one.
             self._held.close()
         except Exception as error:
             _LOG.info('%s: closing: %s', self._name, error)
 
     def _let_go(self) -> None:
-        # TensorRT frees a context, an engine and a runtime with the last reference to them,
-        # and wants them freed in this order.
+        # TensorRT frees a context, an engine and a runtime with the last reference to each, and
+        # requires this order.
         self._plans.clear()
         self._engine = None
         self._runtime = None
@@ -152,7 +152,7 @@ class TensorRtEngine(Engine):
 
     def _run(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         count = len(rgb)
-        # An engine with a fixed batch always runs in full; the rest of its buffers is ignored.
+        # An engine with a fixed batch always computes all of it; surplus results are ignored.
         batch = count if self._dynamic else self.largest_batch
         plan = self._plan(batch)
         for name, array in zip(INPUTS, (rgb, depth)):
@@ -185,7 +185,7 @@ class TensorRtEngine(Engine):
                 raise EngineError(f'{self._name}: it does not take a batch of {batch}')
         for name, address in self._device.items():
             context.set_tensor_address(name, address)
-        # Once in full before recording: kernels are loaded, or compiled, on first use.
+        # Run once before recording, as kernels are loaded or compiled at their first use.
         self._queue(context, batch)
         self._cuda.synchronise(self._stream)
         self._plans[batch] = plan = _Plan(context, self._record(context, batch))
@@ -208,7 +208,7 @@ class TensorRtEngine(Engine):
         if not self._library.portable:
             return self._engine.create_execution_context()
         config = self._engine.create_runtime_config()
-        # Otherwise slow kernels would be recorded while good ones are still being compiled.
+        # Otherwise a graph would record slow kernels while better ones are still compiled.
         strategy = getattr(self._library.module, 'DynamicShapesKernelSpecializationStrategy', None)
         if strategy is not None:
             config.dynamic_shapes_kernel_specialization_strategy = strategy.EAGER

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds an engine from an ONNX, with TensorRT (10.3 to 11.x) or TensorRT for RTX."""
+"""Build an engine from an ONNX, with TensorRT (10.3 to 11.x) or TensorRT for RTX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from magadepth_ros.engines.tensorrt_library import TensorRtLibrary
 from magadepth_ros.errors import EngineError
 
 Progress = Callable[[str, float], None]
-"""Called with what is being done and how much of it is done, 0..1."""
+"""Called with the name of a stage and the share of it that is done, 0..1."""
 
 
 def build_engine(
@@ -24,10 +24,10 @@ def build_engine(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[bytes, dict[str, Any]]:
     """
-    Build a strongly typed engine of ``model``: it computes in the types that this ONNX states.
+    Build a strongly typed engine of ``model``, which computes in the types of this ONNX.
 
-    ``progress`` is called from this thread; the build stops once ``cancelled``, which is asked
-    now and then, returns True.
+    ``progress`` is called from this thread. ``cancelled`` is called periodically; the build stops
+    once it returns True.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def _set_targets(config: Any, library: TensorRtLibrary, wanted: tuple[str, ...])
 
 def _monitor(trt: Any, progress: Progress, cancelled: Callable[[], bool]) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
-        """Turns TensorRT's nested phases into one line of the outermost."""
+        """Turns TensorRT's nested phases into the progress of the outermost phase."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
@@ -144,7 +144,7 @@ def _monitor(trt: Any, progress: Progress, cancelled: Callable[[], bool]) -> Any
 
 
 def _precision_share(network: Any) -> dict[str, Any]:
-    """Count the layers that compute numbers, and the share of each arithmetic among them."""
+    """Return the number of layers that compute numbers, and the share of each precision."""
     names = {'FLOAT': 'fp32', 'HALF': 'fp16', 'BF16': 'bf16', 'INT8': 'int8', 'FP8': 'fp8'}
     counts: Counter[str] = Counter()
     for layer in map(network.get_layer, range(network.num_layers)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds TensorRT or TensorRT for RTX; one small surface over 10.3 to 11.x and RTX 1.x."""
+"""Import TensorRT or TensorRT for RTX, with one interface for 10.3 to 11.x and RTX 1.x."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class TensorRtLibrary:
 
     @property
     def portable(self) -> bool:
-        """Whether its engines run on other GPUs than the one that built them."""
+        """Whether its engines run on GPUs other than the one that built them."""
         return self.name == RTX
 
     def logger(self) -> Any:
         """
         Return a TensorRT logger that writes to Python's logging.
 
-        It keeps ``last_error``: TensorRT's calls return None and say why only there.
+        Its ``last_error`` has the reason where a call of TensorRT returned None.
         """
         trt = self.module
         levels = {

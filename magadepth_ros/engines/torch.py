@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a model by PyTorch, on CUDA or the CPU; the only runtime file that needs torch."""
+"""Run a model with PyTorch, on CUDA or the CPU; the only runtime file that needs torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 class TorchEngine(Engine):
     """
-    A network of magadepth_training, made fast for one input size.
+    A network of magadepth_training, optimised for one input size.
 
     On CUDA the weights are channels-last, the network runs in float16 or bfloat16 by autocast
     (its own float32 parts stay float32) and each batch size is recorded as a CUDA graph.
@@ -40,7 +40,7 @@ class TorchEngine(Engine):
     ------
     EngineError
         torch or magadepth_training is not installed, there are no weights beside the model, or the
-        device or precision is not there.
+        device or precision is missing.
 
     """
 
@@ -86,7 +86,7 @@ class TorchEngine(Engine):
         self._graphs: dict[int, _Graph] = {}
         try:
             network = network.to(self._device, memory_format=torch.channels_last).eval()
-        except RuntimeError as error:  # a GPU without memory, or one this PyTorch is not for
+        except RuntimeError as error:  # no free memory, or a GPU that this PyTorch lacks
             raise _failure(error) from error
         self._network: Any = network
         self.infer(*blank_batch(self.info, batch))
@@ -95,7 +95,7 @@ class TorchEngine(Engine):
         """Run the network on tensors of its device; returns float32 depth and log-variance."""
         torch = self._torch
         low = {'fp16': torch.float16, 'bf16': torch.bfloat16}.get(self.precision)
-        # The cache of cast weights would be freed while a recorded graph still reads it.
+        # Autocast would free its cache of cast weights while a recorded graph still reads it.
         cast = low and torch.autocast(self._device.type, dtype=low, cache_enabled=False)
         with torch.inference_mode(), cast or nullcontext():
             found = self._network(rgb.contiguous(memory_format=torch.channels_last), depth)
@@ -103,7 +103,7 @@ class TorchEngine(Engine):
         return found.depth.float(), None if variance is None else variance.float()
 
     def replay(self, batch: int) -> Callable[[], object]:
-        """Return what computes on the GPU alone, without copies, for measuring."""
+        """Return a function that computes on the GPU without copies, for measurements."""
         return self._graph(batch).replay
 
     def _run(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
@@ -129,7 +129,7 @@ class TorchEngine(Engine):
 
 
 class _Graph:
-    """One batch size on CUDA: fixed buffers, and a graph recorded over them."""
+    """One batch size on CUDA: fixed buffers, and a graph recorded with them."""
 
     def __init__(self, engine: TorchEngine, torch: Any, batch: int, device: Any) -> None:
         size = (engine.info.height, engine.info.width)
@@ -139,7 +139,7 @@ class _Graph:
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            for _ in range(3):  # cuDNN chooses its kernels before anything is recorded
+            for _ in range(3):  # cuDNN has to choose its kernels before the recording
                 engine.forward(*self._inputs)
         torch.cuda.current_stream().wait_stream(side)
         self._engine = engine
@@ -158,7 +158,7 @@ class _Graph:
         return self.replay()
 
     def replay(self) -> tuple[Any, Any]:
-        """Compute on what is in the input buffers, without copies from or to the host."""
+        """Compute on the content of the input buffers, without copies from or to the host."""
         if self._graph is None:
             return self._engine.forward(*self._inputs)
         self._graph.replay()
@@ -166,11 +166,11 @@ class _Graph:
 
 
 def _failure(error: RuntimeError) -> EngineError:
-    # Behind its first line PyTorch gives advice on debugging.
+    # After the first line PyTorch gives advice on debugging.
     return EngineError(f'torch failed: {str(error).splitlines()[0]}')
 
 
 def _info_of(config: Any) -> ModelInfo:
-    """Return what weights say that no ONNX lies beside."""
+    """Return the metadata of weights that have no ONNX beside them."""
     limits = config.height, config.width, config.min_depth, config.max_depth
     return ModelInfo(config.name, *limits, 'in the network', 'unknown', 'unknown', 'unknown')

@@ -35,14 +35,14 @@ class BagMessage(NamedTuple):
 
 
 class FrameLocation(NamedTuple):
-    """When the two messages of a frame were recorded [ns]: where they lie in the bag."""
+    """The times at which the two messages of a frame were recorded [ns], to find them again."""
 
     rgb: int
     depth: int
 
 
 class BagFrames:
-    """Takes the messages of an open bag in their order and makes frames of them."""
+    """Makes frames of the messages of an open bag, in their order."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class BagFrames:
         assume_aligned: bool = False,
     ) -> None:
         """
-        Read what frames need from the start: the first camera_infos and the fixed transforms.
+        Read the first camera_infos and the fixed transforms, which all frames need.
 
         Parameters
         ----------
@@ -62,17 +62,17 @@ class BagFrames:
             of the camera.
         depth_to_rgb:
             extrinsics for depth in its own frame, see `DepthRegistration`; empty: /tf_static.
-        assume_aligned:
-            take depth as aligned whatever its frame is called.
+            assume_aligned:
+                take depth as aligned, whatever the name of its frame.
 
         Raises
         ------
         DataError
-            a message is broken, or the extrinsics are no transform.
+            a message is broken, or the extrinsics are not a transform.
 
         """
         self.pairs: list[MessagePair] = []
-        """Pairs that have been found; whoever reads them takes them away."""
+        """Pairs that have been found; the reader has to remove them."""
         self.topics = topics
         self._reader = reader
         self._pairer = Pairer(self.pairs.append, HALF_FRAME, _QUEUE)
@@ -87,11 +87,11 @@ class BagFrames:
 
     @property
     def unmatched(self) -> int:
-        """Depth images that found no colour image so far."""
+        """Number of depth images without a colour image so far."""
         return self._pairer.counters.received_depth - self._pairer.counters.matched
 
     def take(self, connection: Any, logged_ns: int, data: bytes) -> None:
-        """Look at the next message of the bag, of whatever topic."""
+        """Take the next message of the bag, of any topic."""
         topic = connection.topic
         if topic == self.topics.rgb_info:
             self._frames.rgb_info = read_message(connection, data)
@@ -108,7 +108,7 @@ class BagFrames:
         return self._frames.read(rgb, read_message(pair.depth.connection, pair.depth.data))
 
     def read_at(self, location: FrameLocation) -> RgbdFrame:
-        """Find a frame by its location, and `read` it; DataError where it is gone."""
+        """Read the frame at a location; DataError where the bag no longer has it."""
         found = []
         topics = (self.topics.rgb, self.topics.depth)
         for topic, logged_ns in zip(topics, location, strict=True):
@@ -146,7 +146,7 @@ def bag_frames(
     Raises
     ------
     DataError
-        the bag or its topics cannot be used, or not one frame could be read, and why.
+        the bag or its topics cannot be used, or no frame could be read; the message says why.
 
     """
     fault = 'no stamps of colour and depth match'
@@ -174,7 +174,7 @@ def completed_frames(
     depth_topic: str | None = None,
 ) -> Iterator[tuple[RgbdFrame, np.ndarray, np.ndarray]] | None:
     """
-    Give the frames of a bag with the completed depth and the confidence recorded for them.
+    Yield the frames of a bag with the completed depth and the confidence of the same bag.
 
     Returns
     -------

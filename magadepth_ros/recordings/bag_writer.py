@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a bag anew with more topics; needs rosbags, not ROS."""
+"""Copy a bag and add topics; needs rosbags, not ROS."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class BagWriter:
             )
 
     def copy(self, connection: Any, logged_ns: int, data: bytes) -> None:
-        """Write a message as it was."""
+        """Write a message of the source unchanged."""
         self._writer.write(self._copies[connection.id], logged_ns, data)
 
     def add_image(
@@ -74,7 +74,7 @@ class BagWriter:
         self.add(topic, logged_ns, POINT_CLOUD, message)
 
     def add(self, topic: str, logged_ns: int, msgtype: str, message: Any) -> None:
-        """Write a message of one of the types of this module on a topic of its own."""
+        """Write a message of one of the types of this module on a new topic."""
         if topic not in self._added:
             self._added[topic] = self._writer.add_connection(topic, msgtype, typestore=TYPES)
         self._writer.write(self._added[topic], logged_ns, TYPES.serialize_cdr(message, msgtype))
@@ -83,7 +83,7 @@ class BagWriter:
 @contextmanager
 def new_bag(target: str | Path, source: Reader) -> Iterator[BagWriter]:
     """
-    Write a bag that appears under its name only when it is whole.
+    Open a new bag, which gets its name only when it is whole.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def new_bag(target: str | Path, source: Reader) -> Iterator[BagWriter]:
     Raises
     ------
     DataError
-        something of that name exists, or the source is of ROS 1.
+        the target exists, or the source is of ROS 1.
 
     """
     target = Path(target)

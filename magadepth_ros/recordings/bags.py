@@ -23,7 +23,7 @@ _READ = (IMAGE, COMPRESSED, TRANSFORMS, CAMERA_INFO)
 
 Reader = Ros1Reader | Ros2Reader
 
-# What completion_node and `magadepth complete` make is no input.
+# Outputs of completion_node and `magadepth complete` are no inputs.
 _COMPLETED = ('/completed', '/confidence', '/colorized')
 
 TYPES = get_typestore(Stores.ROS2_HUMBLE)
@@ -38,14 +38,14 @@ def open_bag(path: str | Path) -> Iterator[Reader]:
     Raises
     ------
     DataError
-        missing or broken.
+        the bag is missing or broken.
 
     """
     path = whole_bag(path)
     try:
         reader: Reader = Ros1Reader(path) if path.suffix == '.bag' else Ros2Reader(path)
         reader.open()
-    # rosbags lets through whatever the parser of the storage raises.
+    # rosbags passes on any exception of the storage's parser.
     except Exception as error:
         raise _broken(path, error) from None
     try:
@@ -55,7 +55,7 @@ def open_bag(path: str | Path) -> Iterator[Reader]:
 
 
 def whole_bag(path: str | Path) -> Path:
-    """Return the folder of a bag for its .db3 file, which says little alone; else the path."""
+    """Return the folder of a bag for its .db3 file, which lacks the metadata; else the path."""
     path = Path(path)
     of_folder = path.suffix == '.db3' and (path.parent / 'metadata.yaml').is_file()
     return path.parent if of_folder else path
@@ -65,9 +65,9 @@ def messages(
     reader: Reader, topics: Collection[str] | None = None, logged_ns: int | None = None
 ) -> Iterator[tuple[Any, int, bytes]]:
     """
-    Yield (connection, logged [ns], data) in order, those of ``logged_ns`` alone if it is given.
+    Yield (connection, logged [ns], data) in order; with ``logged_ns`` only messages of that time.
 
-    What this module reads of ROS 1 comes as ROS 2 has it. DataError where the bag is damaged.
+    Messages of ROS 1 are converted to ROS 2. DataError where the bag is damaged.
     """
     chosen = [c for c in reader.connections if topics is None or c.topic in topics]
     if not chosen:
@@ -100,7 +100,7 @@ def find_topics(reader: Reader, rgb: str | None = None, depth: str | None = None
     Raises
     ------
     DataError
-        a given topic is missing; TopicError where none or several could be meant.
+        a given topic is missing; TopicError where no topic or several would fit.
 
     """
     types = {c.topic: c.msgtype for c in reader.connections if c.msgcount}

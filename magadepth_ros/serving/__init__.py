@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Completing live: one owner of the engine, and a completer whose engine may change."""
+"""Live completion: one owner of the engine, and a completer whose engine may change."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one owner of an engine: opens, builds, replaces and closes it, each in a thread aside."""
+"""The only owner of an engine: it opens, builds, replaces and closes engines in threads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = TypeVar('T')
 THREAD = 'engine'
 """Name of the threads that open, build or close an engine, one engine each."""
 HANGS_AFTER = (5.0, 60.0)
-"""Seconds of work on one frame that are a hang: ten times the longest, within these limits."""
+"""Limits of the time for a frame that counts as a hang [s]; it is ten times the longest."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,19 +39,20 @@ def _log(level: str, text: str) -> None:
 
 class EngineKeeper:
     """
-    Keeps an engine ready for the thread that completes frames, whatever happens to it.
+    Keeps an engine ready for the thread that completes frames, also after failures.
 
-    `KeeperStates` decides; the lock and the threads are here. All methods may be called from any
-    thread.
+    `KeeperStates` decides; this class has the lock and the threads. Every method may be called
+    from any thread.
 
     Parameters
     ----------
     opener:
-        opens what can serve at once: see `open_for_service`.
-    say:
-        logs: level (``info``, ``warning``, ``error``), text.
-    accept:
-        called with a new model's info before it is taken into use; refuses it by a DataError.
+        opens an engine within seconds: see `open_for_service`.
+        say:
+            logs: level (``info``, ``warning``, ``error``), text.
+        accept:
+            called with the info of a new model before its first use; a DataError refuses the
+            model.
 
     """
 
@@ -62,10 +63,10 @@ class EngineKeeper:
         accept: Callable[[ModelInfo], None] = lambda info: None,
     ) -> None:
         self._opener, self._say, self._accept = opener, say, accept
-        # Held for a decision, never while an engine works.
+        # Held during a decision, never while an engine works.
         self._lock = threading.RLock()
         self.states = KeeperStates()
-        """What diagnostics show: state, error, trouble, build, reopened; to be read alone."""
+        """State machine; others only read its state, error, trouble, build and reopened."""
         self._busy: dict[Engine, float] = {}
         self._retired: list[Engine] = []
         self._longest = 0.0
@@ -81,7 +82,7 @@ class EngineKeeper:
 
     @property
     def info(self) -> ModelInfo | None:
-        """What the model in use says of itself; None without one."""
+        """Metadata of the model in use; None without one."""
         engine = self.states.engine
         return None if engine is None else engine.info
 
@@ -89,15 +90,15 @@ class EngineKeeper:
 
     def open(self, wish: EngineWish, keep_on: Callable[[], bool] = lambda: True) -> bool:
         """
-        Open an engine and wait for it; the one in use serves until it works.
+        Open an engine and wait for it; the engine in use serves until the new one works.
 
-        ``keep_on`` is asked ten times a second, and False gives the opening up. Returns False when
-        that, `close` or a later request ended it.
+        ``keep_on`` is called ten times a second; False gives up the opening. Returns False where
+        ``keep_on``, `close` or a later request has ended the opening.
 
         Raises
         ------
         MagadepthError
-            the model or the runtime; the engine in use, if any, stays.
+            the model or the runtime failed; the engine in use, if any, stays.
 
         """
         answered = threading.Event()
@@ -121,15 +122,15 @@ class EngineKeeper:
         return True
 
     def request(self, wish: EngineWish, answer: Callable[[Exception | None], None]) -> None:
-        """Do as `open`, without waiting: ``answer`` gets what it would raise, or None."""
+        """Open an engine without waiting: ``answer`` gets the error of `open`, or None."""
         self._do(lambda: self.states.ask(wish, answer))
 
     def close(self, patience: float = 1.0) -> bool:
         """
-        Give the engine back and end all that was begun.
+        Close the engine, and cancel all openings and builds.
 
-        Waits up to ``patience`` seconds for frames in work and for threads; returns whether all
-        are over. What is not ends by itself later, unless the runtime hangs.
+        Waits up to ``patience`` seconds for running frames and threads; returns whether all
+        have ended. The others end later by themselves, unless the runtime hangs.
         """
         self._do(self.states.close)
         end = monotonic() + patience
@@ -139,7 +140,7 @@ class EngineKeeper:
 
     @property
     def threads(self) -> list[threading.Thread]:
-        """Threads that are inside a runtime now, or about to be: opening, building, closing."""
+        """Threads that open, build or close an engine now."""
         with self._lock:
             self._threads = {thread for thread in self._threads if thread.is_alive()}
             return list(self._threads)
@@ -148,12 +149,12 @@ class EngineKeeper:
 
     def use(self, work: Callable[[Engine], T]) -> T:
         """
-        Return what ``work`` makes with the engine, which stays the same meanwhile.
+        Call ``work`` with the engine and return its result; the engine does not change meanwhile.
 
         Raises
         ------
         EngineError
-            there is no engine now, or ``work`` raised; three times in a row replace the engine.
+            there is no engine now, or ``work`` raised; three failures in a row replace the engine.
 
         """
         with self._in_use() as engine:
@@ -170,9 +171,9 @@ class EngineKeeper:
 
     def leave_hung(self) -> bool:
         """
-        Replace an engine that hangs, whose thread is lost with it; call it now and then.
+        Replace an engine that hangs; its thread is lost with it. Call this periodically.
 
-        Returns whether there was one: then the frame in work never comes back.
+        Returns whether an engine hangs: then its frame never comes back.
         """
         with self._lock:
             engine = self.states.engine
@@ -227,7 +228,7 @@ class EngineKeeper:
         thread.start()
 
     def _run(self, task: Task) -> None:
-        """Do a task and report its result, from a thread of its own."""
+        """Run a task in a thread of its own, and report its result."""
         states, failed = self.states, self.states.not_opened
         if task.build is not None:
             failed = states.not_built
@@ -277,17 +278,17 @@ class EngineKeeper:
     def _close(self, engine: Engine) -> None:
         try:
             engine.close()
-        # A runtime that broke may break again on closing; it is let go all the same.
+        # A runtime that failed may fail again on closing; its engine is released all the same.
         except Exception as error:
             self._say('warning', f'closing the engine: {describe(error)}')
 
 
 def warm_up(engine: Engine, batch: int) -> float:
     """
-    Let an engine work once on 1 to ``batch`` frames; return the seconds that the last took.
+    Run an engine once on each of 1 to ``batch`` frames; return the seconds of the last run.
 
-    The first inference of a size prepares the runtime for it, which can take seconds, and the
-    pairs of several cameras come together or apart.
+    The first inference of a batch size prepares the runtime for it, which can take seconds. The
+    pairs of several cameras may come together or apart, so every size can occur.
     """
     seconds = 0.0
     for count in range(1, batch + 1):

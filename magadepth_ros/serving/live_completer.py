@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Completes depth images with a kept engine, which may be another one from frame to frame."""
+"""Complete depth images with a kept engine, which may change from frame to frame."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from magadepth_ros.serving.keeper import EngineKeeper
 
 class LiveCompleter:
     """
-    A completer whose engine is kept; settings are applied between two frames.
+    A completer whose engine an `EngineKeeper` keeps; settings are applied between two frames.
 
     Parameters
     ----------
     say, opener:
-        see `EngineKeeper`, which ``keeper`` is.
+        arguments of the `EngineKeeper`, the attribute ``keeper``.
 
     """
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The states of a kept engine as a pure machine: events come in, actions go out.
+The states of a kept engine as a pure state machine: each event returns actions.
 
-No thread, clock or runtime is used here: :mod:`magadepth_ros.serving.keeper` has them. It calls
-one method for each event, one at a time, and executes the actions in their order.
+It uses no thread, clock or runtime; :mod:`magadepth_ros.serving.keeper` has these. The keeper
+calls one method for each event, one at a time, and executes the actions in their order.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from magadepth_ros.errors import EngineError, describe
 
 FAILURES_BEFORE_REOPEN = 3
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds before an engine is opened again; each try in vain doubles them."""
+"""Seconds before an engine is opened again; each failed try doubles them."""
 MOST_HANGS = 3
-"""Engines left to a hang, each with its memory, before no other is opened."""
+"""Number of hanging engines, each with its memory, after which no other one is opened."""
 
 OVERTAKEN = 'stopped, or overtaken by a later reload'
 
 
 class State(Enum):
-    """What the keeper does for frames now."""
+    """State of the keeper: which engine completes frames."""
 
     CLOSED = 'closed'
-    """Nothing: no engine was asked for."""
+    """None: no engine was requested."""
     OPENING = 'opening'
-    """Nothing yet: the first engine is being opened."""
+    """None yet: the first engine is being opened."""
     SERVING = 'serving'
-    """Completes them with the engine that was asked for."""
+    """The requested engine."""
     BUILDING = 'building'
-    """Completes them on the CPU while the engine that was asked for is built."""
+    """A CPU runtime, while the requested engine is built."""
     DEGRADED = 'degraded'
-    """Completes them on the CPU, as the engine that was asked for failed."""
+    """A CPU runtime, as the requested engine failed."""
     FAILED = 'failed'
-    """Nothing, as the engine failed: another one is being opened, or will be after a pause."""
+    """None, as the engine failed: another one is being opened, or will be after a pause."""
 
 
 @dataclass(eq=False)
@@ -49,7 +49,7 @@ class Task:
     """
     Work of one thread: open what ``wish`` names after ``pause`` seconds, or run ``build``.
 
-    ``cancelled`` may be set at any time; what a cancelled task finds out is discarded.
+    ``cancelled`` may be set at any time; the result of a cancelled task is discarded.
     """
 
     wish: EngineWish
@@ -57,9 +57,9 @@ class Task:
     pause: float = 0.0
     build: Build | None = None
     answer: Callable[[Exception | None], None] | None = None
-    """Of a request: told once what became of it. None where the machine itself wants an engine."""
+    """Callback of a request, called once with its result. None where the machine asks itself."""
     discard: list[Engine] = field(default_factory=list)
-    """Engines to close when the task is over: what serves next comes first."""
+    """Engines to close after the task, as the next engine is more urgent."""
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
@@ -79,7 +79,7 @@ class Discard:
 
 @dataclass(frozen=True)
 class Answer:
-    """Tell who asked what became of it: ``error`` is None where the engine is in use."""
+    """Answer a request: ``error`` is None where its engine is in use."""
 
     task: Task
     error: Exception | None = None
@@ -98,7 +98,7 @@ Action: TypeAlias = Start | Discard | Answer | Say
 
 class KeeperStates:
     """
-    The machine; each method is an event and returns what is to be done about it.
+    The state machine; each method is an event and returns the actions that follow.
 
     An engine that fails three times in a row is given up. One on a GPU is replaced by one on the
     CPU, until the next request; one on the CPU is closed and opened again after a pause.
@@ -109,11 +109,11 @@ class KeeperStates:
         self.engine: Engine | None = None
         self.wish = EngineWish('')
         self.error = ''
-        """Why the last frame was not completed; '' where it was."""
+        """Reason why the last frame was not completed; '' where it was."""
         self.trouble = ''
-        """Why the engine that was asked for does not serve; '' where it does, or is built."""
+        """Reason why the requested engine is not in use; '' where it is, or is being built."""
         self.build = 'none'
-        """What became of the build in the background, for people."""
+        """Progress or result of the build in the background, as text."""
         self.reopened = 0
         self._opening: Task | None = None
         self._building: Task | None = None
@@ -126,7 +126,7 @@ class KeeperStates:
     # Requests
 
     def ask(self, wish: EngineWish, answer: Callable[[Exception | None], None]) -> list[Action]:
-        """Begin to open what is asked for; the engine in use serves until it is there."""
+        """Begin to open the requested engine; the engine in use serves until it is open."""
         actions = self._overtake()
         if self.state is State.CLOSED:
             self.state = State.OPENING
@@ -134,14 +134,14 @@ class KeeperStates:
         return [*actions, Start(self._opening)]
 
     def withdraw(self) -> list[Action]:
-        """Drop the newest request: whoever asked does not wait any more."""
+        """Drop the newest request, as its client does not wait any more."""
         actions = self._overtake()
         if self.state is State.OPENING:
             self.state = State.CLOSED
         return [*actions, *self._open_again()] if self.state is State.FAILED else actions
 
     def close(self) -> list[Action]:
-        """Give everything back."""
+        """Close all engines, and cancel all tasks."""
         self._end_build()
         actions = [*self._overtake(), *self._put(None)]
         self.state, self._failures, self._pause = State.CLOSED, 0, FIRST_PAUSE
@@ -151,7 +151,7 @@ class KeeperStates:
     # Results of tasks
 
     def opened(self, task: Task, offer: Offer) -> list[Action]:
-        """Take an engine into use that is open and warm."""
+        """Take an open and warm engine into use."""
         over: list[Action] = [Discard(engine) for engine in task.discard]
         if task is not self._opening:
             return [Discard(offer.engine), *over]
@@ -163,7 +163,7 @@ class KeeperStates:
             self.wish, self._gpu, self._pause = task.wish, True, FIRST_PAUSE
             self.error = self.trouble = ''
         else:
-            # The error and the pause stay until a frame goes well.
+            # The error and the pause stay until a frame is completed.
             self.reopened += 1
             self.trouble = '' if task.gpu else self.trouble
         if offer.build is not None and self._building is None:
@@ -176,7 +176,7 @@ class KeeperStates:
         return [*actions, *over]
 
     def not_opened(self, task: Task, error: Exception) -> list[Action]:
-        """Tell who asked that it cannot be opened, or try again after a pause."""
+        """Answer the request that the engine cannot be opened, or try again after a pause."""
         over: list[Action] = [Discard(engine) for engine in task.discard]
         if task is not self._opening:
             return over
@@ -192,7 +192,7 @@ class KeeperStates:
         return [Say('error', text), *self._open_again(), *over]
 
     def progress(self, task: Task, text: str, share: float) -> list[Action]:
-        """Note how far a build is; ``share`` of it is done, 0..1."""
+        """Note the progress of a build; ``share`` of it is done, 0..1."""
         if task is not self._building:
             return []
         self.build = f'building {share:.0%}: {text}'
@@ -203,7 +203,7 @@ class KeeperStates:
         return [Say('info', f'engine: {text} {share:.0%}')]
 
     def built(self, task: Task, engine: Engine) -> list[Action]:
-        """Take the engine that was asked for into use, from the next frame on."""
+        """Take the built engine into use, from the next frame on."""
         if task is not self._building:
             return [Discard(engine)]
         self._building = None
@@ -214,7 +214,7 @@ class KeeperStates:
         return [*retry, said, *self._put(engine)]
 
     def not_built(self, task: Task, error: Exception) -> list[Action]:
-        """Stay on the CPU: the engine that was asked for cannot be had."""
+        """Stay on the CPU, as the requested engine could not be built."""
         if task is not self._building:
             return []
         self._building = None
@@ -234,7 +234,7 @@ class KeeperStates:
         return [Say('info', 'the engine works again')]
 
     def broke(self, engine: Engine, error: Exception) -> list[Action]:
-        """Count a frame that failed, and give the engine up after three in a row."""
+        """Count a failed frame, and replace the engine after three in a row."""
         if engine is not self.engine:
             return []
         self.error = describe(error)
@@ -242,7 +242,7 @@ class KeeperStates:
         return self._give_up() if self._failures >= FAILURES_BEFORE_REOPEN else []
 
     def hung(self, engine: Engine, seconds: float) -> list[Action]:
-        """Give an engine up in which a frame has been for ``seconds``."""
+        """Replace an engine that has worked on one frame for ``seconds``."""
         if engine is not self.engine:
             return []
         self._hangs += 1

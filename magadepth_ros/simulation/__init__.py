@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated RGB-D camera in a procedural room: frames for demos and tests without data."""
+"""A simulated RGB-D camera in a procedural room, for demos and tests without recordings."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def simulated_frames(
     width: int, height: int, count: int, seed: int = 0
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """
-    Render a short film that can be played in a loop.
+    Render a short sequence that can be played in a loop.
 
     Parameters
     ----------
     width, height:
         size of the images [px].
     count:
-        how many frames make one round of the camera's path; the last leads back to the first.
+        number of frames of one round of the camera's path; the last leads back to the first.
     seed:
         chooses the room; the same seed gives the same frames.
 
@@ -66,7 +66,7 @@ def simulated_frames(
 def simulated_frames_with_truth(
     width: int, height: int, count: int, seed: int = 0
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Like `simulated_frames`, with the exact depth (H, W) float32 metres, complete, as third."""
+    """As `simulated_frames`; the third item is the exact depth (H, W) float32 metres, complete."""
     return [
         (frame.rgb, frame.depth, frame.truth)
         for frame in simulated_views(width, height, count, seed)
@@ -75,11 +75,11 @@ def simulated_frames_with_truth(
 
 class SimulatedView(NamedTuple):
     """
-    What the simulated camera sees at one moment.
+    The images of the simulated camera at one moment.
 
     ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres, 0 = missing, and ``truth``, complete,
-    of the depth camera; ``mask`` (H, W) uint8 of the colour camera, 255 on what mirrors; ``base``
-    is the pose of the robot that carries it, or None.
+    of the depth camera; ``mask`` (H, W) uint8 of the colour camera, 255 on mirroring surfaces;
+    ``base`` is the pose of the robot that carries the camera, or None.
     """
 
     rgb: np.ndarray
@@ -100,7 +100,7 @@ def simulated_views(
     """
     Render one round of the camera's path: held by hand, or ``driving`` on a robot's base.
 
-    ``depth_left`` is how far to the left of the colour camera the depth camera is [m]; other
+    ``depth_left`` is the distance of the depth camera to the left of the colour camera [m]; other
     arguments as for `simulated_frames`.
     """
     scene, intrinsics = random_scene(seed), simulated_intrinsics(width, height)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A robot's base that drives through the room, and where its camera looks from."""
+"""A robot's base that drives through the room, and the pose of its camera."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MOUNT = (0.10, 0.0, 0.95)
 """The camera on the base: forward, left, up [m] (REP 103)."""
 
 PITCH = 0.2
-"""How far the camera looks down [rad]."""
+"""Angle by which the camera looks down [rad]."""
 
 OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-"""Turns x right, y down, z forward into x forward, y left, z up; the room is of the first kind."""
+"""Rotation from axes x right, y down, z forward (the room) to x forward, y left, z up."""
 
 
 class BasePose(NamedTuple):
-    """Where the base stands in ``odom`` [m, rad]; the room's floor is at z = 0."""
+    """Pose of the base in ``odom`` [m, rad]; the room's floor is at z = 0."""
 
     x: float
     y: float
@@ -28,7 +28,7 @@ class BasePose(NamedTuple):
 
     @staticmethod
     def on_path(angle: float) -> BasePose:
-        """Stand at ``angle`` [rad] of a closed path of 1.9 m before the furniture, facing it."""
+        """Return the pose, facing the furniture, at ``angle`` [rad] of a closed path of 1.9 m."""
         return BasePose(
             -1.1 + 0.35 * float(np.cos(angle)),
             0.25 * float(np.sin(angle)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cast one ray per pixel into a scene: depth, colour and how light meets each surface."""
+"""Cast one ray per pixel into a scene: depth, colour and properties of the surfaces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Planes = Sequence[np.ndarray] | np.ndarray
 @dataclass(frozen=True)
 class Picture:
     """
-    What a perfect camera sees, all (H, W).
+    The images of a perfect camera, all (H, W).
 
     ``rgb`` (H, W, 3) float32 0..255; ``depth`` float32 metres along z, complete; ``cosine`` of the
     angle between ray and surface normal; ``brightness`` of the surface under the camera's own
@@ -35,12 +35,12 @@ class Picture:
 
 
 def render(scene: Scene, camera: CameraPose, width: int, height: int) -> Picture:
-    """Cast one ray per pixel; a ray of unit z makes its length the depth."""
+    """Cast one ray per pixel; its z is 1, so that its parameter is the depth."""
     fx, fy, cx, cy = camera.intrinsics
     x = ((np.arange(width) - cx) / fx).astype(np.float32)[None, :]
     y = ((np.arange(height) - cy) / fy).astype(np.float32)[:, None]
     turn = camera.rotation.astype(np.float32)
-    # Planes instead of triples: three numbers at the end make numpy several times slower.
+    # One plane per coordinate: a last axis of three numbers makes NumPy several times slower.
     rays = np.stack([x * turn[i, 0] + y * turn[i, 1] + turn[i, 2] for i in range(3)])
     hit = _Hits(height, width)
     _cast_box(scene.room, camera, rays, hit, 0, inside=True)

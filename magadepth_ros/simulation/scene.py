@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A random room with furniture, its textures, and the path of the camera that looks at it."""
+"""A random room with furniture and textures, and the path of a camera in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CameraPose:
     def on_path(
         angle: float, intrinsics: tuple[float, float, float, float], seed: int = 0
     ) -> CameraPose:
-        """Stand at ``angle`` [rad] of a closed path in front of the furniture, looking at it."""
+        """Return the pose at ``angle`` [rad] of a closed path, which looks at the furniture."""
         phase = 0.7 * seed
         position = np.array(
             [
@@ -75,7 +75,7 @@ class Sphere:
 
 @dataclass
 class Scene:
-    """A room seen from inside (a box that contains the camera), what stands in it, textures."""
+    """A room (a box that contains the camera), the objects in it, and textures."""
 
     room: Box
     objects: list[Box | Sphere]
@@ -84,7 +84,7 @@ class Scene:
 
 
 def random_scene(seed: int) -> Scene:
-    """Furnish a room: a table with boxes and balls on it, dark and glossy things beside it."""
+    """Make a room with a table, boxes and balls on it, and dark and glossy objects beside it."""
     rng = np.random.default_rng(seed)
 
     def material(low: float, high: float, gloss: float = 0.0, scale: float = 1.0) -> Material:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a structured light camera makes of a scene: disparity noise, quantisation and holes."""
+"""A simulated structured light camera: disparity noise, quantisation and holes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DepthSensor:
 
     Depth comes from a disparity that is noisy and known to an eighth of a pixel, so errors grow
     with the square of the distance. It is missing in the projector's shadow on one side of near
-    things, at depth edges, on dark, mirroring and grazing surfaces and out of range.
+    objects, at depth edges, on dark, mirroring and grazing surfaces and out of range.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class DepthSensor:
         coarse = self._noise(self._coarse)
         noisy = disparity + 0.07 * self._noise(self._fine) + 0.03 * coarse
         depth = self.focal_baseline / (np.maximum(np.rint(noisy * 8.0), 1.0) / 8.0)
-        # Each rule has a ragged border, as speckle decides pixel by pixel.
+        # Each region has a ragged border, as noise shifts the limit of each pixel.
         ragged = 0.6 * coarse + 0.4 * self._noise(self._fine)
         missing = self._shadow(disparity, 1.0 + 0.5 * ragged)
         missing |= self._edges(disparity, ragged)
@@ -79,7 +79,7 @@ class DepthSensor:
         return noise / noise.std()
 
     def _noise(self, fields: list[np.ndarray]) -> np.ndarray:
-        # New noise for each call at the price of a shift of stored noise.
+        # Shifting stored noise costs less than drawing new noise for each call.
         chosen = fields[int(self._rng.integers(len(fields)))]
         shift = (
             int(self._rng.integers(chosen.shape[0])),

@@ -33,17 +33,17 @@ from .weights import family_of, load_network
 
 TRAINED = ('head', 'norms')
 HELD_OUT = 5
-"""The last one of so many parts of a recording is held out."""
+"""Number of parts of a recording, of which the last one is held out."""
 LEAST = 10
-"""Frames that a recording must have."""
+"""Least number of frames of a recording."""
 MOST = 500
-"""Frames that are taken of a longer one, evenly spaced: neighbours teach the same."""
+"""Largest number of frames used, evenly spaced: neighbouring frames are nearly the same."""
 MEASURED = 60
-"""Held-out frames that are measured at least; of fewer, each is hidden several times."""
+"""Least number of measured samples; fewer held-out frames are hidden several times each."""
 SCENES, JUDGES = 32, 24
-"""Generated scenes to train on beside the recording, and others to judge by."""
+"""Numbers of generated scenes to train on beside the recording, and of others to measure on."""
 LOSS = 0.02
-"""Share by which the error on generated scenes may grow."""
+"""Largest relative growth of the error on generated scenes."""
 RECIPE = {
     'steps': 1_000_000,
     'batch_size': 4,
@@ -74,9 +74,9 @@ class InMemory:
 @dataclass(frozen=True)
 class Adaptation:
     """
-    What came of it.
+    The result of an adaptation.
 
-    ``trained`` and ``held_out`` count frames of the recording; ``recording`` and ``scenes`` are
+    ``trained`` and ``held_out`` count frames of the recording. ``recording`` and ``scenes`` are
     REL before and after, at hidden pixels of the held-out frames and of generated scenes.
     """
 
@@ -97,19 +97,19 @@ def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adapta
     Train the head and the norms of a network on a recording, and export it where that helps.
 
     Measured pixels of the recording are hidden, as in every training without targets; the last
-    fifth of its frames is held out. Generated scenes are trained on beside it, and others judge
+    fifth of its frames is held out. The training also uses generated scenes; others measure
     whether the network has forgotten what it knew.
 
     Parameters
     ----------
     source:
-        frames in their order in time; targets in it are not looked at.
+        frames in their order in time; their targets are not used.
     weights:
         .safetensors of a choosing network.
     output:
-        the .onnx to write; nothing is written where the result is not kept.
-    minutes:
-        that all of it may take.
+        the .onnx to write; it is written only where the result is kept.
+        minutes:
+            time for the whole adaptation.
 
     Raises
     ------
@@ -135,19 +135,20 @@ def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adapta
     scenes = generated(SCENES, *size, seed=1)
     begun = time.monotonic()
     before = {name: relative_error(network, frames) for name, frames in judges.items()}
-    # Somewhat longer again for the end, and for the export.
+    # Time for the measurement at the end and for the export.
     left = 60 * minutes - (time.monotonic() - started) - 1.5 * (time.monotonic() - begun) - 10
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, f'{network.config.name}.yaml')
         settings = {'family': family_of(network), **asdict(network.config)}
-        # JSON is YAML too.
+        # A JSON file is also a YAML file.
         config.write_text(json.dumps({'network': settings, 'recipe': RECIPE}), encoding='utf-8')
         trained = train(
             Run(
                 config=str(config),
                 output=Path(folder, 'run'),
                 sources=[own, scenes],
-                # A place counts by the root of its frames: two of the recording for a scene.
+                # A place counts by the root of its number of frames; the shares give two frames of
+                # the recording for each generated scene.
                 shares=[2 / math.sqrt(len(own)), 1 / len(scenes)],
                 finish_in=max(left, 1.0),
                 start_from=weights,
@@ -170,9 +171,9 @@ def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adapta
 
 def split(source: Source) -> tuple[InMemory, InMemory]:
     """
-    Read a recording: the frames to train on, and its last fifth in time.
+    Read a recording; return the frames to train on, and its last fifth in time.
 
-    A random choice would hold out frames whose neighbours are trained on.
+    Frames held out at random would have neighbours among the training frames.
 
     Raises
     ------
@@ -197,7 +198,7 @@ def split(source: Source) -> tuple[InMemory, InMemory]:
 
 
 def generated(count: int, height: int, width: int, seed: int) -> InMemory:
-    """Generate scenes, on one thread: their many small steps wait for each other on several."""
+    """Generate scenes on one thread: several threads would wait at the many small steps."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -208,7 +209,7 @@ def generated(count: int, height: int, width: int, seed: int) -> InMemory:
 
 
 def with_holes(source: Source, height: int, width: int) -> Iterator[Sample]:
-    """Hide a part of what was measured, the same each time; at a network's size, with a target."""
+    """Hide some measured pixels, the same in each call; return frames with targets."""
     frames = [fitted(source[i], height, width) for i in range(len(source))]
     for number in range(len(frames) * -(-MEASURED // len(frames))):
         rng = np.random.default_rng((5, number))
@@ -229,6 +230,6 @@ def relative_error(network: Network, frames: Frames) -> float:
 
 
 def _origin(weights: Path) -> str:
-    """Return what weights were trained on, as the ONNX beside them says."""
+    """Return the training data of weights by the metadata of the ONNX beside them."""
     exported = weights.with_suffix('.onnx')
     return read_model_info(exported).training_data if exported.is_file() else 'unknown'

@@ -24,11 +24,11 @@ from .networks.output import Network
 
 OPSET = 17
 LARGE = 1024
-"""Weights of more elements are stored in float16 where that is exact (from a safetensors file)."""
+"""Weights with more elements are stored in float16 if that is exact (from safetensors)."""
 
 
 class _Outputs(nn.Module):
-    """Gives the outputs as the tuple the exporter wants."""
+    """Wraps a network so that it returns a tuple, as the exporter requires."""
 
     def __init__(self, network: Network):
         super().__init__()
@@ -56,7 +56,7 @@ def export_onnx(
     Inputs ``rgb`` (N, 3, H, W) in 0..1 and ``depth`` (N, 1, H, W) in metres, 0 = missing; outputs
     ``completed`` (N, 1, H, W) in metres and, where the network has it, ``log_variance``. N is
     free, arithmetic is float32; large weights that came from a safetensors file are stored as they
-    are there, in float16, and cast. Everything a runtime needs to know is in the file's metadata.
+    are there, in float16, and cast. The file's metadata have all that a runtime needs to know.
     """
     config = network.config
     example = (
@@ -80,7 +80,7 @@ def export_onnx(
             output_names=outputs,
             dynamic_axes={name: {0: 'batch'} for name in (*INPUTS, *outputs)},
             dynamo=False,
-            # As it is, in evaluation mode, but with the batch norms: see `_fold_norms`.
+            # Preserve the evaluation mode, but keep the batch norms: see `_fold_norms`.
             training=torch.onnx.TrainingMode.PRESERVE,
         )
         model = onnx.load(traced)
@@ -110,7 +110,7 @@ def export_onnx(
 
 def _fold_constants(model: onnx.ModelProto) -> None:
     """
-    Compute what depends on constants alone, and keep one of several equal ones.
+    Replace nodes that depend only on constants by their values, and merge equal constants.
 
     The tracer writes a dozen nodes for every padding and four constants for every slice.
     """
@@ -157,7 +157,7 @@ def _value(
     inputs: list[onnx.TensorProto],
     found: dict[tuple[bytes, ...], onnx.TensorProto],
 ) -> onnx.TensorProto:
-    """Run one node on constants; ``found`` keeps the answers, as few questions differ."""
+    """Run one node on constants; ``found`` caches the results, as few nodes differ."""
     arrays = [numpy_helper.to_array(tensor) for tensor in inputs]
     key = (
         node.op_type.encode(),
@@ -174,7 +174,7 @@ def _value(
 
 
 def _name_weights_once(model: onnx.ModelProto) -> None:
-    """Use weights under their own name: the exporter gives equal ones, of fresh norms, others."""
+    """Use weights under their own name; the exporter merges equal ones under another name."""
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     instead: dict[str, str] = {}
@@ -188,10 +188,10 @@ def _name_weights_once(model: onnx.ModelProto) -> None:
 
 def _fold_norms(model: onnx.ModelProto) -> None:
     """
-    Make a batch norm behind a convolution its bias and a factor per channel of its weights.
+    Replace a batch norm behind a convolution by its bias and a factor per channel of its weights.
 
-    The factor stays a node of its own, which every runtime multiplies out as it loads the file:
-    the product would not be exact in float16 any more, the weights are.
+    The factor stays a node of its own, which every runtime folds when it loads the file. The
+    weights are exact in float16; their product with the factor would not be.
     """
     graph = model.graph
     values = {tensor.name: tensor for tensor in graph.initializer}

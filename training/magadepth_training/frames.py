@@ -20,10 +20,10 @@ class Frame(NamedTuple):
     """
     One frame at a network's size.
 
-    ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres as it is shown, 0 = missing;
-    ``target`` the same as it should be, 0 = unknown; ``own_holes`` whether the holes of the input
-    are the data set's own, so that nothing more is hidden; ``glass`` (H, W) uint8, not 0 on
-    transparent things, or None; ``behind`` (H, W) float32 metres without them, or None.
+    ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres of the input, 0 = missing; ``target``
+    (H, W) float32 metres of the true depth, 0 = unknown; ``own_holes``: the holes of the input are
+    the data set's own, so that nothing more is hidden; ``glass`` (H, W) uint8, not 0 on
+    transparent objects, or None; ``behind`` (H, W) float32 metres without these, or None.
     """
 
     rgb: np.ndarray
@@ -45,7 +45,8 @@ class Frames:
         weights: list[float] = []
         for source, share in zip(sources, shares):
             samples = [source[i] for i in range(len(source))]
-            # By the root of a place's size: one room of 400 frames is not 400 rooms.
+            # By the root of the number of frames of a place: 400 frames of one room are not 400
+            # rooms.
             sizes = Counter(sample.place for sample in samples)
             weights += [share / math.sqrt(sizes[sample.place]) for sample in samples]
             self.frames += [fitted(sample, height, width) for sample in samples]
@@ -56,7 +57,7 @@ class Frames:
 
 
 def fitted(sample: Sample, height: int, width: int) -> Frame:
-    """Bring a sample to a network's size as `magadepth_ros.completion.fit` does."""
+    """Scale a sample to a network's size as `magadepth_ros.completion.fit` does."""
     geo = geometry(*sample.depth.shape, height, width)
     planes = np.zeros((3, height, width), np.float32)
     fit_rgb(sample.rgb, geo, planes)

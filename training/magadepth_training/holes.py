@@ -3,7 +3,7 @@
 Hide measured pixels of raw frames in the ways in which cameras lose them.
 
 Every function draws from a NumPy generator and returns a mask (H, W) bool, True = hide. The holes
-of other frames are used most: they are those of real sensors.
+of other frames are used most often, as real sensors made them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class HidingConfig:
     border: float = 0.12
     cut_off: float = 0.1
     sparse: float = 0.03
-    """Instead of all others: only a few hundred pixels stay."""
+    """Replaces all other ways: only a few hundred pixels stay."""
 
 
 def borrowed(rng: Random, missing: np.ndarray) -> np.ndarray:
@@ -83,10 +83,10 @@ def polygons(rng: Random, height: int, width: int) -> np.ndarray:
 
 def shadow(rng: Random, depth: np.ndarray) -> np.ndarray:
     """
-    Return the bands beside near things that a second eye does not see.
+    Return the bands beside near objects that a second eye does not see.
 
     A band is as wide as the step of disparity, for a random baseline and side. ``depth`` is
-    (H, W) in any unit, 0 = missing, which casts no shadow.
+    (H, W) in any unit, 0 = missing; missing pixels cast no shadow.
     """
     known = depth > 0
     if not known.any():
@@ -102,14 +102,14 @@ def _shadow_of(disparity: np.ndarray, known: np.ndarray, mirrored: bool) -> np.n
     if mirrored:
         return _shadow_of(disparity[:, ::-1], known[:, ::-1], False)[:, ::-1]
     seen_at = np.arange(disparity.shape[1]) - disparity
-    # Hidden is a pixel of which one farther on is seen at the same place, or before it.
+    # A pixel is hidden where a pixel farther along the row lands at the same place or before it.
     solid = np.where(known, seen_at, np.inf)
     nearest = np.minimum.accumulate(solid[:, ::-1], axis=1)[:, ::-1]
     return known & np.pad(nearest[:, 1:] < seen_at[:, :-1] - 0.5, ((0, 0), (0, 1)))
 
 
 def rims(rng: Random, depth: np.ndarray) -> np.ndarray:
-    """Return what lies within one to four pixels of a depth edge."""
+    """Return the pixels within one to four pixels of a depth edge."""
     kernel = np.ones((3, 3), np.uint8)
     known = np.where(depth > 0, depth, np.nan)
     high = cv2.dilate(depth, kernel)
@@ -120,7 +120,7 @@ def rims(rng: Random, depth: np.ndarray) -> np.ndarray:
 
 
 def colour(rng: Random, rgb: np.ndarray) -> np.ndarray:
-    """Return the pixels joined to a random one by colour; ``rgb`` is (H, W, 3) uint8."""
+    """Return the pixels connected to a random one by similar colours; ``rgb`` (H, W, 3) uint8."""
     tolerance = (int(rng.integers(4, 16)),) * 3
     return _flood(rng, cv2.blur(rgb, (5, 5)), tolerance)
 
@@ -135,13 +135,14 @@ def dark(rng: Random, rgb: np.ndarray) -> np.ndarray:
 
 
 def segment(rng: Random, depth: np.ndarray) -> np.ndarray:
-    """Return a thing or a surface: the pixels joined to a random one without a depth step."""
+    """Return an object or a surface: the pixels connected to a random one without depth steps."""
     measured = np.flatnonzero(depth)
     if not len(measured):
         return np.zeros(depth.shape, bool)
     start = int(rng.choice(measured))
     logs = np.log(np.where(depth > 0, depth, np.float32(1e-3))).astype(np.float32)
-    # From pixel to pixel, or within a band about the first one: a wall as a whole, or a thing.
+    # By steps from pixel to pixel (a whole wall), or within a band about the first pixel (an
+    # object).
     floating = rng.random() < 0.6
     step = float(rng.uniform(0.004, 0.012) if floating else rng.uniform(0.02, 0.12))
     mask = _flood(rng, logs, (step,), start, cv2.FLOODFILL_FIXED_RANGE * (not floating))
@@ -183,7 +184,7 @@ def _noise(rng: Random, height: int, width: int, size: float) -> np.ndarray:
 
 
 def border(rng: Random, height: int, width: int) -> np.ndarray:
-    """Return a margin at one to four sides, as registration leaves it."""
+    """Return a margin at one to four sides, as after registration."""
     inside = np.ones((height, width), bool)
     left, right, top, bottom = (
         int(rng.uniform(0.02, 0.2) * n) if rng.random() < 0.5 else 0
@@ -194,7 +195,7 @@ def border(rng: Random, height: int, width: int) -> np.ndarray:
 
 
 def cut_off(rng: Random, depth: np.ndarray) -> np.ndarray:
-    """Return what is farther, or nearer, than a sensor's range."""
+    """Return the pixels beyond, or before, a random range."""
     known = depth[depth > 0]
     if not len(known):
         return np.zeros(depth.shape, bool)
@@ -216,7 +217,7 @@ def hide(
     config: HidingConfig,
 ) -> np.ndarray:
     """
-    Choose what to hide of a frame.
+    Choose the pixels of a frame to hide.
 
     Parameters
     ----------
@@ -235,7 +236,7 @@ def hide(
     -------
     np.ndarray
         (H, W) bool, True where a measured pixel is to be hidden. At least a twentieth of the
-        measured pixels stays, but for the sparse way.
+        measured pixels stays, except with the sparse way.
 
     """
     height, width = depth.shape

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 MEASURED = Path(__file__).parent / 'configs' / 'networks.csv'
-"""What `measure` found; read without torch, which takes seconds to import."""
+"""Results of `measure`; they are read without torch, whose import takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def measure(name: str, repeats: int = 5) -> NetworkRow:
 
 
 def measured() -> list[NetworkRow]:
-    """Return the rows that were measured before, on the machine of docs/networks.md."""
+    """Return the stored rows, measured on the machine of docs/networks.md."""
     with MEASURED.open(encoding='utf-8', newline='') as file:
         return [
             NetworkRow(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The batches of a run: which process trains on which sample, and what models are chosen by."""
+"""The batches of a run: the samples of each process, and the frames of the validation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SampleNumbers(Sampler[list[int]]):
 
 
 class WholeFrames(Dataset[dict[str, Tensor]]):
-    """Frames as they are, to validate on."""
+    """Unchanged frames for the validation."""
 
     def __init__(self, frames: Sequence[Frame]):
         self.frames = frames

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses: the paper's (Eq. 8 and 9), and that of the networks which choose."""
+"""Losses: the paper's (Eq. 8 and 9), and the loss of the choosing networks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from .networks.output import NetworkOutput
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
     """
-    Mean over each frame's (B, 1, H, W) values under weights, then over frames.
+    Return the weighted mean of each frame's (B, 1, H, W) values, averaged over the frames.
 
-    Every frame counts alike, however many pixels of it are weighed; one without any counts not.
+    Every frame counts alike, whatever its number of weighted pixels; frames without any are left
+    out.
     """
     total = weight.sum(dim=(1, 2, 3))
     means = (values * weight).sum(dim=(1, 2, 3)) / total.clamp(min=1e-6)
@@ -54,13 +55,13 @@ def paper_loss(
 
 
 EVEN = 0.02
-"""Error of the fill beside which a frame's error counts: frames filled better weigh alike."""
+"""Added to the error of the fill that divides a frame's error: well-filled frames weigh alike."""
 
 SOFT = 0.015
-"""Difference of log depth over which one candidate is that much more right than another."""
+"""Difference of log depth by which the target weight of a candidate falls to 1/e."""
 
 DIFFERS = 0.02
-"""Range of the candidates' log depths from which on there is something to choose."""
+"""Least range of the candidates' log errors at which the choice matters."""
 
 
 def choice_loss(
@@ -74,10 +75,10 @@ def choice_loss(
     """
     Return the terms for a network that chooses among candidates.
 
-    The relative absolute error at hidden pixels, each frame's divided by the fill's own error
-    there (so that frames which nobody can fill do not steer), the cross-entropy to a softmin of
-    the candidates' errors where they differ, and, if wanted, the paper's structure term (Eq. 8) of
-    the relative depth.
+    The terms are: the relative absolute error at hidden pixels, where each frame's error is
+    divided by the error of the fill there (so that frames which no method can fill do not
+    dominate); the cross-entropy to a softmin of the candidates' errors, where the candidates
+    differ; and, with a weight for it, the paper's structure term (Eq. 8) of the relative depth.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Lightning module: one network, its loss and optimiser, and what is watched meanwhile."""
+"""The Lightning module: one network, its loss and optimiser, and its validation errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .spectral_loss import joint_loss
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 WARM_UP = 0.05
-"""Longest share of the time that the learning rate may rise, where the time is given."""
+"""Largest share of a given time in which the learning rate rises."""
 
 
 class TrainingModule(lightning.LightningModule):
@@ -31,8 +31,8 @@ class TrainingModule(lightning.LightningModule):
     Batches have rgb (B, 3, H, W) in 0..1; depth and target (B, 1, H, W) metres, 0 = missing or
     unknown. ``watched`` are the names of the sets to validate on; ``errors`` has their last
     figures, averaged over frames at hidden pixels: REL, and RMSE [m]. With ``finish_in`` the
-    learning rate falls with the time [s] instead of the steps where that is sooner, so that a
-    machine that is lent for an hour hands back finished weights.
+    learning rate falls with the time [s] instead of the steps, where that is sooner, so that the
+    weights are finished after that time.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class TrainingModule(lightning.LightningModule):
         self, batch: dict[str, Tensor], index: int, dataloader_idx: int = 0
     ) -> None:
         """Sum the errors at hidden pixels, and show the first batch as a picture."""
-        # Past the compiled call, which would be compiled again for evaluation.
+        # Not by the compiled call, which would be compiled again for evaluation.
         output = self.network.forward(batch['rgb'], batch['depth'])
         self.sums[dataloader_idx] += hidden_errors(output.depth, batch)
         log = getattr(self.logger, 'experiment', None)
@@ -107,7 +107,7 @@ class TrainingModule(lightning.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the gradient's norm; one that is not finite is dropped, not followed."""
+        """Clip the gradient's norm; a gradient that is not finite is set to 0."""
         if gradient_clip_val:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
         for parameter in self.network.parameters():
@@ -152,14 +152,14 @@ class TrainingModule(lightning.LightningModule):
         }
 
     def share_of_rate(self, step: int) -> float:
-        """Return warm-up, then a cosine to nothing, as a share of the learning rate."""
+        """Return the share of the learning rate: a warm-up, then a cosine down to 0."""
         recipe, elapsed = self.recipe, 0.0
         warm = (step + 1) / max(1, recipe.warmup_steps)
         done = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
         if self.finish_in:
             elapsed = (time.monotonic() - self.started) / self.finish_in
             if self.trainer.world_size > 1:
-                # One clock for all ranks, whose weights would drift apart.
+                # All ranks use one clock, as their weights would drift apart otherwise.
                 elapsed = self.trainer.strategy.broadcast(elapsed)
             warm = max(warm, elapsed / WARM_UP)
         fallen = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, done, elapsed))))
@@ -185,10 +185,10 @@ def hidden_errors(completed: Tensor, batch: dict[str, Tensor]) -> Tensor:
 
 def freeze_all_but(network: nn.Module, parts: Sequence[str]) -> None:
     """
-    Leave some parts of a network to be trained: ``head``, ``norms``, or names of other modules.
+    Freeze a network except for some parts: ``head``, ``norms``, or names of other modules.
 
-    All of it goes to evaluation mode: norms keep the statistics of what they were trained on, as a
-    few alike frames are no sample. Of ``norms``, scale and shift are trained.
+    The whole network goes to evaluation mode: norms keep the statistics of their training, as a
+    few similar frames are no sample. Of ``norms``, scale and shift are trained.
     """
     network.requires_grad_(False).eval()
     for name, module in network.named_modules():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a network is trained: the typed `recipe` section of a configuration."""
+"""The recipe of a training: the typed `recipe` section of a configuration."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training samples by number: a part of a frame, its colours varied, some of it hidden."""
+"""Training samples by number: a part of a frame with varied colours and hidden pixels."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .frames import Frame, Frames
 from .holes import HidingConfig, Random, ellipses, hide
 
 LEAST = 0.01
-"""Share of a frame that is hidden at least: nothing is learned where nothing is."""
+"""Least hidden share of a frame, as nothing is learned without hidden pixels."""
 
 
 @dataclass(frozen=True)
 class Views:
     """
-    How frames are varied.
+    The variations of frames.
 
-    ``zoom`` is the smallest part that is shown, as a share of the sides; ``smaller`` the share of
+    ``zoom`` is the smallest shown part, as a share of the sides; ``smaller`` the share of
     frames that are shown smaller, between bars; ``noise`` the largest standard deviation of the
-    noise [share of the depth] that half of the complete frames get; ``glass_alone`` the share of
-    the frames with transparent things lost in which nearly nothing else is hidden.
+    noise [share of the depth] of half of the complete frames; ``glass_alone`` the share of the
+    frames with lost transparent objects in which hardly any other pixel is hidden.
     """
 
     zoom: float = 0.55
@@ -37,7 +37,7 @@ class Views:
 
 class TrainingSamples(Dataset[dict[str, Tensor]]):
     """
-    Sample number n of a run, the same whenever it is asked for.
+    The samples of a run; sample number n is always the same.
 
     Gives ``rgb`` (3, H, W) in 0..1, ``depth`` (1, H, W) metres, 0 = missing, and ``target``
     (1, H, W) metres, 0 = unknown.
@@ -54,7 +54,7 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
         self.frames, self.count, self.seed = frames, count, seed
         self.hiding, self.views = hiding or HidingConfig(), views or Views()
         self.until = np.cumsum(frames.weights)
-        # Frames that a sensor took lend their holes.
+        # Only the holes of frames of real sensors are borrowed.
         shares = [float((frame.depth <= 0).mean()) for frame in frames.frames]
         lenders = [i for i, share in enumerate(shares) if 0.02 < share < 0.9]
         self.lenders = np.array(lenders or range(len(frames)))
@@ -77,7 +77,7 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
             lost = bool(((depth == 0) & (target > 0)).any())
         if not frame.own_holes:
             if lost and rng.random() < self.views.glass_alone:
-                # Else the holes that a fill gets right outweigh those that it gets wrong.
+                # Otherwise holes that the fill gets right would outweigh those that it gets wrong.
                 mask = rng.random(depth.shape) < rng.uniform(0, 0.02)
             else:
                 mask = hidden(rng, rgb, depth, target, lender.depth <= 0, self.hiding)
@@ -99,7 +99,7 @@ def hidden(
     lent: np.ndarray,
     hiding: HidingConfig,
 ) -> np.ndarray:
-    """Choose what to hide, as `hide` does, but a hundredth of the frame at least."""
+    """Choose pixels as `hide` does, but at least a hundredth of the frame."""
     mask = hide(rng, rgb, depth, lent, hiding)
     if (mask & (target > 0)).mean() < LEAST:
         mask |= ellipses(rng, *depth.shape)
@@ -107,7 +107,7 @@ def hidden(
 
 
 def tensors(rgb: np.ndarray, depth: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:
-    """(H, W, 3) uint8 and two (H, W) float32 -> a sample, as `TrainingSamples` gives it."""
+    """(H, W, 3) uint8 and two (H, W) float32 -> the tensors of a sample of `TrainingSamples`."""
     return {
         'rgb': torch.from_numpy(rgb).permute(2, 0, 1).float() / 255,
         'depth': torch.from_numpy(depth)[None],
@@ -117,10 +117,10 @@ def tensors(rgb: np.ndarray, depth: np.ndarray, target: np.ndarray) -> dict[str,
 
 def seen(rng: Random, frame: Frame, views: Views) -> Frame:
     """
-    Show a mirrored part of a frame, or all of it smaller.
+    Show a part of a frame, maybe mirrored, or all of it smaller.
 
-    Depth is taken from the nearest pixel, so that a missing value never bleeds into a measured
-    one, and keeps its metres: a part of a picture is that of a camera with a longer lens.
+    Depth comes from the nearest pixel, so that missing values do not mix with measured ones. It
+    keeps its metres: a part of an image is the image of a camera with a longer lens.
     """
     height, width = frame.depth.shape
     scale = 1.0
@@ -128,7 +128,8 @@ def seen(rng: Random, frame: Frame, views: Views) -> Frame:
         scale = rng.uniform(1.0, 1.35)
     elif rng.random() < 0.75:
         scale = rng.uniform(views.zoom, 1.0)
-    # Of equal sides mostly, as the runtime stretches shapes a little too.
+    # The aspect ratio mostly stays; sometimes it changes a little, as the runtime stretches
+    # images.
     sides = np.array([width, height]) * scale * np.exp(rng.uniform(-0.04, 0.04, 2))
     corner = rng.uniform(0, 1, 2) * (np.array([width, height]) - sides)
     grow = np.array([width, height]) / sides
@@ -178,9 +179,9 @@ def colours(rng: Random, rgb: np.ndarray) -> np.ndarray:
 
 def looked_through(rng: Random, frame: Frame) -> np.ndarray:
     """
-    Return what a sensor measures of a frame with transparent things, thing by thing.
+    Return the depth that a sensor measures of a frame with transparent objects.
 
-    Most are lost, some are seen through, some measured; (H, W) float32 metres, 0 = missing.
+    Each object is lost (most are), seen through, or measured; (H, W) float32 metres, 0 = missing.
     """
     assert frame.glass is not None and frame.behind is not None
     depth = frame.depth.copy()

@@ -11,9 +11,9 @@ from .datasets.sample import Sample
 
 class GeneratedScenes:
     """
-    ``count`` scenes of one size; number n is the same for one seed, whoever asks.
+    ``count`` scenes of one size; scene number n depends only on the seed.
 
-    All are of one place, so that a few hundred of them do not outweigh the recorded frames.
+    All scenes are one place, so that a few hundred of them do not outweigh the recorded frames.
     """
 
     name = 'generated scenes'

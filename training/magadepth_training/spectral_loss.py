@@ -7,9 +7,9 @@ rests on the law of cosines for two complex coefficients P and T of a unitary tr
 
     |P - T|^2 = (|P| - |T|)^2 + |P| |T| |P/|P| - T/|T||^2
 
-The amplitude term is the mean of the first root, the phase term that of the second: both are
-parts of the error in the depth's own unit, so plain weights do, and a coefficient without energy
-says nothing about its phase.
+The amplitude term is the mean of the first root, the phase term the mean of the second. Both are
+errors in the depth's own unit, so that plain weights suffice. A coefficient without energy adds
+nothing to the phase term.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def spectral_terms(predicted: Tensor, target: Tensor, known: Tensor) -> tuple[Te
     """
     Compare two depths by amplitude and by phase.
 
-    Where the target is unknown, the prediction stands on both sides, without a gradient: the
-    outline of a hole in the target is no frequency that the network should learn.
+    Where the target is unknown, the prediction is compared with itself, without a gradient, so
+    that the network does not learn the outlines of the target's holes as frequencies.
 
     Parameters
     ----------
     predicted, target:
         (B, 1, H, W), any one unit.
     known:
-        (B, 1, H, W) in 0..1, how far a target counts.
+        (B, 1, H, W) in 0..1, weight of the target.
 
     Returns
     -------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings from YAML into dataclasses: every field known, every value of the field's type."""
+"""Read settings from YAML into dataclasses, with checks of names and types."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def typed(cls: type, values: Mapping[str, Any], where: str) -> Any:
     """
     Make a dataclass from a mapping.
 
-    Lists become tuples and numbers the field's kind of number, also those that YAML 1.1 takes
-    for words (``1e-3``).
+    Lists become tuples. Numbers become the field's type, also numbers that YAML 1.1 reads as
+    words (``1e-3``).
 
     Raises
     ------
     DataError
-        an unknown field, or a value of another type; names what is known or expected.
+        a field is unknown, or a value has another type; the message lists what is allowed.
 
     """
     kinds = get_type_hints(cls)

@@ -28,7 +28,7 @@ def save_weights(network: Network, path: Path) -> None:
         .contiguous()
         for name, tensor in network.state_dict().items()
     }
-    # One entry: several are written in any order, and the same weights would differ in bytes.
+    # A single entry, as several are written in random order and the file's bytes would differ.
     metadata = {'network': json.dumps({'family': family_of(network), **asdict(network.config)})}
     write_result(path, save(tensors, metadata))
 
@@ -60,7 +60,7 @@ def load_network(path: Path) -> Network:
         values = dict(json.loads(metadata['network']))
     except (KeyError, TypeError, ValueError):
         values = {}
-    # Older files name the family in an entry of its own.
+    # Older files have the family in an entry of its own.
     family = values.pop('family', metadata.get('family'))
     if family not in FAMILIES:
         raise ModelError(f'{path}: no magadepth configuration in its metadata')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ROS bags as a data set: the user's own robot, colour and registered depth paired by stamp."""
+"""ROS bags as a data set: colour and registered depth, paired by stamp."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from magadepth_ros.recordings.bags import find_topics, open_bag, whole_bag
 from magadepth_training.datasets.sample import Sample
 
 FARTHEST = 65.535
-"""Farthest measurement that is believed [m]: what a 16-bit image of millimetres holds."""
+"""Farthest depth that counts as measured [m]: the limit of 16-bit millimetres."""
 
 
 class BagSource:
     """
-    Frames of a recording; there is no truth, so training hides measured pixels.
+    Frames of a recording. They have no target, so training hides measured pixels.
 
     Bags, topics and registration are those of :mod:`magadepth_ros.recordings.bag_frames`.
 
@@ -31,9 +31,9 @@ class BagSource:
     path:
         the bag.
     rgb_topic, depth_topic:
-        topics to take; None finds them where just one of each can be meant.
-    step:
-        take every N-th frame: neighbouring frames of a recording teach the same.
+        topics of colour and depth; None finds them where only one topic of each fits.
+        step:
+            take every N-th frame, as neighbouring frames of a recording are nearly the same.
 
     Raises
     ------
@@ -65,7 +65,7 @@ class BagSource:
 
     def __getitem__(self, index: int) -> Sample:
         try:
-            # An open bag has one place to read from, and frames are drawn by several threads.
+            # An open bag has one reading position, and several threads read frames.
             with self._lock:
                 frame = self._open().read_at(self.locations[index])
         except (DataError, EncodingError) as error:
@@ -79,7 +79,7 @@ class BagSource:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # An open bag cannot go to a worker process.
+        # An open bag cannot be pickled for a worker process.
         return {name: value for name, value in self.__dict__.items() if name[0] != '_'}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -92,7 +92,8 @@ class BagSource:
     def _open(self) -> BagFrames:
         """Return the reader of this process."""
         if self._frames is None or self._owner != os.getpid():
-            # One that came by a fork is its parent's: it is kept, as letting go would close it.
+            # A reader inherited by a fork belongs to the parent: keep it, as freeing it would
+            # close it.
             self._bags.append(ExitStack())
             reader = self._bags[-1].enter_context(open_bag(self.path))
             self._frames, self._owner = BagFrames(reader, self.topics), os.getpid()

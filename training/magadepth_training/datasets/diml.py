@@ -16,7 +16,7 @@ SENSOR = 'Kinect v2 (ToF)'
 
 @dataclass(frozen=True)
 class _Layout:
-    # Folder and ending of each picture; the name before the ending is common to a frame.
+    # Folder and ending of each picture; the name before the ending is the same in a frame.
     colour: tuple[str, str]
     filled: tuple[str, str]
     raw: tuple[tuple[str, str], ...]

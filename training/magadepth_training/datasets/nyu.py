@@ -25,9 +25,9 @@ class NyuSource:
     """
     The labelled frames, 640x480.
 
-    The target is ``depths``: the raw depth with its holes filled by Levin colorization, so at
-    holes a method is measured by its distance to that one. The input is ``rawDepths`` as the
-    sensor gave it, never the target with holes cut in.
+    The target is ``depths``: the raw depth with its holes filled by Levin colorization. So the
+    error of a method in the holes is its distance to that method. The input is ``rawDepths`` of
+    the sensor, never the target with holes cut in.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class NyuSource:
         at = int(self.indices[index])
         data = self._open()
         try:
-            # MATLAB stores columns first: what it calls (H, W, 3, N) reads as (N, 3, W, H).
+            # MATLAB stores columns first: its (H, W, 3, N) is read as (N, 3, W, H).
             rgb = np.ascontiguousarray(data['images'][at].transpose(2, 1, 0))
             target = np.ascontiguousarray(data['depths'][at].T, np.float32)
             raw = np.ascontiguousarray(data['rawDepths'][at].T, np.float32)
@@ -74,7 +74,7 @@ class NyuSource:
         return Sample(rgb, raw, target, name=f'{at + 1:04}', sensor='Kinect v1 (structured light)')
 
     def __getstate__(self) -> dict[str, Any]:
-        # An open HDF5 file cannot go to a worker process.
+        # An open HDF5 file cannot be pickled for a worker process.
         return {**self.__dict__, '_file': None, '_owner': -1}
 
     def _open(self) -> Any:

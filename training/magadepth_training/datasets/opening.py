@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Open a data set by looking at what lies at the path."""
+"""Open a data set; the files at the path decide its kind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_source(path: str | Path, split: str = 'test') -> Source:
     Raises
     ------
     DataError
-        nothing known lies there, or it is incomplete; the message says what was expected.
+        no known data set is there, or it is incomplete; the message names the expected files.
 
     """
     path = Path(path)
@@ -34,7 +34,7 @@ def open_source(path: str | Path, split: str = 'test') -> Source:
         raise DataError(f'{path}: no such file or folder; expected {_EXPECTED}')
     if path.name == MANIFEST_NAME or (path / MANIFEST_NAME).is_file():
         return ManifestSource(path)
-    # Each loader brings its own package (h5py, scipy, rosbags): asked for only when needed.
+    # Each loader needs its own package (h5py, scipy, rosbags), so it is imported only here.
     if path.suffix == '.mat' or (path / 'nyu_depth_v2_labeled.mat').is_file():
         from magadepth_training.datasets.nyu import NyuSource
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every data set gives: numbered samples of colour, sensor depth and, if known, the truth."""
+"""The interface of data sets: numbered samples of colour, sensor depth and, if known, truth."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ class Sample:
     """
     One RGB-D frame at the data set's own size.
 
-    ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres as a sensor gave it, 0 = missing;
-    ``target`` the same of the true depth, 0 = unknown, or None; ``score`` (H, W) uint8 with
-    0 = ignore, 1 = missing in the input, 2 = measured in it, or None; ``hiding`` says what made
-    the holes, '' = unknown; ``camera`` stands where the picture was taken, if that is known.
-    ``glass`` (H, W) uint8 is not 0 on transparent things, ``behind`` (H, W) float32 the depth [m]
-    without them, or None.
-    ``place`` names the room or the source of which there may be many frames.
+    ``rgb`` (H, W, 3) uint8; ``depth`` (H, W) float32 metres of a sensor, 0 = missing; ``target``
+    (H, W) float32 metres, the true depth, 0 = unknown, or None; ``score`` (H, W) uint8 with 0 =
+    ignore, 1 = missing in the input, 2 = measured in it, or None; ``hiding`` names the cause of
+    the holes, '' = unknown; ``camera`` is the pose of the camera, or None. ``glass`` (H, W) uint8
+    is not 0 on transparent objects, ``behind`` (H, W) float32 the depth [m] without these objects,
+    or None. ``place`` names the room, of which there may be many frames.
     """
 
     rgb: np.ndarray
@@ -40,18 +39,18 @@ class Sample:
 
 
 class Source(Protocol):
-    """A data set that was found and understood; samples are read when asked for."""
+    """An opened data set; a sample is read when it is indexed."""
 
     name: str
     target_made_by: str
-    """Name of the baseline that filled the holes of the target, '' where none did."""
+    """Name of the baseline that filled the holes of the target; '' without any."""
     consecutive: bool
-    """Whether one frame follows the other as a camera took them; else they are stills."""
+    """Whether the frames are a sequence of a camera; else they are stills."""
 
     def __len__(self) -> int:
         """Return how many samples there are."""
         ...
 
     def __getitem__(self, index: int) -> Sample:
-        """Read one sample; DataError says which file is broken and how to get it again."""
+        """Read one sample; a DataError names the broken file and how to get it again."""
         ...

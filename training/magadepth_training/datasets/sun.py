@@ -15,7 +15,7 @@ from magadepth_training.datasets.sample import Sample
 
 HOME = 'https://rgbd.cs.princeton.edu'
 MAX_DEPTH_M = 8.0
-"""The toolbox clamps what is farther; here it counts as missing, being no measurement."""
+"""Largest depth [m]: the toolbox clamps farther depth to it; here that counts as missing."""
 SENSORS = {
     'kv1': 'Kinect v1 (structured light)',
     'kv2': 'Kinect v2 (ToF)',
@@ -151,7 +151,7 @@ def _mat_lines(path: Path, split: str) -> list[str]:
 
 
 def _below_root(line: str) -> str:
-    # The toolbox names folders of its authors' disk: /n/fs/sun3d/data/SUNRGBD/kv1/...
+    # The toolbox has the folders of its authors' disk: /n/fs/sun3d/data/SUNRGBD/kv1/...
     parts = line.replace('\\', '/').split('/')
     if _ROOT in parts:
         parts = parts[parts.index(_ROOT) + 1 :]

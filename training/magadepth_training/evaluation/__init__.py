@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics, classical baselines and reports: how good a completed depth is."""
+"""Evaluation of completed depth: metrics, classical baselines and reports."""

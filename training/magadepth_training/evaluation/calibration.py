@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does a confidence rank the errors: sparsification curves and the area they leave (AUSE)."""
+"""How well a confidence ranks the errors: sparsification curves and their area (AUSE)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ FRACTIONS = np.linspace(0.0, 0.95, 20)
 
 def sparsification(error: np.ndarray, trust: np.ndarray) -> np.ndarray:
     """
-    RMSE of the pixels that are left as the least trusted are taken away.
+    Return the RMSE of the remaining pixels while the least trusted ones are removed.
 
     Parameters
     ----------
     error:
         (N,) metres, signed or absolute.
     trust:
-        (N,), higher = more trusted; any monotone scale, NaN = not at all. Equal values are ordered
-        at random (with a fixed seed), so a constant trust gains nothing.
+        (N,), higher = more trusted, on any monotone scale; NaN = least trusted. Equal values are
+        ordered at random (with a fixed seed), so that a constant trust gains nothing.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def sparsification(error: np.ndarray, trust: np.ndarray) -> np.ndarray:
     """
     shuffled = np.random.default_rng(0).permutation(error.size)
     order = shuffled[np.argsort(np.nan_to_num(trust[shuffled], nan=-np.inf), kind='stable')]
-    # The sum from the end backwards: what is left after the first k are gone.
+    # Cumulative sums from the end: the errors that remain without the first k pixels.
     left = np.cumsum(np.square(error[order], dtype=np.float64)[::-1])[::-1]
     start = np.minimum((FRACTIONS * error.size).astype(int), error.size - 1)
     return np.sqrt(left[start] / (error.size - start))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot makes of a depth: a costmap, marked and cleared as the voxel layer of Nav2 does."""
+"""A robot's costmap from depth, marked and cleared as by Nav2's voxel layer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SIZE = (200, 16, 200)
 LOWEST, MARKING_RANGE = 0.1, 2.5
 """Least height and largest distance of a point that marks [m]: the floor is no obstacle."""
 CLEARING_RANGE = 3.0
-"""How far a point clears [m]."""
+"""Largest distance up to which a point clears [m]."""
 CLEARING_STRIDE = 4
-"""Every how many pixels a point clears; their lines are a cell apart at the end of the range."""
+"""Distance of clearing points [px]; their rays are a cell apart at the end of the range."""
 CONFIDENCE = 0.3
 """Least confidence of a filled pixel that marks; all clear. `marking` chose it in other rooms than
 those that `SimulatedRobot` reports."""
@@ -26,7 +26,7 @@ those that `SimulatedRobot` reports."""
 
 class Costmap:
     """
-    Cells that are occupied after the frames of a room; another scene begins with an empty map.
+    The occupied cells after the frames of a scene; another scene begins with an empty map.
 
     As in nav2_costmap_2d's voxel layer, a frame first clears the voxels on the line from the
     camera to each point, up to two cells before it, then marks those of near points above the
@@ -57,11 +57,11 @@ class Costmap:
         Parameters
         ----------
         sample:
-            with a camera; what is missing in its depth marks only where it is trusted.
+            a sample with a camera; pixels that its depth lacks mark only where they are trusted.
         depth:
             (H, W) metres, 0 = unknown.
         confidence:
-            (H, W) 0..1; None = all is trusted.
+            (H, W) 0..1; None = all pixels are trusted.
 
         """
         assert sample.camera is not None
@@ -76,7 +76,7 @@ class Costmap:
         rays = _rays(depth, sample.camera, known, CLEARING_STRIDE)
         length = np.linalg.norm(rays, axis=0)
         rays *= np.clip(length - 2 * CELL, 0, CLEARING_RANGE) / length
-        # Steps of half a cell miss no voxel that a line crosses by more than a corner.
+        # Steps of half a cell miss only voxels of which a line crosses a mere corner.
         steps = np.linspace(0, 1, round(2 * CLEARING_RANGE / CELL) + 1, dtype=np.float32)
         self._set(camera[..., None] + rays[..., None] * steps, False)
         rays = _rays(depth, sample.camera, trusted, 1)
@@ -100,7 +100,7 @@ def map_errors(seen: Costmap, truth: Costmap) -> dict[str, float]:
 
     Returns how many cells are ``ghosts`` (occupied where the truth was occupied once and is free
     now) and ``phantom_cells`` (where it never was), and the share of the truth's cells that are
-    ``missed`` [%]. A neighbouring cell is near enough.
+    ``missed`` [%]. A cell also matches its neighbouring cells.
     """
     false, before = seen.occupied & ~near_enough(truth.occupied), near_enough(truth.ever)
     missed = truth.occupied & ~near_enough(seen.occupied)

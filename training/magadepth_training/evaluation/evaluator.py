@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run methods over a data set, frame by frame, and gather the figures of each."""
+"""Run methods over a data set, frame by frame, and collect the figures of each method."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from magadepth_training.evaluation.regions import REGIONS, distance_to_known, ph
 from magadepth_training.evaluation.temporal import Steadiness
 
 GROUPS = ('sensor', 'scene', 'hiding')
-"""Fields of a sample by which frames are scored apart as well."""
+"""Fields of a sample; frames of one value are also scored by themselves."""
 
 Figures = dict[str, dict[str, float]]
 """Figures of one frame, by region and name."""
@@ -74,7 +74,7 @@ def frame_figures(
 
 @dataclass
 class Row:
-    """The figures of one method; :meth:`as_dict` is what the JSON holds."""
+    """The figures of one method; :meth:`as_dict` returns them for the JSON."""
 
     method: Method
     milliseconds: list[float] = field(default_factory=list)
@@ -96,8 +96,8 @@ class Row:
         """
         Add a frame: (H, W) metres with 0 = not filled, and the time it took [ms].
 
-        ``true_map`` is the costmap of the true depth so far, where the camera's place is known;
-        ``following`` says that no frame was skipped since the last one (else no flicker).
+        ``true_map`` is the costmap of the true depth so far, where the camera's pose is known;
+        ``following``: no frame was skipped since the last one (otherwise flicker is not measured).
         """
         if self.method.timed:
             self.milliseconds.append(ms)
@@ -114,7 +114,7 @@ class Row:
         self.figures.append(figures)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain numbers; a figure that could not be measured is left out."""
+        """Return plain numbers; figures that could not be measured are left out."""
         by_region = {name: self._summary(name) for name in REGIONS}
         row: dict[str, Any] = {
             'name': self.method.name,
@@ -140,10 +140,10 @@ class Row:
 
 def as_stored(depth: np.ndarray) -> np.ndarray:
     """
-    Depth as ``magadepth complete`` would store it: whole millimetres, 0 = not filled.
+    Round depth to whole millimetres, as ``magadepth complete`` stores it; 0 = not filled.
 
-    (H, W) metres in, float32 metres out, see `to_millimetres` for what becomes 0. Scoring this
-    makes the figures of a live model those of its PNG files.
+    (H, W) metres in, float32 metres out; `to_millimetres` says which values become 0. So a live
+    model gets the figures of its PNG files.
     """
     return (to_millimetres(depth) / 1000).astype(np.float32)
 
@@ -158,7 +158,7 @@ def evaluate(
     Run every method on the samples of a source.
 
     Frames are the outer loop, so that each is read once and only one is held in memory.
-    ``watch`` sees each frame with all predictions (for pictures and for progress).
+    ``watch`` is called for each frame with all predictions (for pictures and progress).
     """
     rows = [Row(method) for method in methods]
     indices = list(indices)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is evaluated, behind one call: shipped models, classical baselines, folders of results."""
+"""The evaluated methods: models, classical baselines, and folders of results."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def model_method(
     settings: Sequence[str] = (),
 ) -> Method:
     """
-    Open a model by name or path; raises ModelError or EngineError as the Completer does.
+    Open a model by name or path; raises ModelError or EngineError as `Completer.open` does.
 
-    ``settings`` are ``NAME=VALUE`` of `CompletionSettings`, and part of the method's name.
+    ``settings`` are ``NAME=VALUE`` of `CompletionSettings`; the method's name has them too.
     """
     completer = Completer.open(
         model, backend, precision, threads, settings=read_settings(settings)

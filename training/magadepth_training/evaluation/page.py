@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page ``docs/results.md``: tables made of what ``magadepth evaluate --csv`` wrote."""
+"""The page ``docs/results.md``: tables made from the CSV of ``magadepth evaluate --csv``."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _ROBOT = (
     ('rgbd_glass_val', 'within 2 cm', 'within_2cm', 1),
 )
 _COMPARED = ('nearest', 'levin')
-"""Baselines that stand beside the models where frames are scored by sensor and so on."""
+"""Baselines shown beside the models in the tables by sensor, region and so on."""
 _MOST_GROUPS = 16
 
 _INTRODUCTION = """\

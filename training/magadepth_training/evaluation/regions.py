@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which pixels are scored: holes to fill, by size and place, and measurements to keep."""
+"""Regions of scored pixels: holes to fill, by size and place, and measurements to keep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REGIONS = {
     'medium_hole': 'missing, in a hole of 0.1 to 1 % of it',
     'large_hole': 'missing, in a hole of more than 1 % of it',
 }
-"""What each region holds."""
+"""Description of each region."""
 
 EDGE_JUMP = 0.05
 """A depth edge is a step between neighbours of more than this share of the nearer depth."""
@@ -26,9 +26,9 @@ EDGE_RADIUS_PX = 4
 DEEP = 0.025
 """Distance to the nearest measured pixel from which a hole is deep [picture widths]."""
 THIN = 0.025
-"""Width up to which a thing is thin [picture widths]."""
+"""Largest width of a thin object [picture widths]."""
 HOLE_SHARES = (0.001, 0.01)
-"""Areas that part small, medium and large holes [share of the picture]."""
+"""Limits between small, medium and large holes [share of the picture]."""
 NEARER = 0.05
 """Share of the depth by which a phantom obstacle is too near."""
 
@@ -78,8 +78,8 @@ def phantoms(
     """
     Find filled pixels where a robot would see an obstacle that is not there.
 
-    They are more than 5 % nearer than the truth and than every measured pixel at the rim of
-    their hole: neither true, nor taken over from a surface beside the hole.
+    A phantom is more than 5 % nearer than the truth and than every measured pixel at the rim of
+    its hole: its depth is neither right nor that of a surface beside the hole.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def phantoms(
     """
     missing = ~(depth > 0)
     labels, areas = _holes(missing)
-    # A minimum over 3x3 measured pixels is known one pixel into each hole: there lies its rim.
+    # The minimum over 3x3 measured pixels is defined one pixel into each hole, which is its rim.
     near = cv2.erode(np.where(missing, np.float32(np.inf), depth), np.ones((3, 3), np.uint8))
     nearest = np.full(len(areas), np.inf, np.float32)
     np.minimum.at(nearest, labels[missing], near[missing])
@@ -134,10 +134,10 @@ def edge_band(target: np.ndarray) -> np.ndarray:
 
 def thin_things(target: np.ndarray) -> np.ndarray:
     """
-    (H, W) bool: poles, cables, legs: more than 5 % nearer than what lies at both their sides.
+    (H, W) bool: poles, cables, legs, more than 5 % nearer than the surfaces at both sides.
 
-    They are what a morphological closing of the depth takes away, unknown pixels first filled by
-    the nearest known one.
+    A morphological closing of the depth removes them; unknown pixels first take the value of the
+    nearest known one.
     """
     whole = nearest_known(target).astype(np.float32)
     side = 2 * max(1, round(THIN * target.shape[1] / 2)) + 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Show the rows of an evaluation: a table for the terminal, JSON and CSV for everything else."""
+"""Output of an evaluation: a table for the terminal, JSON and CSV for other programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIGURES = (
     *(*NAMES, 'unchanged', 'phantom', 'ause', 'ause_distance', 'flicker', 'lag'),
     *('ghosts', 'phantom_cells', 'missed'),
 )
-"""What a line of the CSV holds, each with the ends of its interval."""
+"""Figures of a line of the CSV, each followed by the ends of its interval."""
 
 _COLUMNS = (
     # heading, region, figure, digits behind the point; '' = 95 % interval of the one before
@@ -48,14 +48,14 @@ _COLUMNS = (
     ('large', 'large_hole', 'rel', 4),
 )
 CEILING_NOTE = (
-    '* made the ground truth of this data set: its row is a ceiling, and the others are in part '
-    'their distance to it'
+    '* this method made the ground truth of the data set: its row is a ceiling, and other rows '
+    'measure in part the distance to it'
 )
 
 
 def table(rows: Sequence[dict[str, Any]], target_made_by: str = '') -> str:
     """
-    Lay the rows of a data set out for a terminal, then RMSE and REL for each sensor and hiding.
+    Return the rows of a data set as text, then RMSE and REL for each sensor and hiding.
 
     Errors are those at pixels that were missing in the input unless the heading says otherwise;
     columns that no row has are left out.
@@ -127,7 +127,7 @@ def write_csv(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _groups(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    # Where nothing could be scored, times are still there.
+    # Times are written also where no pixel could be scored.
     yield from ((name, row.get(name, {})) for name in REGIONS if name in row or name == 'fill')
     for kind in GROUPS:
         for name, errors in row[f'{kind}s'].items():

@@ -15,7 +15,7 @@ from magadepth_training.datasets.sample import Sample
 
 CELL_WIDTH_PX = 280
 MAX_ERROR_M = 0.2
-"""Error that is drawn as full scale."""
+"""Error drawn at full scale [m]."""
 _HEADING_PX = 18
 MAX_METHODS = 4
 _UNKNOWN = 60
@@ -58,7 +58,7 @@ class ContactSheet:
             if sample.target is not None:
                 cells.append(_error(predictions[name], sample.target))
                 headings.append(f'error, white = {MAX_ERROR_M} m')
-        # The photo may be averaged; in the others a mean of two depths would be a third one.
+        # Only the photo is averaged: the mean of two depths would be a third depth.
         methods = [cv2.INTER_AREA] + [cv2.INTER_NEAREST] * (len(cells) - 1)
         line = [_cell(c, h, m) for c, h, m in zip(cells, headings, methods, strict=True)]
         self._lines.append(np.hstack(line))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulated rooms in which somebody walks past a robot: what holes in depth do to its costmap."""
+"""Simulated rooms in which a person walks past a robot, to test the robot's costmap."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from magadepth_training.datasets.sample import Sample
 WIDTH, HEIGHT = 320, 240
 ROOMS = 8
 FRAMES = 30
-"""Of each room, ten a second."""
+"""Number of frames of each room, at ten a second."""
 CAMERA_HEIGHT = 0.5
-"""Of the robot's camera over the floor [m]; it looks down by 8 degrees."""
+"""Height of the robot's camera over the floor [m]; it looks down by 8 degrees."""
 SIMULATED = ('simulated:drive', 'simulated:still')
 
 
@@ -26,9 +26,10 @@ class SimulatedRobot:
     """
     The frames of a robot's camera in rooms with furniture, with the exact depth as target.
 
-    The depth has the noise, the flickering holes and the shadows of a structured light camera.
-    ``simulated:drive`` drives about in front of the furniture, ``simulated:still`` stands. In both
-    a person walks through the picture, in trousers that may be too dark for the sensor.
+    The depth has the noise, the flickering holes and the shadows of a structured light camera. In
+    ``simulated:drive`` the robot drives in front of the furniture; in ``simulated:still`` it
+    stands. In both a person walks through the picture; the trousers may be too dark for the
+    sensor.
     """
 
     target_made_by = ''

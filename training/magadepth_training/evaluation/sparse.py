@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A data set seen at a few random points, as a LiDAR or a tracker of features sees it."""
+"""A data set with a few random points as input, like those of a LiDAR or a feature tracker."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class SparseSource:
     """
     The frames of another source with ``points`` random pixels of their truth as input.
 
-    The points of a frame are the same in every run. Where there is no target, the depth itself is
-    the truth; all other known pixels are scored.
+    The points of a frame are the same in every run. Without a target, the depth itself is
+    the truth. All other known pixels are scored.
     """
 
     target_made_by = ''

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A filled depth from frame to frame: how much it jumps, and how long it lags behind."""
+"""Flicker of filled depth from frame to frame, and its lag behind moving edges."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from magadepth_training.datasets.sample import Sample
 from magadepth_training.evaluation.metrics import MIN_PIXELS
 
 STILL = 0.02
-"""A pixel stands still while its target changes by less than this share between two frames."""
+"""Relative change of the target between two frames below which a pixel stands still."""
 JUMP = 0.05
-"""A pixel's target jumps where it changes by more than this share: a moving edge passed."""
+"""Relative change of the target that counts as a jump: a moving edge has passed the pixel."""
 WATCHED = 15
-"""Frames for which a jump is watched; what still shows the old depth then is no lag."""
+"""Number of frames after a jump in which old depth counts as lag."""
 
 
 class Steadiness:
@@ -35,7 +35,7 @@ class Steadiness:
         Parameters
         ----------
         sample:
-            with a target; what was missing in its depth is looked at.
+            a sample with a target; pixels that are missing in its depth are measured.
         prediction:
             (H, W) metres, 0 = not filled.
 

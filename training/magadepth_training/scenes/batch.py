@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a batch of generated scenes holds, and the settings that say what is in them."""
+"""A batch of generated scenes, and the settings of its content."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 @dataclass(frozen=True)
 class SceneConfig:
     """
-    What the generated scenes contain; every pair is a range that each scene draws from.
+    Content of the generated scenes; each scene draws a value from every pair, which is a range.
 
     ``desk_share`` and ``robot_share`` are the shares of close-ups of a table top and of views from
     a low robot; the rest look across a room. ``mirror_every`` puts a mirror into every n-th scene

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random draws for a whole batch at once, from one generator, without waiting for the device."""
+"""Random numbers for a whole batch, from one generator, without waiting for the device."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def _mirrors(
     config: SceneConfig,
     pairs: int,
 ) -> None:
-    """Show in every n-th scene what the thing on the wall mirrors; changes ``scene`` in place."""
+    """Render the mirror image of every n-th scene; changes ``scene`` in place."""
     some = slice(None, None, config.mirror_every)
     layout, camera = layout[some], camera[some]
     normal = layout.rotation[:, FIRST_WALL, :, 1]
@@ -53,7 +53,7 @@ def _mirrors(
     seen = hit.surface[some] == FIRST_WALL
     depth = hit.depth[some]
     reflected = camera.reflected(face, normal)
-    # What the mirrored camera sees beyond the mirror's face is what the mirror shows.
+    # The mirror shows the surfaces that the mirrored camera sees beyond the mirror's face.
     there, index = trace.opaque(reflected, layout, depth[:, None] * 1.001, pairs)
     there = torch.maximum(there, depth)
     image = shade(
@@ -154,7 +154,7 @@ def generate_scenes(
     device:
         where to compute; need not be the generator's.
     config:
-        what the scenes contain.
+        content of the scenes.
 
     Raises
     ------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layout of scenes: rooms, furniture, clutter, thin things, glass and mirrors, batched."""
+"""The layout of scenes: rooms, furniture, clutter, thin objects, glass and mirrors, batched."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _tops(draws: Draws, on_desk: OnDesk, desk_yaw: torch.Tensor):
 
 
 def _frame_pane(centre: torch.Tensor, rotation: torch.Tensor, half: torch.Tensor) -> None:
-    """Stand two poles at the ends of the first pane: without them nobody could see it."""
+    """Place two poles at the ends of the first pane, as it would be invisible without them."""
     pane, upright = OPAQUE, torch.tensor([0.0, 0.0, 1.0]).to(centre.device)
     for pole, side in ((FIRST_POLE + 1, -1.0), (FIRST_POLE + 2, 1.0)):
         end = centre[:, pane] + side * rotation[:, pane, :, 0] * half[:, pane, :1]
@@ -122,7 +122,7 @@ def make_layout(draws: Draws, config: SceneConfig) -> Layout:
     ]
     centre, rotation, half = (torch.cat([p[i] for p in parts], 1) for i in range(3))
     _frame_pane(centre, rotation, half)
-    # Three quarters of the movable things at most: crowded and sparse scenes alike.
+    # At most three quarters of the movable objects are used, so that scenes are crowded or sparse.
     keep = draws.rand(COUNT) < draws.uniform(0.4, 1.3, 1)
     movable = torch.ones(COUNT, dtype=torch.bool, device=draws.device)
     movable[: PIECES * PARTS] = False

@@ -41,7 +41,7 @@ class Lights:
 
 @dataclass
 class Shading:
-    """Light towards the camera and what the sensors need of the surface; maps (B, 1, H, W)."""
+    """Light towards the camera, and properties of the surface for sensors; maps (B, 1, H, W)."""
 
     light: torch.Tensor
     """(B, 3, H, W) linear."""

@@ -22,7 +22,7 @@ def _colours(draws: Draws, count: int) -> torch.Tensor:
     value = torch.where(draws.chance(0.25, count), draws.uniform(0.75, 0.97, count), value)
     value = torch.where(draws.chance(0.15, count), draws.uniform(0.05, 0.18, count), value)
     saturation = draws.rand(count) ** 2
-    # Large things are rarely vivid: rooms and furniture keep a third of it.
+    # Large surfaces are rarely vivid: rooms and furniture keep a third of the saturation.
     large = torch.arange(count).to(draws.device)
     large = (large >= COUNT) | (large < FIRST_TOP)
     vivid = draws.chance(0.12, count) | ~large
@@ -34,7 +34,7 @@ def _colours(draws: Draws, count: int) -> torch.Tensor:
 
 
 def _mostly_shared(draws: Draws) -> torch.Tensor:
-    """For every surface the surface whose material it takes (B, SURFACES)."""
+    """Return for every surface the index of the surface whose material it takes (B, SURFACES)."""
     own = torch.arange(SURFACES).to(draws.device)
     source = own.expand(draws.batch, -1)
     piece = own // PARTS * PARTS
@@ -43,7 +43,7 @@ def _mostly_shared(draws: Draws) -> torch.Tensor:
     source = torch.where(assembled & (draws.rand(SURFACES) < loose), piece, source)
     walls = (own >= COUNT) & (own < COUNT + 4) & draws.chance(0.7, 1)
     source = torch.where(walls, COUNT, source)
-    # Some things have the colour of what is behind them: an edge that the picture barely shows.
+    # Some objects have the colour of the surface behind them, so that the picture hides the edge.
     alike = torch.where(draws.chance(0.5, SURFACES), 0, COUNT)
     return torch.where(draws.chance(0.08, SURFACES) & (own < COUNT), alike, source)
 

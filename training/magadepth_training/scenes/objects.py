@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single objects: clutter, things on walls, round and thin things, glass."""
+"""Single objects: clutter, objects on walls, round and thin objects, glass."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def clutter(draws: Draws, on_desk: OnDesk, room_half: torch.Tensor) -> Parts:
 
 
 def walls(draws: Draws, room_half: torch.Tensor) -> Parts:
-    """Make flat things on walls: pictures, boards, a window, a door."""
+    """Make flat objects on walls: pictures, boards, a window, a door."""
     half = torch.stack(
         [
             draws.log_uniform(0.12, 0.9, WALLS),

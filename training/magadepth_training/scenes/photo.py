@@ -16,7 +16,7 @@ def smooth3(image: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
 
 
 def _motion(image: torch.Tensor, draws: Draws) -> torch.Tensor:
-    """Blur along the rows or columns of every fourth picture, by a length that is its own."""
+    """Blur every fourth picture along its rows or columns, by a length of its own."""
     out = image.clone()
     for first, kernel in ((1, (1, 9)), (5, (9, 1))):
         some = slice(first, None, 8)
@@ -27,7 +27,7 @@ def _motion(image: torch.Tensor, draws: Draws) -> torch.Tensor:
 
 
 def occlusion(depth: torch.Tensor) -> torch.Tensor:
-    """Return how much creases and contacts darken, from depth alone; (B, 1, H, W) in 0.78..1."""
+    """Return the darkening of creases and contacts by depth; (B, 1, H, W) in 0.78..1."""
     size = max(3, depth.shape[-1] // 24 * 2 + 1)
     mean = functional.avg_pool2d(depth, size, 1, size // 2, count_include_pad=False)
     deeper = ((depth - mean) / (0.06 * depth)).clamp(0.0, 1.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sensor models: from the complete depth of a scene to what a camera would measure of it."""
+"""Sensor models: from the complete depth of a scene to the depth that a camera measures."""
 
 from magadepth_training.sensors.config import (
     ActiveStereoConfig,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Active stereo: two cameras match texture; what they cannot match grows, smears or is lost."""
+"""Active stereo: two cameras match texture; without a match depth grows, smears or is lost."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def active_stereo(scene: SceneBatch, draws: Draws, config: ActiveStereoConfig) -
     """
     Measure a scene with active stereo.
 
-    The left picture is the reference: what the right eye cannot see is missing on one side of near
-    things, and so is a band at the picture's border that it does not cover. Matching windows make
-    near things grow; a surface without texture, natural or projected, is lost; noise is constant
-    in disparity and smooth. Returns (B, 1, H, W) metres, 0 = missing.
+    The left picture is the reference. Pixels that the right camera cannot see are missing: on one
+    side of near objects, and in a band at the picture's border. Matching windows make near objects
+    grow. A surface without texture, natural or projected, is lost. Noise is smooth and constant in
+    disparity. Returns (B, 1, H, W) metres, 0 = missing.
     """
     height, width = scene.depth.shape[-2:]
     per_640 = width / 640.0

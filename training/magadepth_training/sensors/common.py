@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several sensor models share: random fields, shadows along the baseline, edges, borders."""
+"""Parts of several sensor models: random fields, shadows along the baseline, edges, borders."""
 
 from __future__ import annotations
 
@@ -57,8 +57,7 @@ def shadow(disparity: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
 
     Walking along a row towards the second eye, a point is hidden where a nearer one that comes
     later lands before it in the second eye's picture: the order of the two is swapped. One running
-    minimum per row finds all of them (for surfaces that the camera sees; what it does not see
-    cannot be known).
+    minimum per row finds all hidden points among the surfaces that the camera sees.
 
     Parameters
     ----------
@@ -154,7 +153,7 @@ def border(
 
 @dataclass
 class Observed:
-    """What a sensor's light meets, once some of the glass and the mirrors are seen through."""
+    """The surfaces that a sensor's light meets, after seeing through some glass and mirrors."""
 
     depth: torch.Tensor
     """(B, 1, H, W) metres."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters of the sensor models; ``docs/sensors.md`` shows what they were fitted to."""
+"""Parameters of the sensor models; ``docs/sensors.md`` shows the frames they were fitted to."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ActiveStereoConfig:
     disparity_noise: Range = (0.04, 0.2)
     """Standard deviation of disparity, in pixels of a 640 wide picture."""
     fattening: Range = (0.5, 2.5)
-    """How far near things grow, in pixels of a 320 wide picture."""
+    """Growth of near objects, in pixels of a 320 wide picture."""
     texture: Range = (0.003, 0.02)
     """Local contrast at which every second pixel is lost."""
     projector: Range = (0.01, 0.2)

@@ -46,7 +46,7 @@ def simulate(
     kind: Kind = 'mixed',
 ) -> torch.Tensor:
     """
-    Turn complete scenes into what a depth camera delivers.
+    Turn complete scenes into the depth that a camera delivers.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure how depth is missing and how it is noisy, for real frames and simulated ones alike."""
+"""Statistics of holes and noise, for recorded and simulated frames alike."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STEP = 3
 @dataclass(frozen=True)
 class HoleStatistics:
     """
-    How a set of depth pictures lacks and bends depth.
+    Statistics of the holes and the noise of a set of depth pictures.
 
     Shares of frames or of hole pixels are per bin and sum to 1. "Inner" holes do not touch the
     picture's border; the bands that registration leaves there are counted apart.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time of flight: noise by amplitude, flying pixels, multipath, and what returns too little."""
+"""Time of flight: noise by amplitude, flying pixels, multipath, and too weak returns."""
 
 from __future__ import annotations
 

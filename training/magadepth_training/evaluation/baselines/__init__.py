@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Classical hole filling by name: what a network has to beat."""
+"""Classical methods that fill holes, by name; every network has to beat them."""
 
 from __future__ import annotations
 
@@ -37,10 +37,9 @@ BASELINES: dict[str, Baseline] = {
 
 def select_baselines(names: list[str]) -> dict[str, Baseline]:
     """
-    Choose baselines by name; ``all`` and ``none`` stand alone. DataError names the known.
+    Choose baselines by name; ``all`` and ``none`` stand alone. A DataError lists the known names.
 
-    Where SciPy is not installed, ``levin`` is an error by name, and ``all`` leaves it out with a
-    line on stderr.
+    Without SciPy, the name ``levin`` is an error, and ``all`` leaves it out with a line on stderr.
     """
     scipy = find_spec('scipy') is not None
     if names in ([], ['none']):

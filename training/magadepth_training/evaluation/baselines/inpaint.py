@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two inpainting methods of OpenCV, run on float millimetres: no depth is quantised."""
+"""The two inpainting methods of OpenCV, on float millimetres, so that no depth is quantised."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _inpaint(depth: np.ndarray, method: int) -> np.ndarray:
     if measured.all() or not measured.any():
         return np.where(measured, depth, np.float32(0))
     hole = (~measured).astype(np.uint8)
-    # Telea adds a gradient of unit length to each value: harmless in millimetres, not in metres.
+    # Telea adds a gradient of up to 1 to each value: harmless in millimetres, but not in metres.
     filled = cv2.inpaint(depth.astype(np.float32) * 1000, hole, RADIUS_PX, method) / 1000
     # Both extrapolate gradients and can leave the range of what was measured.
     return np.clip(filled, depth[measured].min(), depth[measured].max())

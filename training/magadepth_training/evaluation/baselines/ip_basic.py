@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 MAX_DEPTH_M = 100.0
-"""Depth is turned over around this, so that a dilation prefers the nearer surface."""
+"""Depth is inverted by subtracting it from this [m], so that dilation prefers near surfaces."""
 
 
 def ip_basic(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:

@@ -14,16 +14,16 @@ SIGMA_COLOUR = 0.06
 SCALES_PX = (1, 2, 4, 8, 16, 32)
 """Distance between samples: the window reaches 3 to 96 pixels."""
 _ENOUGH = 0.05
-"""Sum of weights from which a pixel counts as filled; below, the next scale tries."""
+"""Least sum of weights of a filled pixel; pixels below are left to the next scale."""
 
 
 def joint_bilateral(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """
     Complete (H, W) metres (0 = missing) with a joint bilateral filter guided by the colour.
 
-    After Petschnigg et al. and Eisemann and Durand (SIGGRAPH 2004) with the guide taken for the
-    weights; windows grow by sampling wider where the narrow one holds nothing alike. What stays
-    open takes the nearest measurement. Measured pixels are kept.
+    After Petschnigg et al. and Eisemann and Durand (SIGGRAPH 2004), with the colour as guide of
+    the weights. Where a window has no similar pixels, a wider one with the same number of samples
+    is tried. Remaining pixels take the nearest measurement. Measured pixels are kept.
     """
     out = nearest_known(depth).astype(np.float32)
     measured = depth > 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Colorization using optimization (Levin et al., 2004) on depth: how NYU filled its truth."""
+"""Colorization using optimization (Levin et al., 2004) on depth, as for NYU's ground truth."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _NEIGHBOURS = [(di, dj) for di in (-1, 0, 1) for dj in (-1, 0, 1) if (di, dj) !=
 
 def levin(rgb: np.ndarray, depth: np.ndarray, alpha: float = 1.0) -> np.ndarray:
     """
-    Complete depth so that each pixel is near the mean of its neighbours of like brightness.
+    Complete depth so that each pixel is near the mean of neighbours of similar brightness.
 
-    Minimises, in the least-squares form of the NYU-Depth V2 toolbox, the system
-    ``(I - W + alpha K) x = alpha K d``: K selects the measured pixels, W holds for each pixel
-    the weights ``exp(-(g_n - g)^2 / s)`` of its 3x3 neighbours, normalised to 1, with s = 0.6 x
-    the variance of the window's grey values, large enough that the likest neighbour weighs at
-    least 0.01, and at least 2e-6. Measured pixels are a soft constraint and move a little.
+    Minimises, in the least-squares form of the NYU-Depth V2 toolbox, the system ``(I - W + alpha
+    K) x = alpha K d``: K selects the measured pixels, W holds for each pixel the weights
+    ``exp(-(g_n - g)^2 / s)`` of its 3x3 neighbours, normalised to 1, with s = 0.6 x the variance
+    of the window's grey values, but so large that the most similar neighbour weighs at least 0.01,
+    and at least 2e-6. Measured pixels are a soft constraint and change a little.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def levin(rgb: np.ndarray, depth: np.ndarray, alpha: float = 1.0) -> np.ndarray:
     depth:
         (H, W) metres, 0 = missing.
     alpha:
-        pull of the measured pixels.
+        weight of the measured pixels.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def levin(rgb: np.ndarray, depth: np.ndarray, alpha: float = 1.0) -> np.ndarray:
         (H, W) float32 metres; zeros where nothing was measured.
 
     """
-    # Of all methods this one needs SciPy, and the runtime brings none.
+    # Only this method needs SciPy, which is no dependency of the runtime.
     from scipy import sparse
     from scipy.sparse.linalg import splu
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hole filling that the RealSense SDK offers, as its modes are documented and behave."""
+"""The hole filling of the RealSense SDK, by the documentation and behaviour of its modes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _AROUND = ((-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0))
 
 def fill_holes(rgb: np.ndarray, depth: np.ndarray, mode: int) -> np.ndarray:
     """
-    Fill in one pass from the top left to the bottom right; a filled pixel serves the next one.
+    Fill in one pass from the top left to the bottom right; the next pixel uses filled ones.
 
     Parameters
     ----------
