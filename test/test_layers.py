@@ -30,7 +30,7 @@ BASE = (
 TRAINING = (
     *('typed', 'networks', 'weights', 'export', 'listing', 'losses', 'spectral_loss', 'recipe'),
     *('scenes', 'sensors', 'datasets', 'evaluation', 'scene_source', 'frames', 'holes', 'samples'),
-    *('module', 'loading', 'train', 'adapt'),
+    *('module', 'callbacks', 'loading', 'train', 'adapt'),
 )
 
 # From below to above: each may import what stands before it, and itself.

@@ -1,63 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Complete depth images with an engine: fit, infer, restore, merge, each step timed."""
+"""Complete depth images with an engine: fit them to its input, infer, and finish the answer."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
 from magadepth_ros.completion.buffers import Buffers
-from magadepth_ros.completion.confidence import (
-    confidence_from_distance,
-    confidence_from_log_variance,
-)
+from magadepth_ros.completion.finish import Completion, Finisher
 from magadepth_ros.completion.fitted import FittedFrame, fit_frame
 from magadepth_ros.completion.frame import RgbdFrame
-from magadepth_ros.completion.merge import merge
-from magadepth_ros.completion.outliers import refute
-from magadepth_ros.completion.restore import follow_measured, restore_depth, restore_smooth
 from magadepth_ros.completion.settings import CompletionSettings
-from magadepth_ros.completion.smoothing import TemporalSmoothing
 from magadepth_ros.completion.units import out_of_range
-from magadepth_ros.engines.engine import Engine, Prediction, check_prediction
+from magadepth_ros.engines.engine import Engine, check_prediction
 from magadepth_ros.errors import DataError
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass
-class Completion:
-    """
-    One completed depth image.
-
-    Attributes
-    ----------
-    depth:
-        (H, W) float32 metres, NaN = unknown.
-    confidence:
-        (H, W) float32, 0..1; 1 where a measurement was kept, 0 where the depth is unknown.
-    filled:
-        (H, W) bool, was missing and is now known.
-    measured_share:
-        share of the pixels with a usable measurement, 0..1; at 0 nothing is filled.
-    unknown_share:
-        share of the pixels whose depth is unknown, 0..1.
-    timings:
-        milliseconds per stage: fit, infer, restore, confidence, merge.
-
-    """
-
-    depth: np.ndarray
-    confidence: np.ndarray
-    filled: np.ndarray
-    measured_share: float
-    unknown_share: float
-    timings: dict[str, float] = field(default_factory=dict)
 
 
 class Completer:
@@ -71,7 +33,7 @@ class Completer:
     def __init__(self, engine: Engine, settings: CompletionSettings | None = None) -> None:
         self.engine = engine
         self._buffers = Buffers()
-        self._smoothing = TemporalSmoothing(self._buffers)
+        self._finisher = Finisher(self._buffers)
         try:
             self.settings = settings or CompletionSettings()
         except DataError:
@@ -184,11 +146,12 @@ class Completer:
         prediction = self.engine.infer(self._rgb[:count], self._depth[:count])
         check_prediction(prediction, (count, 1, info.height, info.width))
         infer_ms = (perf_counter() - start) * 1e3 / count
-        return [self._finish(frame, prediction, i, infer_ms) for i, frame in enumerate(fitted)]
+        how = infer_ms, self.settings, self.depth_range
+        return [self._finisher.finish(f, prediction, i, *how) for i, f in enumerate(fitted)]
 
     def begin(self) -> None:
-        """Forget the frames before, as those of another recording come: nothing is smoothed."""
-        self._smoothing = TemporalSmoothing(self._buffers)
+        """Forget earlier frames, as before another recording: nothing is smoothed with them."""
+        self._finisher.begin()
 
     def close(self) -> None:
         """Release the engine."""
@@ -220,95 +183,3 @@ class Completer:
             if fault:
                 _LOG.warning('nothing is completed: %s', fault)
         return fitted
-
-    def _finish(
-        self, fitted: FittedFrame, prediction: Prediction, index: int, infer_ms: float
-    ) -> Completion:
-        settings, geo = self.settings, fitted.geo
-        start = perf_counter()
-        predicted = np.ascontiguousarray(prediction.depth[index, 0][geo.inner])
-        if prediction.log_variance is not None:
-            small = confidence_from_log_variance(
-                prediction.log_variance[index, 0][geo.inner], predicted
-            )
-        else:
-            small = confidence_from_distance(fitted.small_depth)
-        confidence = restore_smooth(
-            small, fitted.valid.shape, self._buffers.take(fitted.valid.shape)
-        )
-        confident_at = perf_counter()
-        followed = predicted
-        if settings.keep_measured:
-            followed = follow_measured(predicted, fitted.small_depth)
-        if settings.temporal_smoothing:
-            followed = self._smoothed(fitted, followed, small)
-        # Kept measurements need no sharp edges of the prediction.
-        where = fitted.missing(self._buffers) if settings.keep_measured else None
-        restored = restore_depth(
-            followed, fitted.small_rgb, fitted.frame.rgb, where, self._buffers
-        )
-        restored_at = perf_counter()
-        valid = fitted.valid
-        known = self._all_known(followed, small)
-        if not fitted.count:
-            # Without any measurement a network cannot know the scale: its guess could be a phantom
-            # obstacle.
-            restored.fill(np.nan)
-            known = False
-        if fitted.suspects is not None:
-            tolerance = settings.outlier_tolerance
-            valid = valid & ~refute(fitted.suspects, fitted.measured, restored, tolerance)
-        depth, confidence, filled, unknown = merge(
-            fitted.measured,
-            valid,
-            restored,
-            confidence,
-            None if known else self.depth_range,
-            settings.keep_measured,
-            settings.confidence_threshold,
-            self._buffers,
-        )
-        merged_at = perf_counter()
-        return Completion(
-            depth,
-            confidence,
-            filled,
-            fitted.count / valid.size,
-            unknown / valid.size,
-            {
-                'fit': fitted.fit_ms,
-                'infer': infer_ms,
-                'restore': (restored_at - confident_at) * 1e3,
-                'confidence': (confident_at - start) * 1e3,
-                'merge': (merged_at - restored_at) * 1e3,
-            },
-        )
-
-    def _smoothed(
-        self, fitted: FittedFrame, followed: np.ndarray, confidence: np.ndarray
-    ) -> np.ndarray:
-        stream = fitted.frame.stream
-        if not fitted.count:
-            self._smoothing.forget(stream)
-            return followed
-        return self._smoothing.smooth(
-            followed,
-            confidence,
-            fitted.unmeasured(),
-            fitted.small_rgb,
-            weight=self.settings.temporal_smoothing,
-            geo=fitted.geo,
-            stream=stream,
-            stamp_ns=fitted.frame.stamp_ns,
-        )
-
-    def _all_known(self, predicted: np.ndarray, confidence: np.ndarray) -> bool:
-        # Whether no pixel of a small prediction has to be dropped. The full-size prediction made
-        # of it stays within its range, but for rounding, so no pixel of that has to be dropped
-        # either.
-        low, high = self.depth_range
-        return bool(
-            predicted.min() > max(low, 1e-6) * (1 + 1e-5)
-            and predicted.max() < high * (1 - 1e-5)
-            and confidence.min() > self.settings.confidence_threshold * (1 + 1e-5)
-        )

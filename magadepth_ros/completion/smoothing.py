@@ -57,9 +57,10 @@ class TemporalSmoothing:
         self._buffers = buffers or Buffers()
         self._histories: dict[str, _History] = {}
 
-    def forget(self, stream: str) -> None:
-        """Forget the frames of a camera."""
-        self._histories.pop(stream, None)
+    def forget(self, stream: str | None = None) -> None:
+        """Forget the frames of a camera; of all cameras without a name."""
+        for name in [*self._histories] if stream is None else [stream]:
+            self._histories.pop(name, None)
 
     def smooth(
         self,
