@@ -29,18 +29,18 @@ class FittedFrame:
     ----------
     frame:
         the frame of the sensor.
-        measured:
-            (H, W) float32 metres, 0 where nothing usable was measured.
-        valid:
-            (H, W) bool, True at usable measurements; ``count`` is their number.
-        suspects:
-            (H, W) bool, suspected outliers, which the engine is not shown; None without any.
-        geo:
-            the place of the sensor's image in the engine's input.
-        small_rgb, small_depth:
-            the engine's input, without bars.
-        fit_ms:
-            milliseconds of the fit.
+    measured:
+        (H, W) float32 metres, 0 where nothing usable was measured.
+    valid:
+        (H, W) bool, True at usable measurements; ``count`` is their number.
+    suspects:
+        (H, W) bool, suspected outliers, which the engine is not shown; None without any.
+    geo:
+        the place of the sensor's image in the engine's input.
+    small_rgb, small_depth:
+        the engine's input, without bars.
+    fit_ms:
+        milliseconds of the fit.
 
     """
 
@@ -86,14 +86,14 @@ def fit_frame(
     ----------
     frame:
         the frame of the sensor.
-        depth_range:
-            nearest and farthest depth that is used [m].
-        settings:
-            whether outliers are removed, and their tolerance.
-        rgb_input, depth_input:
-            (3, height, width) 0..1 and (height, width) metres, 0 = missing; float32, both filled.
-        buffers:
-            pool of the images, which live until the next frame.
+    depth_range:
+        nearest and farthest depth that is used [m].
+    settings:
+        whether outliers are removed, and their tolerance.
+    rgb_input, depth_input:
+        (3, height, width) 0..1 and (height, width) metres, 0 = missing; float32, both filled.
+    buffers:
+        pool of the images, which live until the next frame.
 
     """
     start = perf_counter()

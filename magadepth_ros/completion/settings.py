@@ -25,8 +25,8 @@ class CompletionSettings:
         plausible range [m]. Input outside counts as missing; output outside becomes NaN. None
         takes the model's own range. The shipped models work relative to the frame's depth, so they
         fill a wider range equally well.
-        keep_measured:
-            measured pixels keep their values; False replaces the whole image by the prediction.
+    keep_measured:
+        measured pixels keep their values; False replaces the whole image by the prediction.
     replace_outliers:
         measured pixels that both their neighbours and a prediction made without them contradict
         (lone flying pixels, speckle) are treated as missing.

@@ -128,8 +128,8 @@ def run_engine_file(path: Path, batch: int) -> Engine:
     ------
     ModelError
         there is no such file.
-        EngineError
-            it was built for another version or GPU than those here.
+    EngineError
+        it was built for another version or GPU than those here.
 
     """
     from magadepth_ros.engines.tensorrt import TensorRtEngine

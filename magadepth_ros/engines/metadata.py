@@ -29,12 +29,12 @@ def model_info(
     ----------
     path:
         path of the file, for errors.
-        metadata:
-            its metadata_props.
-        inputs:
-            shapes of the inputs by name; a free length is any value but the expected one.
-        outputs:
-            names of the outputs.
+    metadata:
+        its metadata_props.
+    inputs:
+        shapes of the inputs by name; a free length is any value but the expected one.
+    outputs:
+        names of the outputs.
 
     Raises
     ------

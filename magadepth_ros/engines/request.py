@@ -46,10 +46,10 @@ class EngineRequest:
         GPUs a TensorRT for RTX engine is for, like ``('8.6', '8.9')``; empty = all from 8.0 on.
     check_data:
         manifest folder of frames for the check; None takes simulated frames.
-        limit:
-            largest difference that the check allows, relative to the depth; 0 skips the check.
-        typed:
-            an ONNX whose types state the precision, built unchanged; None converts ``model``.
+    limit:
+        largest difference that the check allows, relative to the depth; 0 skips the check.
+    typed:
+        an ONNX whose types state the precision, built unchanged; None converts ``model``.
 
     """
 

@@ -62,8 +62,8 @@ class BagFrames:
             of the camera.
         depth_to_rgb:
             extrinsics for depth in its own frame, see `DepthRegistration`; empty: /tf_static.
-            assume_aligned:
-                take depth as aligned, whatever the name of its frame.
+        assume_aligned:
+            take depth as aligned, whatever the name of its frame.
 
         Raises
         ------

@@ -48,11 +48,11 @@ class EngineKeeper:
     ----------
     opener:
         opens an engine within seconds: see `open_for_service`.
-        say:
-            logs: level (``info``, ``warning``, ``error``), text.
-        accept:
-            called with the info of a new model before its first use; a DataError refuses the
-            model.
+    say:
+        logs: level (``info``, ``warning``, ``error``), text.
+    accept:
+        called with the info of a new model before its first use; a DataError refuses the
+        model.
 
     """
 

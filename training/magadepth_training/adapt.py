@@ -108,8 +108,8 @@ def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adapta
         .safetensors of a choosing network.
     output:
         the .onnx to write; it is written only where the result is kept.
-        minutes:
-            time for the whole adaptation.
+    minutes:
+        time for the whole adaptation.
 
     Raises
     ------

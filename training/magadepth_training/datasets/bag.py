@@ -32,8 +32,8 @@ class BagSource:
         the bag.
     rgb_topic, depth_topic:
         topics of colour and depth; None finds them where only one topic of each fits.
-        step:
-            take every N-th frame, as neighbouring frames of a recording are nearly the same.
+    step:
+        take every N-th frame, as neighbouring frames of a recording are nearly the same.
 
     Raises
     ------
