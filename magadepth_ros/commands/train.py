@@ -194,7 +194,7 @@ def run(args: argparse.Namespace) -> int:
     }
     if args.precision:
         trainer['precision'] = args.precision
-    weights = train(
+    train(
         Run(
             config=args.config,
             output=args.output,
@@ -211,5 +211,4 @@ def run(args: argparse.Namespace) -> int:
             trainer=trainer,
         )
     )
-    print(f'{weights}: {weights.stat().st_size / 2**20:.1f} MiB')
     return 0

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -276,6 +277,25 @@ def test_two_processes_stop_together_and_go_on(setting, tmp_path):
     subprocess.run([*command, '--set', f'steps={done + 2}', '--resume'], check=True)
 
     assert steps_done(tmp_path) == done + 2
+
+
+@pytest.mark.slow
+def test_two_machines_train_by_torchrun_and_the_first_has_the_weights(setting, tmp_path):
+    frames = Path(setting['config']).parent / 'frames'
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        port = free.getsockname()[1]
+    started = [
+        subprocess.Popen([
+            sys.executable, '-m', 'torch.distributed.run', '--nnodes', '2', '--nproc-per-node',
+            '1', '--node-rank', rank, '--master-addr', '127.0.0.1', '--master-port', str(port),
+            '-m', 'magadepth_ros.commands.main', 'train', '--config', setting['config'],
+            '--data', str(frames), '--output', str(tmp_path / rank), '--accelerator', 'cpu',
+            '--devices', '1', '--num-nodes', '2', '--strategy', 'ddp', '--set', 'steps=2',
+        ])
+        for rank in '01'
+    ]  # fmt: skip
+    assert [process.wait(timeout=300) for process in started] == [0, 0]
+    assert [len(list((tmp_path / r).glob('*.safetensors'))) for r in '01'] == [1, 0]
 
 
 def test_a_finished_run_is_left_as_it_is(whole, setting):

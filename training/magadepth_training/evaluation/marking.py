@@ -60,15 +60,11 @@ class Marking:
         ):
             self.cells[name] += int(chosen.sum())
 
-    def still(self, sample: Sample, depth: np.ndarray, confidence: np.ndarray) -> None:
-        """Add a recorded frame: which of its fills mark, and which of those are wrong."""
-        assert sample.target is not None
-        fill = regions(sample.depth, sample.target, sample.score)['fill']
-        marks = fill & (confidence >= self.confidence)
-        right = np.abs(depth - sample.target) < RIGHT * sample.target
-        phantom = phantoms(depth, sample.target, sample.depth, fill)
+    def still(self, confidence: np.ndarray, right: np.ndarray, phantom: np.ndarray) -> None:
+        """Add the fills of a recorded frame: their confidence, and which are right or phantoms."""
+        marks = confidence >= self.confidence
         for name, chosen in (
-            ('right', fill & right),
+            ('right', right),
             ('right marks', marks & right),
             ('marks', marks),
             ('phantom marks', marks & phantom),
@@ -114,10 +110,15 @@ def sweep(
             for marking in found[method.name]:
                 marking.drive(sample, np.nan_to_num(depth), np.asarray(confidence), true)
     for sample in stills:
+        assert sample.target is not None
+        target, fill = sample.target, regions(sample.depth, sample.target, sample.score)['fill']
         for method in methods:
             depth, confidence = method.run(sample)
+            depth = np.nan_to_num(depth)
+            right = np.abs(depth - target)[fill] < RIGHT * target[fill]
+            phantom = phantoms(depth, target, sample.depth, fill)[fill]
             for marking in found[method.name]:
-                marking.still(sample, np.nan_to_num(depth), np.asarray(confidence))
+                marking.still(np.asarray(confidence)[fill], right, phantom)
     return found
 
 
