@@ -181,15 +181,9 @@ class NodeParameters:
             the values contradict each other.
 
         """
-        return CompletionSettings(
-            min_depth=self.min_depth or None,
-            max_depth=self.max_depth or None,
-            keep_measured=self.keep_measured,
-            replace_outliers=self.replace_outliers,
-            outlier_tolerance=self.outlier_tolerance,
-            confidence_threshold=self.confidence_threshold,
-            temporal_smoothing=self.temporal_smoothing,
-        )
+        values = {item.name: getattr(self, item.name) for item in fields(CompletionSettings)}
+        limits = {name: values[name] or None for name in ('min_depth', 'max_depth')}
+        return CompletionSettings(**{**values, **limits})
 
     def registration(self) -> DepthRegistration | None:
         """
