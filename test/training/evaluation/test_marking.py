@@ -7,7 +7,7 @@ import numpy as np
 
 from magadepth_ros.simulation.scene import CameraPose
 from magadepth_training.datasets.sample import Sample
-from magadepth_training.evaluation.marking import CONFIDENCES, best, sweep
+from magadepth_training.evaluation.marking import CONFIDENCES, lowest, sweep
 from magadepth_training.evaluation.methods import Estimate, Method
 
 SHAPE = (120, 160)
@@ -31,7 +31,7 @@ def fill(sample: Sample) -> Estimate:
     return depth, confidence.astype(np.float32)
 
 
-def test_marking_is_best_between_the_wrong_fills_and_the_right_ones():
+def test_the_lowest_confidence_that_marks_no_wrong_fill_misses_nothing():
     method = Method('fill', 'model', fill)
     found = sweep([method], [sample(step) for step in range(3)], [sample()])
     by_confidence = {marking.confidence: marking for marking in found['fill']}
@@ -44,5 +44,6 @@ def test_marking_is_best_between_the_wrong_fills_and_the_right_ones():
     assert chosen.cells['missed'] == 0 and high.cells['missed'] > 0
     assert chosen.pixels['right marks'] == chosen.pixels['right'] == 60 * 80
     assert high.pixels['right marks'] == 0
-    assert best(found) == 0.2 and by_confidence[0.2].f1 == 1.0
+    assert low.false_cells > 1 and chosen.false_cells == 0
+    assert lowest(found, most=1) == 0.2 and lowest(found, most=1e9) == 0
     assert chosen.row()[:4] == ['0.2', '0.0', '0.0', '0.0']
