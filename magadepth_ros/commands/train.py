@@ -194,7 +194,7 @@ def run(args: argparse.Namespace) -> int:
     }
     if args.precision:
         trainer['precision'] = args.precision
-    train(
+    weights = train(
         Run(
             config=args.config,
             output=args.output,
@@ -211,4 +211,7 @@ def run(args: argparse.Namespace) -> int:
             trainer=trainer,
         )
     )
+    # The first process of a run writes them, maybe on another machine, or after this one is here.
+    if weights.is_file():
+        print(f'{weights}: {weights.stat().st_size / 2**20:.1f} MiB')
     return 0

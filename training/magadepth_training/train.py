@@ -137,11 +137,8 @@ def train(run: Run) -> Path:
         torch.set_flush_denormal(False)
         cv2.setNumThreads(threads)
         stop.give_back()
-    # The others may be on another machine, or come here before the file does.
-    if trainer.is_global_zero:
-        if not (run.validation and weights.is_file()):
-            save_weights(module.network, weights)
-        print(f'{weights}: {weights.stat().st_size / 2**20:.1f} MiB')
+    if trainer.is_global_zero and not (run.validation and weights.is_file()):
+        save_weights(module.network, weights)
     if stop.signal:
         raise SystemExit(128 + stop.signal)
     return weights
