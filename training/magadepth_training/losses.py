@@ -104,7 +104,7 @@ def choice_loss(
         return ((values * weight).sum(dim=(1, 2, 3)) * share).sum()
 
     terms = {'relative': mean(error.abs(), even)}
-    off = (torch.log(candidates.depths) - torch.log(true / candidates.scale)).abs()
+    off = (candidates.logs - torch.log(true / candidates.scale)).abs()
     differ = (off.amax(dim=1, keepdim=True) - off.amin(dim=1, keepdim=True) > DIFFERS) * hidden
     right = torch.softmax(-off / SOFT, dim=1)
     entropy = -(right * torch.log_softmax(choice.logits, dim=1)).sum(dim=1, keepdim=True)

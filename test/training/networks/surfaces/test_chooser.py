@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -123,16 +124,17 @@ def test_the_expected_error_grows_with_the_fills_doubt_and_where_candidates_comp
     depths = torch.tensor([[1.0, 1.0, 1.0, 1.0], [1.2, 1.2, 1.2, 1.0]])[None, :, None]
     deviation = torch.tensor([0.01, 0.04, 0.01, 0.0])[None, None, None]
     logits = torch.tensor([[9.0, 9.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])[None, :, None]
-    candidates = Candidates(depths, deviation, valid, scale, [])
+    candidates = Candidates(depths, torch.log(depths), deviation, valid, scale, [])
 
     output = chosen(candidates, Choice(logits, torch.zeros_like(valid)))
 
     error = torch.exp(0.5 * output.log_variance) / output.depth
     sure, doubtful, competing, _ = error.flatten()
     assert sure < doubtful < competing
-    # Half of the mixture is 9 % nearer than its mean, half 9 % farther.
-    wanted = 0.001 + 0.7 * ((0.1 / 1.1) ** 1.5 + 0.01**1.5)
-    torch.testing.assert_close(competing, torch.tensor(wanted))
+    # The depth is the geometric mean: half of the mixture is 9 % nearer, half 9 % farther.
+    torch.testing.assert_close(output.depth.flatten()[2], torch.tensor(2 * 1.2**0.5))
+    wanted = 0.001 + 0.7 * ((0.5 * math.log(1.2)) ** 1.5 + 0.01**1.5)
+    torch.testing.assert_close(competing, torch.tensor(wanted), atol=1e-5, rtol=0)
 
 
 def test_a_frame_without_depth_is_in_greatest_doubt():

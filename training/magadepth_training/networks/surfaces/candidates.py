@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from .fill import enlarge, mean_valid, push_pull
 from .guided_fill import guided_fill
+from .logarithm import logarithm
 
 DIRECTIONS = ('left', 'right', 'above', 'below')
 
@@ -73,12 +74,13 @@ class Candidates(NamedTuple):
     """
     A frame's surfaces, relative to ``scale`` (B, 1, 1, 1), its mean measured depth [m].
 
-    ``depths`` (B, K, H, W), complete and positive, K as in `NAMES`; ``deviation`` (B, 1, H, W) is
-    what the guided fill expects to be off by; ``valid`` (B, 1, H, W) is 1 where depth was
+    ``depths`` (B, K, H, W), complete and positive, K as in `NAMES`; ``logs`` are their natural
+    logarithms; ``deviation`` (B, 1, H, W) is what the guided fill expects to be off by; ``valid`` (B, 1, H, W) is 1 where depth was
     measured; ``first`` are the measured pixels in the four `DIRECTIONS`.
     """
 
     depths: Tensor
+    logs: Tensor
     deviation: Tensor
     valid: Tensor
     scale: Tensor
@@ -133,7 +135,8 @@ def find_candidates(rgb: Tensor, depth: Tensor) -> Candidates:
     others = 1 / torch.clamp(others, 1 / (high + _SMALL), 1 / (low + _SMALL))
     depths = torch.cat([fill.depth[:, :1], others], dim=1)
     depths = torch.where(valid > 0, relative, torch.clamp(depths, low, high))
-    return Candidates(torch.where(far > 0, depths, 1.0), fill.deviation, valid, scale, first)
+    depths = torch.where(far > 0, depths, 1.0)
+    return Candidates(depths, logarithm(depths), fill.deviation, valid, scale, first)
 
 
 def first_measured(valid: Tensor) -> list[First]:

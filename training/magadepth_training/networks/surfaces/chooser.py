@@ -144,8 +144,8 @@ class Chooser(Network):
         for stage, guide, own in zip(self.decoder, guides[::-1], depths[::-1]):
             features = stage(torch.cat([features, guide, own], dim=1))
         choice = self.head(self.last(torch.cat([features, guides[0], depths[0]], dim=1)))
-        offered = candidates.depths[:, : self.config.candidates]
-        return chosen(candidates._replace(depths=offered), choice)
+        depths, logs = (x[:, : self.config.candidates] for x in (candidates.depths, candidates.logs))
+        return chosen(candidates._replace(depths=depths, logs=logs), choice)
 
 
 class Residual(nn.Module):

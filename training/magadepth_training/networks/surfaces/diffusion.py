@@ -111,7 +111,7 @@ def shares(links: Links) -> Shares:
 
 def slope_source(shares: Shares, slopes: Tensor) -> Tensor:
     """
-    Return what a pixel's balance gains over its neighbours' mean on a sloping surface.
+    Return the source term that continues a sloping surface.
 
     ``slopes`` is (B, 2 C, H, W), what each channel grows by from a pixel to the one on its right,
     then to the one below it. Returns (B, C, H, W).

@@ -66,8 +66,7 @@ def observe(rgb: Tensor, candidates: Candidates) -> Tensor:
         its local contrast.
 
     """
-    depths, valid = candidates.depths, candidates.valid
-    logs = logarithm(depths)
+    depths, logs, valid = candidates.depths, candidates.logs, candidates.valid
     ratios = signed_log(logs[:, 1:] - logs[:, :1])
     directions = []
     for first in candidates.first:
