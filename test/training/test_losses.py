@@ -162,7 +162,9 @@ def choosing(relative, others=(1.5, 0.8), logits=None):
     shape = relative.shape
     depths = torch.stack([torch.full(shape, c)[:, 0] for c in (1.2, *others)], dim=1)
     scale = torch.full((shape[0], 1, 1, 1), 2.0)
-    candidates = Candidates(depths, torch.log(depths), torch.ones(shape), torch.zeros(shape), scale, [])
+    candidates = Candidates(
+        depths, torch.log(depths), torch.ones(shape), torch.zeros(shape), scale, []
+    )
     logits = torch.zeros_like(depths) if logits is None else logits
     choice = Choice(logits, torch.zeros(shape))
     return NetworkOutput(2 * relative, None, choice, candidates)

@@ -144,8 +144,11 @@ class Chooser(Network):
         for stage, guide, own in zip(self.decoder, guides[::-1], depths[::-1]):
             features = stage(torch.cat([features, guide, own], dim=1))
         choice = self.head(self.last(torch.cat([features, guides[0], depths[0]], dim=1)))
-        depths, logs = (x[:, : self.config.candidates] for x in (candidates.depths, candidates.logs))
-        return chosen(candidates._replace(depths=depths, logs=logs), choice)
+        count = self.config.candidates
+        offered = candidates._replace(
+            depths=candidates.depths[:, :count], logs=candidates.logs[:, :count]
+        )
+        return chosen(offered, choice)
 
 
 class Residual(nn.Module):
