@@ -75,8 +75,9 @@ class Candidates(NamedTuple):
     A frame's surfaces, relative to ``scale`` (B, 1, 1, 1), its mean measured depth [m].
 
     ``depths`` (B, K, H, W), complete and positive, K as in `NAMES`; ``logs`` are their natural
-    logarithms; ``deviation`` (B, 1, H, W) is what the guided fill expects to be off by; ``valid`` (B, 1, H, W) is 1 where depth was
-    measured; ``first`` are the measured pixels in the four `DIRECTIONS`.
+    logarithms; ``deviation`` (B, 1, H, W) is what the guided fill expects to be off by; ``valid``
+    (B, 1, H, W) is 1 where depth was measured; ``first`` are the measured pixels in the four
+    `DIRECTIONS`.
     """
 
     depths: Tensor
