@@ -141,7 +141,7 @@ def test_bad_wishes_give_one_line_and_status_2(tmp_path, capsys, arguments, mess
 
 
 @pytest.mark.skipif(not model_names(), reason='no model is installed')
-@pytest.mark.parametrize('precision', ['fp32', 'fp16'])
+@pytest.mark.parametrize('precision', [pytest.param('fp32', marks=pytest.mark.slow), 'fp16'])
 def test_a_shipped_model_is_built(tmp_path, precision):
     name = min(model_names(), key=len)
     output = tmp_path / 'shipped.engine'

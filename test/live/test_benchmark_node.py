@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from support.live import ROOT, free_domain
 from support.models import write_tiny_model
 
@@ -30,6 +31,7 @@ def benchmark(tmp_path, *more):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_node_is_measured_and_is_in_the_page(tmp_path):
     given = ['--repeats', '1', '--node', '2', '--node-seconds', '1', '--growth']
     benchmark(tmp_path, *given, '--json', 'bench.json', '--markdown', 'page.md')
