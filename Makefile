@@ -48,12 +48,13 @@ METADATA := setup.py setup.cfg package.xml $(wildcard launch/* config/*.* config
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint docs bench bench-check jetson jetson-run clean
+.PHONY: help demo test coverage test-slow lint docs bench bench-check jetson jetson-run clean
 
 help:
 	@echo 'make demo       set up, then live depth completion over ROS 2 for DURATION=$(DURATION) s'
 	@echo '                (INPUT=folder or bag plays recorded frames; results in out/demo)'
-	@echo 'make test       set up, then the fast tests with coverage'
+	@echo 'make test       set up, then the fast tests'
+	@echo 'make coverage   the same, and which lines they run (half as long again)'
 	@echo 'make test-slow  the slow tests'
 	@echo 'make lint       ruff, mypy, and hadolint where it is'
 	@echo 'make docs       the documentation as web pages in site/'
@@ -68,6 +69,9 @@ demo: $(VENV)/.demo $(addprefix $(VENV)/.extra-,$(EXTRAS))
 	@$(BIN)/magadepth demo --duration '$(DURATION)' $(if $(INPUT),--input '$(INPUT)') $(ARGS)
 
 test: $(VENV)/.test
+	$(BIN)/python -m pytest -q $(ARGS)
+
+coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered $(ARGS)
 
 test-slow: $(VENV)/.test
