@@ -7,6 +7,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,20 @@ def is_ros(module: str) -> bool:
 def excused(path: Path, module: str, lazy: bool) -> bool:
     name = path.relative_to(ROOT / 'magadepth_ros').as_posix()
     return lazy and any(name == file and belongs(module, allowed) for file, allowed in EXCEPTIONS)
+
+
+@pytest.mark.parametrize('package', ['magadepth_ros', 'magadepth_training'])
+def test_no_module_imports_itself_by_way_of_others(package):
+    modules = {module_of(path).removesuffix('.__init__'): path for path in files(package)}
+    graph = {
+        name: {
+            module if module in modules else module.rpartition('.')[0]
+            for module, _ in imports(path)
+        }
+        & (modules.keys() - {name})
+        for name, path in modules.items()
+    }
+    TopologicalSorter(graph).prepare()
 
 
 @pytest.mark.parametrize('path', files('magadepth_ros'), ids=lambda p: str(p.relative_to(ROOT)))

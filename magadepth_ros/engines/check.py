@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from magadepth_ros.engines.engine import Engine, ModelInfo, blank_batch
 from magadepth_ros.errors import DataError, EngineError
+
+_LOG = logging.getLogger(__name__)
 
 LIMIT = 0.01
 """Largest difference of a pixel, relative to the reference's depth, that is let through."""
@@ -81,10 +84,16 @@ def check_frames(info: ModelInfo, data: Path | None = None, count: int = FRAMES)
 
 
 def open_reference(model: Path, threads: int = 0) -> Engine:
-    """Open the float32 reference of an ONNX: OpenVINO where installed, else ONNX Runtime."""
-    from magadepth_ros.engines.opening import EngineWish, open_for_service
+    """Open the float32 reference of an ONNX: OpenVINO where it works, else ONNX Runtime."""
+    try:
+        from magadepth_ros.engines.openvino import OpenVinoEngine
 
-    return open_for_service(EngineWish(model, precision='fp32', threads=threads), gpu=False).engine
+        return OpenVinoEngine(model, 'fp32', threads)
+    except EngineError as error:
+        _LOG.info('ONNX Runtime gives the reference: %s', error)
+    from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(model, 'fp32', threads)
 
 
 def check_engine(
