@@ -20,8 +20,6 @@ from magadepth_ros.machine import cores
 _LOG = logging.getLogger(__name__)
 _HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
 _NAMES = {'f32': 'fp32', 'float32': 'fp32', 'bf16': 'bf16', 'bfloat16': 'bf16', 'f16': 'fp16'}
-_LIGHT = 1_000_000
-"""Number of weights below which one thread is faster for the node than two."""
 _WITH_WEIGHTS = {'Convolution', 'ConvolutionBackpropData', 'GroupConvolution', 'MatMul'}
 
 
@@ -68,7 +66,8 @@ class OpenVinoEngine(Engine):
         # Without weights the network is a fill in metres: bf16 would cost centimetres.
         self._precision_hint = _HINTS[wanted] if weights else 'f32'
         self._threads = threads
-        self._light = not threads and _takes_one_thread(weights)
+        # A fill alone gains a tenth by a second thread, and the node loses a tenth of its frames.
+        self._one_thread = not threads and not weights
         self._requests: dict[int, list[Any]] = {}
         for count in (batch, 1):
             requests = self._requests_for(count)
@@ -124,14 +123,16 @@ class OpenVinoEngine(Engine):
         compiled where the number of requests is new.
         """
         streams = min(count, self._threads or cores())
-        if self._light and self._requests:
+        if self._one_thread and self._requests:
             streams = max(streams, *self._requests)  # each has one thread, however many there are
         if streams not in self._requests:
             options = {
                 'PERFORMANCE_HINT': 'LATENCY' if streams == 1 else 'THROUGHPUT',
                 'NUM_STREAMS': streams,
-                'INFERENCE_NUM_THREADS': streams if self._light else self._threads or cores(),
+                'INFERENCE_NUM_THREADS': streams if self._one_thread else self._threads or cores(),
                 'INFERENCE_PRECISION_HINT': self._precision_hint,
+                # The scheduler moves a thread away from a core that the camera's driver needs.
+                'ENABLE_CPU_PINNING': False,
             }
             compiled = self._compile(self._network, options)
             self._requests[streams] = [compiled.create_infer_request() for _ in range(streams)]
@@ -155,16 +156,6 @@ class OpenVinoEngine(Engine):
 def _count_weights(network: Any) -> int:
     layers = [one for one in network.get_ops() if one.get_type_name() in _WITH_WEIGHTS]
     return sum(math.prod(one.input(1).get_shape()) for one in layers)
-
-
-def _takes_one_thread(weights: int) -> bool:
-    """
-    Whether a second thread gains less than it takes from the camera, on two cores.
-
-    The steps of a light network are small: there the fill gains a tenth alone by a second thread,
-    and the node loses a tenth of its frames.
-    """
-    return not weights or (weights < _LIGHT and cores() == 2)
 
 
 def choose_precision(precision: str, info: ModelInfo, has_bf16: bool) -> str:
