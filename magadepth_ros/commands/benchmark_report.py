@@ -84,16 +84,16 @@ def to_markdown(report: dict[str, Any], picture: str = '', growth_picture: str =
     """Write the page ``docs/performance.md``; the pictures are paths seen from there."""
     parts = [
         '# Performance',
-        f'{_where(report)}. Made, this page too, by:',
+        f'{_where(report)}. This command measured the figures and wrote the page:',
         _shell(report['command']),
         'Accuracy is on the [results](results.md) page.',
         '## Library',
-        'Milliseconds per frame of the library alone, without ROS: median and 95th percentile of '
-        f'{report["repeats"]} rounds in which all methods took turns on the same simulated '
-        'frames. *ratio* is the median over the rounds of the time divided by that of the first '
-        'row. Slow methods were measured in as many rounds as '
-        f'{BUDGET_MS / 1e3:g} seconds allow. Below, the stages of the models, medians [ms]; they '
-        'add up to *ms*, but for *cloud*, which comes on top where somebody subscribes to it.',
+        'Time per frame of the library alone, without ROS [ms]: median and 95th percentile of '
+        f'{report["repeats"]} rounds. In each round all methods complete the same simulated '
+        'frame, one after the other. *ratio* is the time divided by that of the first row, median '
+        f'over the rounds. A slow method takes part in as many rounds as {BUDGET_MS / 1e3:g} '
+        'seconds allow. The second table of a size has the stages of the models, medians [ms]. '
+        'Their sum is *ms*; *cloud* is extra, where somebody subscribes to it.',
     ]
     if picture:
         parts.append(f'![Milliseconds per frame of each method]({picture})')
@@ -112,23 +112,24 @@ def to_markdown(report: dict[str, Any], picture: str = '', growth_picture: str =
             f'{report["node"][0]["camera_hz"]:g} Hz, `completion_node` and a subscriber to '
             'depth, confidence and cloud of each camera, all on this machine, in processes of '
             'their own, over DDS. *Hz each* is the rate of completed depth of one camera. '
-            '*Latency* runs from the stamp of the picture to the arrival at the subscriber [ms]. '
-            '*Cores* and *MiB* are what the node takes of processor and memory.',
+            '*Latency* is the time from the stamp of the image to the arrival at the subscriber '
+            "[ms]. *Cores* is the node's processor time per second, *MiB* its memory.",
             markdown_table([_NODE_HEAD, *_node_cells(report)]),
-            'Its stages, medians [ms]: *wait* is the time a pair waits for the frame before it; '
-            "*infer* is each camera's share of the common inference; *overhead* is the rest.",
+            'Stages of the node, medians [ms]. *wait*: a pair waits for the frame before it. '
+            "*infer*: the camera's share of the common inference. *overhead*: the sum of all "
+            'others.',
             markdown_table([_NODE_STAGES_HEAD, *_node_stages(report)]),
         ]
     parts += [
         '## On a GPU',
-        'Milliseconds of one frame, of several that are completed at a time; *infer* has the '
-        'copies to the GPU and back. On a machine with a GPU this fills the rows:',
+        'Time per frame, also of frames that are completed in one batch [ms]. *infer* includes '
+        'the copies to the GPU and back. On a machine with a GPU, this command fills the rows:',
         _shell(_ON_A_GPU),
         markdown_table(_batch_cells(report, GPU) or _NOT_MEASURED, left=2),
     ]
     growth = _growth(report)
     if growth or report.get('laws'):
-        parts += ['## How it grows', 'Lines of least squares through the figures of this page:']
+        parts += ['## How it grows', 'Lines fitted by least squares to the figures of this page:']
         parts.append('\n'.join(f'* {law}' for law in report.get('laws', [])))
     if growth_picture:
         parts.append(f'![Cost by pixels, cores, cameras and topics]({growth_picture})')
