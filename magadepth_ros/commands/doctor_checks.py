@@ -9,6 +9,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -17,9 +18,9 @@ from time import perf_counter
 from magadepth_ros import __version__
 from magadepth_ros.engines import BACKENDS, FASTEST_FIRST, opening
 from magadepth_ros.engines.cache import cache_folder
-from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.errors import (
     DataError,
+    EngineError,
     MagadepthError,
     describe,
     pip_install,
@@ -177,12 +178,16 @@ def models() -> Iterator[Finding]:
     for name in model_names():
         try:
             path = find_model(name)
-            info = read_model_info(path)
+            wish = opening.EngineWish(path, precision='fp32')
+            with closing(opening.open_for_service(wish, gpu=False).engine) as engine:
+                info = engine.info
             size = f'{path.stat().st_size / 2**20:.1f} MiB'
             said = (
                 f'{size}, {info.width}x{info.height}, {info.min_depth:g} to {info.max_depth:g} m'
             )
             yield Finding('models', name, OK, said)
+        except EngineError as error:
+            yield Finding('models', name, NOTE, f'not looked into: {error}')
         except MagadepthError as error:
             yield Finding('models', name, FAULT, str(error), 'install the package again')
     if not model_names():

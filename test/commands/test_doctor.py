@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 
 import pytest
 from support.models import write_tiny_model
@@ -76,6 +77,20 @@ def test_a_folder_that_cannot_be_written_is_a_fault(monkeypatch, tmp_path):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
     found = findings(doctor_checks.models)['cache']
     assert found.state == FAULT and 'XDG_CACHE_HOME' in found.remedy
+
+
+def test_models_are_looked_into_by_a_runtime_as_the_onnx_package_may_be_missing(
+    monkeypatch, tmp_path
+):
+    broken = write_tiny_model(tmp_path / 'broken.onnx')
+    broken.write_bytes(broken.read_bytes()[:-100])
+    paths = {'tiny': write_tiny_model(tmp_path / 'tiny.onnx'), 'broken': broken}
+    monkeypatch.setitem(sys.modules, 'onnx', None)
+    monkeypatch.setattr(doctor_checks, 'model_names', lambda: list(paths))
+    monkeypatch.setattr(doctor_checks, 'find_model', paths.__getitem__)
+    found = findings(doctor_checks.models)
+    assert found['tiny'].state == OK and ' m' in found['tiny'].said
+    assert found['broken'].state == FAULT and found['broken'].remedy == 'install the package again'
 
 
 def test_runtimes_are_timed_and_reasons_are_one_line(tmp_path, monkeypatch):
