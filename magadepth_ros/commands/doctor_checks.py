@@ -187,7 +187,8 @@ def models() -> Iterator[Finding]:
             )
             yield Finding('models', name, OK, said)
         except EngineError as error:
-            yield Finding('models', name, NOTE, f'not looked into: {error}')
+            remedy = 'have a runtime above work; where one does, install the package again'
+            yield Finding('models', name, FAULT, str(error), remedy)
         except MagadepthError as error:
             yield Finding('models', name, FAULT, str(error), 'install the package again')
     if not model_names():

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from magadepth_ros.engines.engine import Engine, ModelInfo, blank_batch
-from magadepth_ros.errors import DataError, EngineError
+from magadepth_ros.errors import DataError, EngineError, ModelError, describe
 
 _LOG = logging.getLogger(__name__)
 
@@ -89,8 +89,10 @@ def open_reference(model: Path, threads: int = 0) -> Engine:
         from magadepth_ros.engines.openvino import OpenVinoEngine
 
         return OpenVinoEngine(model, 'fp32', threads)
-    except EngineError as error:
-        _LOG.info('ONNX Runtime gives the reference: %s', error)
+    except ModelError:
+        raise
+    except Exception as error:  # a half-installed library may raise anything
+        _LOG.info('ONNX Runtime gives the reference: %s', describe(error))
     from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
 
     return OnnxRuntimeEngine(model, 'fp32', threads)
