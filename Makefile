@@ -9,6 +9,8 @@ INPUT ?=
 DURATION ?= 20
 # Extra options of the demo, for example ARGS='--model models/mine.onnx --viewer'.
 ARGS ?=
+# Processes that share the test files; two of one thread are faster than one of two.
+WORKERS ?= 2
 # Address of an index with PyTorch's CPU wheels, as PyTorch's installation page names it: where pip's
 # own index has the CUDA build, that is gigabytes which the tests do not need.
 TORCH_INDEX ?=
@@ -41,6 +43,8 @@ JETSON := docker run --rm --runtime nvidia --network host --ipc host --device /d
 	-v '$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/magadepth_ros:/root/.cache/magadepth_ros' \
 	magadepth:jetson
 
+FAST_TESTS = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses '$(WORKERS)' --dist loadfile
+
 MADE := $(VENV)/.made-$(MODE)
 METADATA := setup.py setup.cfg package.xml $(wildcard launch/* config/*.* config/presets/* examples/* models/*.onnx)
 
@@ -69,10 +73,10 @@ demo: $(VENV)/.demo $(addprefix $(VENV)/.extra-,$(EXTRAS))
 	@$(BIN)/magadepth demo --duration '$(DURATION)' $(if $(INPUT),--input '$(INPUT)') $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(FAST_TESTS) $(ARGS)
 
 coverage: $(VENV)/.test
-	$(BIN)/python -m pytest -q --cov --cov-report=term:skip-covered $(ARGS)
+	$(FAST_TESTS) --cov --cov-report=term:skip-covered $(ARGS)
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m slow $(ARGS)

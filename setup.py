@@ -58,6 +58,7 @@ building = ['onnx>=1.16', 'onnxruntime']
 test = [
     'pytest>=7,<9',  # launch_testing's plugins break on 9
     'pytest-cov',
+    'pytest-xdist>=3',
     'hypothesis',
     'jsonschema',
 ]
