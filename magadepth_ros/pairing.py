@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -110,6 +110,8 @@ class Pairer:
 
     name = 'own'
     """Name of the implementation that pairs."""
+    slop_ns: int
+    """Largest gap in use [ns]; 0 = equal stamps."""
 
     def __init__(
         self,
@@ -135,21 +137,11 @@ class Pairer:
             raise ValueError(f'queue_size: expected 1 or more, got {queue_size}')
         self.counters = Counters()
         self._on_pair = on_pair
-        self._slop = slop
         self._queue_size = queue_size
         self._newest: list[int | None] = [None, None]
         self._steps: tuple[deque[int], deque[int]] = (deque(maxlen=15), deque(maxlen=15))
-        self._slop_ns = _FIRST_SLOP_NS if slop < 0 else round(slop * NANO)
+        self._use_slop(slop)
         self._start()
-
-    @property
-    def slop_ns(self) -> int:
-        """Largest gap in use [ns]; 0 = equal stamps."""
-        return self._slop_ns
-
-    @slop_ns.setter
-    def slop_ns(self, value: int) -> None:
-        self._slop_ns = value
 
     @property
     def newest(self) -> tuple[int | None, int | None]:
@@ -158,11 +150,11 @@ class Pairer:
 
     def set_slop(self, slop: float) -> None:
         """Change ``slop`` [s] while running; see the constructor."""
-        if (slop == 0) != (self._slop == 0):
+        other_rule = (slop == 0) != (self._slop == 0)
+        self._use_slop(slop)
+        if other_rule:
             self.clear()
-        self._slop = slop
-        self.slop_ns = _FIRST_SLOP_NS if slop < 0 else round(slop * NANO)
-        self._start()
+            self._start()
 
     def add(self, stream: int, stamp_ns: int, message: Any) -> None:
         """Take one message (``stream`` is `RGB` or `DEPTH`); pairs it at once where it can."""
@@ -178,7 +170,8 @@ class Pairer:
 
     def clear(self) -> None:
         """Forget waiting messages and stamps; counters stay."""
-        self._drop_waiting()
+        for queue in self._queues:
+            queue.clear()
         self._newest = [None, None]
         for steps in self._steps:
             steps.clear()
@@ -193,14 +186,15 @@ class Pairer:
         """Messages of RGB and depth that wait for a partner."""
         return len(self._queues[RGB]), len(self._queues[DEPTH])
 
-    # Another implementation of the matching overrides the next three methods.
+    def _use_slop(self, slop: float) -> None:
+        self._slop = slop
+        self.slop_ns = _FIRST_SLOP_NS if slop < 0 else round(slop * NANO)
+
+    # Another implementation of the matching overrides the next two methods.
 
     def _start(self) -> None:
-        self._queues: tuple[dict[int, Any], dict[int, Any]] = getattr(self, '_queues', ({}, {}))
-
-    def _drop_waiting(self) -> None:
-        for queue in self._queues:
-            queue.clear()
+        self._queues: Sequence[dict[int, Any]] = ({}, {})
+        """Waiting messages of RGB and depth by their stamps [ns]."""
 
     def _offer(self, stream: int, stamp_ns: int, message: Any) -> None:
         own, other = self._queues[stream], self._queues[1 - stream]
@@ -211,7 +205,7 @@ class Pairer:
             return
         partner = min(other, key=lambda stamp: abs(stamp - stamp_ns))
         gap = abs(partner - stamp_ns)
-        if gap == 0 or gap < self._slop_ns:
+        if gap == 0 or gap < self.slop_ns:
             stamps = (stamp_ns, partner) if stream == RGB else (partner, stamp_ns)
             rgb = self._queues[RGB].pop(stamps[RGB])
             depth = self._queues[DEPTH].pop(stamps[DEPTH])

@@ -9,7 +9,7 @@ from typing import Any
 from rclpy.duration import Duration
 
 from magadepth_ros.errors import DataError
-from magadepth_ros.pairing import DEPTH, HALF_FRAME, NANO, RGB, MessagePair, Pairer, stamp_ns
+from magadepth_ros.pairing import NANO, MessagePair, Pairer, stamp_ns
 
 try:
     import message_filters
@@ -51,51 +51,20 @@ class MessageFiltersPairer(Pairer):
 
     name = 'message_filters'
 
-    def __init__(
-        self,
-        on_pair: Callable[[MessagePair], int | None],
-        slop: float = HALF_FRAME,
-        queue_size: int = 10,
-    ) -> None:
-        """See `Pairer`."""
-        self._inputs = (message_filters.SimpleFilter(), message_filters.SimpleFilter())
-        self._sync: Any = None
-        super().__init__(on_pair, slop, queue_size)
-
-    @property
-    def slop_ns(self) -> int:
-        """Largest gap in use [ns]; 0 = equal stamps."""
-        return self._slop_ns
-
-    @slop_ns.setter
-    def slop_ns(self, value: int) -> None:
-        self._slop_ns = value
-        if self._sync is not None and hasattr(self._sync, 'slop'):
-            self._sync.slop = Duration(nanoseconds=value)
-
-    def waiting(self) -> tuple[int, int]:
-        """Messages of RGB and depth that wait for a partner."""
-        return len(self._sync.queues[RGB]), len(self._sync.queues[DEPTH])
-
     def _start(self) -> None:
-        exact = self._slop == 0
-        if self._sync is not None and exact != hasattr(self._sync, 'slop'):
-            return
-        for source in self._inputs:
-            source.callbacks.clear()
-        if exact:
+        self._inputs = (message_filters.SimpleFilter(), message_filters.SimpleFilter())
+        if self._slop == 0:
             self._sync = message_filters.TimeSynchronizer(self._inputs, self._queue_size)
         else:
             self._sync = message_filters.ApproximateTimeSynchronizer(
-                self._inputs, self._queue_size, self._slop_ns / NANO
+                self._inputs, self._queue_size, self.slop_ns / NANO
             )
         self._sync.registerCallback(self._matched)
-
-    def _drop_waiting(self) -> None:
-        for queue in self._sync.queues:
-            queue.clear()
+        self._queues = self._sync.queues
 
     def _offer(self, stream: int, stamp_ns: int, message: Any) -> None:
+        # It is measured while messages come; the exact synchroniser does not look at it.
+        self._sync.slop = Duration(nanoseconds=self.slop_ns)
         self._inputs[stream].signalMessage(message)
 
     def _matched(self, rgb: Any, depth: Any) -> None:
