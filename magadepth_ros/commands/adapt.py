@@ -39,25 +39,17 @@ def add_parser(subparsers: Any) -> None:
         help='bag, or folder with a manifest.json, its frames in their order in time; they need '
         'no target',
     )
-    add(
-        '--output',
-        type=Output(('.onnx',)),
-        required=True,
-        metavar='FILE',
-        help='.onnx to write',
-    )
+    add('--output', type=Output(('.onnx',)), required=True, help='.onnx to write')
     add(
         '--model',
         type=Model(('.onnx', '.safetensors')),
         default=DEFAULT_MODEL,
-        metavar='MODEL',
         help='weights to begin with: a shipped model by name, or .safetensors',
     )
     add(
         '--minutes',
         type=Number(0.0, 1440.0, above=True),
         default=8.0,
-        metavar='N',
         help='time that the command takes, about',
     )
 

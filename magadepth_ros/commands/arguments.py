@@ -19,7 +19,6 @@ _ENGINE: dict[str, dict[str, Any]] = {
     'model': {
         'default': DEFAULT_MODEL,
         'type': Model(),
-        'metavar': 'MODEL',
         'help': 'shipped model by name, or path of an ONNX or of an engine',
     },
     'backend': {
@@ -36,7 +35,6 @@ _ENGINE: dict[str, dict[str, Any]] = {
     'threads': {
         'default': 0,
         'type': THREADS,
-        'metavar': 'N',
         'help': 'CPU threads of the runtime; 0: all cores',
     },
 }
@@ -50,6 +48,14 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         if not default or not action.help or '(default: ' in action.help:
             return action.help
         return f'{action.help} (default: {default})'
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        return placeholder_of(action)
+
+
+def placeholder_of(action: argparse.Action) -> str:
+    """Return what stands for the value of an option without a metavar: that of its kind."""
+    return getattr(action.type, 'metavar', action.dest.upper())
 
 
 def default_of(action: argparse.Action) -> str:

@@ -54,7 +54,6 @@ def add_parser(subparsers: Any) -> None:
         nargs='+',
         type=Model(),
         default=[],
-        metavar='MODEL',
         help='shipped models by name, or files (default: all that are installed)',
     )
     add(
@@ -78,7 +77,6 @@ def add_parser(subparsers: Any) -> None:
         nargs='+',
         type=Size(*SIDES),
         default=[(640, 480), (848, 480), (1280, 720)],
-        metavar='WxH',
         help='sizes of the frames [px]',
     )
     add(
@@ -86,7 +84,6 @@ def add_parser(subparsers: Any) -> None:
         nargs='*',
         type=OneOf(baseline_names),
         default=None,
-        metavar='NAME',
         help='measure these classical methods too (without names: all); needs the extra train',
     )
     add(
@@ -108,25 +105,18 @@ def add_parser(subparsers: Any) -> None:
         nargs='+',
         type=whole(1, 16),
         default=None,
-        metavar='N',
         help='measure the first size in batches (default: 1, 4 and 8 where a GPU is found)',
     )
     add('--node-seconds', type=COUNT, default=6, metavar='S', help='length of a run of the node')
-    add('--repeats', type=COUNT, default=30, metavar='N', help='rounds')
-    add('--threads', type=THREADS, default=0, metavar='N', help='CPU threads; 0: all cores')
-    add(
-        '--json',
-        type=Output(),
-        metavar='FILE',
-        help='write all figures, the machine and the versions',
-    )
+    add('--repeats', type=COUNT, default=30, help='rounds')
+    add('--threads', type=THREADS, default=0, help='CPU threads; 0: all cores')
+    add('--json', type=Output(), help='write all figures, the machine and the versions')
     add(
         '--plot',
         type=Output(('.png', '.svg')),
-        metavar='FILE',
         help='draw bars (PNG or SVG), and the growth of the cost as FILE_growth; needs matplotlib',
     )
-    add('--markdown', type=Output(), metavar='FILE', help='write the tables as a page')
+    add('--markdown', type=Output(), help='write the tables as a page')
     add(
         '--note',
         type=TEXT,
@@ -136,7 +126,6 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--from-json',
         type=Input('a file that --json wrote'),
-        metavar='FILE',
         help='measure nothing: report what --json wrote before',
     )
     add(
@@ -150,7 +139,6 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--profile',
         type=Output(),
-        metavar='FILE',
         help='measure nothing: run the node and write the stacks of its threads during one '
         'second, for speedscope.app; needs ROS 2',
     )

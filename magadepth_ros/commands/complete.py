@@ -18,7 +18,7 @@ from magadepth_ros.commands.arguments import (
 from magadepth_ros.commands.complete_folder import Open, complete_folder, complete_pair
 from magadepth_ros.commands.complete_many import Item, complete_many, items, keep_settings
 from magadepth_ros.commands.paths import Input, Recording, Result
-from magadepth_ros.commands.values import BATCH, METRES, Number, Shard, Topic
+from magadepth_ros.commands.values import BATCH, METRES, NAMESPACE, Number, Shard, Topic
 from magadepth_ros.completion import Completer, CompletionSettings
 from magadepth_ros.completion.settings import read_settings
 from magadepth_ros.completion.static_frames import rigid
@@ -65,17 +65,11 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--shard',
         type=Shard(),
-        metavar='K/N',
         help='of N parts complete the K-th alone, chosen by the names of the INPUTs; OUTPUT is '
         'then always the folder of their results',
     )
-    add('--rgb', type=Input('a picture'), metavar='FILE', help='one colour picture, no INPUT')
-    add(
-        '--depth',
-        type=Input('a 16-bit PNG'),
-        metavar='FILE',
-        help='its depth picture, 16-bit PNG',
-    )
+    add('--rgb', type=Input('a picture'), help='one colour picture, no INPUT')
+    add('--depth', type=Input('a 16-bit PNG'), help='its depth picture, 16-bit PNG')
     add(
         '--depth-scale',
         type=Number(0.0, 1.0, above=True),
@@ -87,7 +81,6 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--min-depth',
         type=METRES,
-        metavar='M',
         help="nearest plausible depth [m], nearer counts as missing (default: the model's)",
     )
     add(
@@ -114,21 +107,15 @@ def add_parser(subparsers: Any) -> None:
         'bags, and of folders whose frames follow each other; repeatable',
     )
     add = parser.add_argument_group('bags').add_argument
-    add(
-        '--rgb-topic',
-        type=Topic(),
-        metavar='TOPIC',
-        help='colour images (default: found by name)',
-    )
+    add('--rgb-topic', type=Topic(), help='colour images (default: found by name)')
     add(
         '--depth-topic',
         type=Topic(),
-        metavar='TOPIC',
         help='depth images (default: found by name, aligned ones first)',
     )
     add(
         '--namespace',
-        type=Topic('a namespace such as /depth'),
+        type=NAMESPACE,
         default='/depth',
         help='of the new topics: NAMESPACE/completed, NAMESPACE/confidence and so on',
     )
@@ -153,7 +140,7 @@ def add_parser(subparsers: Any) -> None:
         action='store_true',
         help='take depth as aligned to the RGB though its frame_id is another',
     )
-    add('--batch', type=BATCH, default=1, metavar='N', help='frames in one inference')
+    add('--batch', type=BATCH, default=1, help='frames in one inference')
 
 
 def check(args: argparse.Namespace) -> None:

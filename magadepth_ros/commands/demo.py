@@ -58,21 +58,18 @@ def add_parser(subparsers: Any) -> None:
         '--duration',
         type=SECONDS,
         default=20.0,
-        metavar='S',
         help='seconds to watch, from the first completed frame on',
     )
     add(
         '--output',
         type=Output(folder=True),
         default=Path('out/demo'),
-        metavar='FOLDER',
         help='where summary.json, preview.png and the logs go',
     )
     add(
         '--model',
         type=Model(also=(AUTO_MODEL,)),
         default=AUTO_MODEL,
-        metavar='MODEL',
         help='shipped model by name, or path of an ONNX or of an engine; auto: what is fast '
         'enough for the runtime',
     )
@@ -94,14 +91,12 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--save',
         type=Output(('.rrd',)),
-        metavar='FILE',
         help='write the view to FILE (.rrd) instead of opening a window',
     )
     add(
         '--patience',
         type=SECONDS,
         default=120.0,
-        metavar='S',
         help='seconds that the first completed frame may take, building an engine included',
     )
 

@@ -60,14 +60,7 @@ def add_parser(subparsers: Any) -> None:
         'DIML, or bags; simulated:drive and simulated:still: a simulated robot that drives or '
         'stands while somebody walks by; needed but for --from-csv',
     )
-    add(
-        '--models',
-        nargs='*',
-        type=Model(),
-        default=[],
-        metavar='MODEL',
-        help='shipped models by name, or files',
-    )
+    add('--models', nargs='*', type=Model(), default=[], help='shipped models by name, or files')
     add_settings_option(
         parser,
         'run each model a second time with this setting of the completion, for example '
@@ -78,7 +71,6 @@ def add_parser(subparsers: Any) -> None:
         nargs='*',
         type=OneOf(lambda: [*baseline_names(), 'raw']),
         default=['all'],
-        metavar='NAME',
         help='classical methods: all, none, or names; levin needs SciPy and seconds a frame; raw, '
         'the depth as it is, must be named',
     )
@@ -87,33 +79,21 @@ def add_parser(subparsers: Any) -> None:
         nargs='*',
         default=[],
         type=Input('a folder of predictions', folder=True),
-        metavar='FOLDER',
         help='score depth of another program too: STEM.png for each frame (16 bit, mm, 0 = not '
         'filled)',
     )
-    add('--json', type=Output(), metavar='FILE', help='write all figures')
-    add(
-        '--csv',
-        type=Output(),
-        metavar='FILE',
-        help='write a line for each method, region, sensor and scene',
-    )
-    add('--markdown', type=Output(), metavar='FILE', help='write tables as a page; needs --csv')
+    add('--json', type=Output(), help='write all figures')
+    add('--csv', type=Output(), help='write a line for each method, region, sensor and scene')
+    add('--markdown', type=Output(), help='write tables as a page; needs --csv')
     add(
         '--from-csv',
         type=Input('a file that --csv wrote'),
         nargs='+',
-        metavar='FILE',
         help='run nothing: make the page from files that --csv wrote before',
     )
-    add(
-        '--sheet',
-        type=Output(('.png',)),
-        metavar='FILE',
-        help='write pictures side by side (PNG)',
-    )
-    add('--step', type=COUNT, default=1, metavar='N', help='take every N-th frame')
-    add('--limit', type=COUNT, metavar='N', help='take N frames at most')
+    add('--sheet', type=Output(('.png',)), help='write pictures side by side (PNG)')
+    add('--step', type=COUNT, default=1, help='take every N-th frame')
+    add('--limit', type=COUNT, help='take N frames at most')
     add(
         '--split',
         default='test',
@@ -123,7 +103,6 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--sparse',
         type=COUNT,
-        metavar='N',
         help='give N random points of the true depth as input, and score the rest of it',
     )
     add_engine_options(parser, 'backend', 'precision', 'threads')

@@ -74,7 +74,7 @@ def add_parser(subparsers: Any) -> None:
         metavar='X.Y',
         help='GPUs that an engine of TensorRT for RTX is for (default: all from 8.0 on)',
     )
-    add('--batch', type=BATCH, default=1, metavar='N', help='largest number of frames at once')
+    add('--batch', type=BATCH, default=1, help='largest number of frames at once')
     add(
         '--workspace',
         type=Number(0.0, 1e6),
@@ -88,12 +88,7 @@ def add_parser(subparsers: Any) -> None:
         metavar='PATH',
         help='folder, or .engine file for a single engine (default: the cache)',
     )
-    add(
-        '--onnx',
-        type=Output(folder=True),
-        metavar='FOLDER',
-        help='keep the converted ONNX there',
-    )
+    add('--onnx', type=Output(folder=True), help='keep the converted ONNX there')
     add(
         '--no-convert',
         action='store_true',
@@ -120,7 +115,7 @@ def add_parser(subparsers: Any) -> None:
         help='stop after the conversion; the ONNX stays in --onnx, or in the current folder',
     )
     add('--force', action='store_true', help='build even where the cache has the engine')
-    add('--json', type=Output(), metavar='FILE', help='write the summary here')
+    add('--json', type=Output(), help='write the summary here')
 
 
 def check(args: argparse.Namespace) -> None:

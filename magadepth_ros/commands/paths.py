@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from magadepth_ros.commands.values import Number, Topic, refuse
 from magadepth_ros.errors import DataError, MagadepthError
@@ -25,6 +25,11 @@ class Input:
     folder: bool = False
     either: bool = False
     also: tuple[str, ...] = ()
+
+    @property
+    def metavar(self) -> str:
+        """The text that stands for a value in the help."""
+        return 'FOLDER' if self.folder else 'FILE'
 
     def __call__(self, text: str) -> Path:
         """Return the path."""
@@ -58,6 +63,11 @@ class Output:
 
     suffixes: tuple[str, ...] = ()
     folder: bool = False
+
+    @property
+    def metavar(self) -> str:
+        """The text that stands for a value in the help."""
+        return 'FOLDER' if self.folder else 'FILE'
 
     def __call__(self, text: str) -> Path:
         """Return the path; nothing is made."""
@@ -96,6 +106,7 @@ class Model:
 
     suffixes: tuple[str, ...] = ('.onnx', '.engine', '.plan', '.safetensors')
     also: tuple[str, ...] = ()
+    metavar: ClassVar = 'MODEL'
 
     def __call__(self, text: str) -> str:
         """Return the text."""

@@ -12,7 +12,7 @@ import importlib
 import re
 import textwrap
 
-from magadepth_ros.commands.arguments import default_of
+from magadepth_ros.commands.arguments import default_of, placeholder_of
 from magadepth_ros.commands.main import SUBCOMMANDS, Parser, module_of
 from magadepth_ros.tables import markdown_table
 
@@ -75,7 +75,7 @@ def _values(action: argparse.Action) -> list[str]:
     """Return the placeholder of an argument's values."""
     if action.nargs == 0 or (action.choices and action.option_strings and not action.nargs):
         return []
-    name = action.metavar or action.dest.upper()
+    name = action.metavar or placeholder_of(action)
     if isinstance(name, tuple):
         return list(name)
     several = {'?': f'[{name}]', '*': f'[{name} ...]', '+': f'{name} ...'}

@@ -35,7 +35,6 @@ def add_parser(subparsers: Any) -> None:
         '--config',
         type=Config(),
         default='magadepth_small',
-        metavar='CONFIG',
         help='network and recipe: a shipped configuration by name, or a YAML file',
     )
     add(
@@ -56,30 +55,16 @@ def add_parser(subparsers: Any) -> None:
         metavar='PATH',
         help='frames with a target, to choose weights by; never trained on; repeatable',
     )
-    add(
-        '--scenes',
-        type=whole(0, 1_000_000),
-        default=0,
-        metavar='N',
-        help='train on N generated scenes too',
-    )
-    add(
-        '--output',
-        type=Output(folder=True),
-        default=Path('runs'),
-        metavar='FOLDER',
-        help='folder of the run',
-    )
+    add('--scenes', type=whole(0, 1_000_000), default=0, help='train on N generated scenes too')
+    add('--output', type=Output(folder=True), default=Path('runs'), help='folder of the run')
     add(
         '--max-time',
         type=Duration(),
-        metavar='TIME',
         help='stop after e.g. 90s, 10m or 2h; --resume goes on from there',
     )
     add(
         '--finish-in',
         type=Duration(),
-        metavar='TIME',
         help='finish after e.g. 1h: the learning rate is annealed by then',
     )
     add('--resume', action='store_true', help='go on from the last checkpoint of the folder')
@@ -98,13 +83,7 @@ def add_parser(subparsers: Any) -> None:
         metavar='FIELD=VALUE',
         help='replace a field of the recipe, for example steps=2000; repeatable',
     )
-    add(
-        '--workers',
-        type=whole(0, 256),
-        default=0,
-        metavar='N',
-        help='processes that make samples',
-    )
+    add('--workers', type=whole(0, 256), default=0, help='processes that make samples')
     add(
         '--accelerator',
         default='auto',
@@ -120,7 +99,7 @@ def add_parser(subparsers: Any) -> None:
         default='auto',
         help='of Lightning: auto, or their number or list',
     )
-    add('--num-nodes', type=COUNT, default=1, metavar='N', help='of Lightning: machines')
+    add('--num-nodes', type=COUNT, default=1, help='of Lightning: machines')
     add(
         '--strategy',
         default='auto',

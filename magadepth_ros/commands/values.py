@@ -4,6 +4,7 @@ Kinds of values for ``type=`` of argparse, which refuse bad values before a comm
 
 Every option that takes a value has ``choices``, or a kind of this file or of ``paths.py``, so
 that a wrong value gives one line and exit code 2; ``test/commands/test_bad_values.py`` tries all.
+``metavar`` of a kind stands for its values in the help, where the option has no metavar itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from magadepth_ros.errors import DataError, pip_install
 from magadepth_ros.topics import is_name
@@ -35,6 +36,7 @@ class Number:
     high: float
     above: bool = False
     whole: bool = False
+    metavar: str = 'N'
 
     def __call__(self, text: str) -> Any:
         """Return the number: int where ``whole``, else float."""
@@ -60,8 +62,8 @@ def whole(low: int, high: int) -> Number:
 COUNT = whole(1, 1_000_000)
 THREADS = whole(0, 256)
 BATCH = whole(1, 256)
-METRES = Number(0.0, 1000.0)
-SECONDS = Number(0.0, 1e6, above=True)
+METRES = Number(0.0, 1000.0, metavar='M')
+SECONDS = Number(0.0, 1e6, above=True, metavar='S')
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,16 @@ class Topic:
     """A topic's name or a namespace, as ROS allows them."""
 
     what: str = 'a topic such as /camera/color/image_raw'
+    metavar: str = 'TOPIC'
 
     def __call__(self, text: str) -> str:
         """Return the name."""
         if not is_name(text.rstrip('/')):
             raise refuse(text, f'{self.what}: letters, digits and _ between slashes')
         return text
+
+
+NAMESPACE = Topic('a namespace such as /depth', metavar='NAMESPACE')
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,8 @@ TEXT = Pattern('one line of text', r'(?=.*\S)[^\x00-\x1f\x7f]+')
 class Duration:
     """A time: ``90``, ``90s``, ``10m`` or ``2h``."""
 
+    metavar: ClassVar = 'TIME'
+
     def __call__(self, text: str) -> float:
         """Return seconds."""
         number, unit = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, 1)
@@ -116,6 +124,7 @@ class Size:
 
     low: int
     high: int
+    metavar: ClassVar = 'WxH'
 
     def __call__(self, text: str) -> tuple[int, int]:
         """Return width and height."""
@@ -129,6 +138,8 @@ class Size:
 @dataclass(frozen=True)
 class Shard:
     """K/N: the K-th of N parts, from 1 on."""
+
+    metavar: ClassVar = 'K/N'
 
     def __call__(self, text: str) -> tuple[int, int]:
         """Return both."""
@@ -144,6 +155,7 @@ class OneOf:
     """One of some names that are known only where the training is installed."""
 
     names: Callable[[], list[str]]
+    metavar: ClassVar = 'NAME'
 
     def __call__(self, text: str) -> str:
         """Return the name."""

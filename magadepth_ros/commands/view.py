@@ -18,7 +18,7 @@ from magadepth_ros.commands.arguments import (
 )
 from magadepth_ros.commands.paths import Output, Source
 from magadepth_ros.commands.stopping import Stop
-from magadepth_ros.commands.values import COUNT, SECONDS, Number, Topic
+from magadepth_ros.commands.values import COUNT, NAMESPACE, SECONDS, Number, Topic
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.simulation import RATES
@@ -50,38 +50,26 @@ def add_parser(subparsers: Any) -> None:
         metavar='SOURCE',
         help='bag, or topic of completed depth',
     )
-    add(
-        '--save',
-        type=Output(('.rrd',)),
-        metavar='FILE',
-        help='write FILE (.rrd) instead of opening a window',
-    )
+    add('--save', type=Output(('.rrd',)), help='write FILE (.rrd) instead of opening a window')
     add(
         '--rgb-topic',
         type=Topic(),
-        metavar='TOPIC',
         help='colour images (default: in a bag found by name, of a node its input)',
     )
-    add(
-        '--depth-topic',
-        type=Topic(),
-        metavar='TOPIC',
-        help='measured depth (default: found in the same way)',
-    )
-    add('--frames', type=COUNT, metavar='N', help='stop after N frames (default: show all)')
+    add('--depth-topic', type=Topic(), help='measured depth (default: found in the same way)')
+    add('--frames', type=COUNT, help='stop after N frames (default: show all)')
     add = parser.add_argument_group('topics').add_argument
     add('--rate', type=Number(*RATES), default=10.0, metavar='HZ', help='frames a second at most')
     add(
         '--patience',
         type=SECONDS,
         default=30.0,
-        metavar='S',
         help='give up after so many seconds without a frame',
     )
     bags = parser.add_argument_group('bags')
     bags.add_argument(
         '--namespace',
-        type=Topic('a namespace such as /depth'),
+        type=NAMESPACE,
         default='/depth',
         help='namespace of completed topics in the bag',
     )
