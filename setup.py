@@ -31,14 +31,14 @@ data_files = [
     (f'{SHARE}/models', sorted(glob('models/*.*'))),
 ]
 if {'bdist_wheel', 'editable_wheel', 'dist_info'} & set(sys.argv):
-    # pip puts programs into bin/ whatever setup.cfg says; `ros2 run` and launch look in lib/NAME.
+    # pip ignores setup.cfg and puts programs into bin/; `ros2 run` and launch look in lib/NAME.
     data_files.append((f'lib/{NAME}', sorted(glob('scripts/lib/*'))))
 else:
-    # colcon puts them into lib/NAME; `magadepth` shall be on PATH all the same.
+    # colcon puts them into lib/NAME; `magadepth` must be on PATH too.
     data_files.append(('bin', sorted(glob('scripts/bin/*'))))
 
 # Jazzy's own packages as wheels, for machines without a ROS 2 distribution. Both rclpy pins are
-# needed: without them pip mixes distributions. There are none for other processors (Jetson: apt).
+# needed: without them pip mixes distributions. Other processors have no wheels (Jetson: apt).
 ros_wheels = [
     'ros-jazzy-rclpy==7.1.6',
     'ros-rclpy[fastrtps]==7.1.6',
@@ -65,7 +65,7 @@ test = [
 
 
 class _Distribution(Distribution):
-    """Has editable installs bring data files too: setuptools asks for them by this name."""
+    """Makes editable installs include data files: setuptools calls this method."""
 
     def has_data(self) -> bool:
         return self.has_data_files()

@@ -23,8 +23,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
         ros-jazzy-std-srvs \
     && rm -rf /var/lib/apt/lists/*
 
-# The distribution's NumPy must stay: the compiled modules of ROS are made for it. The oldest that
-# will do are those of setup.py.
+# The distribution's NumPy must stay: the compiled modules of ROS are made for it. setup.py has the oldest
+# versions that work.
 ENV VIRTUAL_ENV=/opt/venv
 RUN python3 -m venv --system-site-packages "$VIRTUAL_ENV"
 ENV PATH="$VIRTUAL_ENV/bin:$PATH"

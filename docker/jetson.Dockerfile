@@ -29,7 +29,7 @@ http://packages.ros.org/ros2/ubuntu jammy main" > /etc/apt/sources.list.d/ros2.l
         ros-humble-std-srvs \
     && rm -rf /var/lib/apt/lists/*
 
-# The oldest that will do are those of setup.py.
+# setup.py has the oldest versions that work.
 RUN pip3 install --no-cache-dir \
         "cuda-python>=12.6,<13" \
         "numpy<2" \

@@ -40,7 +40,7 @@ def use(context: LaunchContext, topics: Topics) -> list[LaunchDescriptionEntity]
             ('rgb/image_rect_color', topics.rgb),
             ('depth_registered/image_rect', f'{topics.outputs}/depth/completed'),
             ('points', f'{topics.outputs}/depth_registered/points'),
-            # It takes the intrinsics from beside the colour image.
+            # It takes the intrinsics from the camera_info beside the colour image.
             *(
                 [(info_beside(topics.rgb), topics.rgb_info)]
                 * (info_beside(topics.rgb) != topics.rgb_info)

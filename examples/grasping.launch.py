@@ -15,11 +15,9 @@ from magadepth_ros.launching.start import Topics, example_launch
 
 
 def generate_launch_description() -> LaunchDescription:
-    text = (
-        'Topic of the segmenter of glass and mirrors; by default what the simulated camera knows.'
-    )
+    text = 'Topic of the segmenter of glass and mirrors; default: that of the simulated camera.'
     mask = Argument('mask', '/camera/camera/mask/image_raw', text)
-    # Whoever plans the grasp decides for each point, by the field confidence.
+    # The grasp planner decides for each point by the field confidence.
     parameters = {'cloud_confidence': True}
     return example_launch('manipulation', use, [mask], parameters)
 

@@ -18,7 +18,7 @@ from magadepth_ros.launching.start import Topics, example_launch
 
 
 def generate_launch_description() -> LaunchDescription:
-    # The updater takes 0 for unknown, as its own cameras have it, but not NaN.
+    # The updater takes 0 for unknown, but not NaN.
     parameters = {'output_encoding': '16UC1'}
     return example_launch('manipulation', use, parameters=parameters)
 

@@ -29,8 +29,8 @@ MANAGER = 'nav2_lifecycle_manager'
 
 def generate_launch_description() -> LaunchDescription:
     arguments = [
-        Argument('layer', 'voxel', 'What fills the costmap.', tuple(SOURCES)),
-        # The manager wants to configure and activate the node itself.
+        Argument('layer', 'voxel', 'Layer of the costmap.', tuple(SOURCES)),
+        # The manager configures and activates the node itself.
         flag('autostart', str(not installed(MANAGER)).lower(), 'Without the lifecycle manager.'),
     ]
     return example_launch('navigation', use, arguments, moving_base='true')

@@ -31,9 +31,9 @@ def use(context: LaunchContext, topics: Topics) -> list[LaunchDescriptionEntity]
                 'use_lidar': False,
                 'global_frame': 'odom',
                 'voxel_size': 0.05,
-                # As far as the fills may be trusted.
+                # The distance up to which fills are trusted.
                 'static_mapper.projective_integrator_max_integration_distance_m': 4.0,
-                # An unknown pixel is no free space: it must not wear the map away.
+                # An unknown pixel is no free space: it must not clear the map.
                 'static_mapper.projective_tsdf_integrator_invalid_depth_decay_factor': -1.0,
                 'use_sim_time': configuration(context, 'use_sim_time') == 'true',
             }

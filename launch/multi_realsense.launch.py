@@ -8,7 +8,7 @@ RViz shows the first camera. Outputs are /front/depth/completed, /front/depth/po
     ros2 launch magadepth_ros multi_realsense.launch.py cameras:=front,rear \
         serials:=832112070255,832112070256
 
-An example to copy for other cameras: the remappings of its inputs are all it takes.
+An example to copy for other cameras: only the remappings of the inputs differ.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Complete many recordings on a Ray cluster: a task for each, tried again where its machine is lost.
+Complete many recordings on a Ray cluster: a task for each, repeated where its machine is lost.
 
 Recordings and results lie in folders that every machine sees. On each machine:
 
@@ -8,7 +8,7 @@ Recordings and results lie in folders that every machine sees. On each machine:
 
     python complete_on_ray.py /data/bags/* /data/out --cpus 4 -- --max-depth 4
 
-What stands behind ``--`` are options of ``magadepth complete``. Started again, it goes on.
+Options behind ``--`` go to ``magadepth complete``. A second start resumes the work.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
 import ray
 
 RETRIES = 10
-"""How often a recording is begun anew after the machine that had it is gone."""
+"""How often a recording is repeated after its machine was lost."""
 
 
 class RefusedError(Exception):
-    """A recording cannot be completed, on whatever machine."""
+    """A recording cannot be completed on any machine."""
 
 
-# In the worker's own process: a command of its own would outlive a worker that is killed, and
+# In the worker's own process: a child process would outlive a worker that is killed, and
 # write beside the one that tries again.
 @ray.remote(max_retries=RETRIES)
 def complete(source: str, output: str, options: Sequence[str]) -> str:
-    """Complete one recording below ``output``; returns what came of it."""
-    said, failed = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(failed):
+    """Complete one recording below ``output``; returns a sentence about the result."""
+    printed, failed = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(failed):
         code = magadepth.main(['complete', source, output, '--shard', '1/1', *options])
     if code:
         raise RefusedError(failed.getvalue().strip().splitlines()[-1])
-    return said.getvalue().strip()
+    return printed.getvalue().strip()
 
 
 def run(chosen: Sequence[Item], output: Path, options: Sequence[str], cpus: float) -> list[str]:
-    """Complete all on the cluster that is connected; returns what could not be completed."""
+    """Complete all on the connected cluster; returns the recordings that failed."""
     task = complete.options(num_cpus=cpus)
     tasks = {task.remote(str(item.source), str(output), options): item for item in chosen}
     failures = []
@@ -70,7 +70,7 @@ def run(chosen: Sequence[Item], output: Path, options: Sequence[str], cpus: floa
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Complete what the arguments name; 2 where something could not be completed."""
+    """Complete the named recordings; returns 2 where one could not be completed."""
     given = list(sys.argv[1:] if argv is None else argv)
     options = given[given.index('--') + 1 :] if '--' in given else []
     parser = argparse.ArgumentParser(description=(__doc__ or '').strip().splitlines()[0])
