@@ -44,16 +44,16 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print each finding as soon as it is known."""
-    findings: list[Finding] = []
-    for finding in examine(args.seconds, args.model):
+    found: list[dict[str, str]] = []
+    for part, finding in examine(args.seconds, args.model):
         if not args.json:
-            if not findings or findings[-1].part != finding.part:
-                print(f'\n{finding.part}')
+            if not found or found[-1]['part'] != part:
+                print(f'\n{part}')
             print(_line(finding), flush=True)
-        findings.append(finding)
-    faults = sum(finding.state == FAULT for finding in findings)
+        found.append({'part': part, **asdict(finding)})
+    faults = sum(item['state'] == FAULT for item in found)
     if args.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+        print(json.dumps(found, indent=1))
     else:
         print(f'\n{faults} faults' if faults != 1 else '\n1 fault')
     return EXIT_FAULT if faults else 0

@@ -48,7 +48,6 @@ TIMED = 1.0
 class Finding:
     """One line of the page: ``remedy`` is '' where there is nothing to do."""
 
-    part: str
     name: str
     state: str
     said: str
@@ -57,48 +56,45 @@ class Finding:
 
 def package() -> Iterator[Finding]:
     """Report what is installed, and where."""
-    yield Finding('package', 'magadepth_ros', OK, f'{__version__} in {share_dir()}')
-    yield Finding('package', 'Python', OK, f'{platform.python_version()}, {sys.executable}')
+    yield Finding('magadepth_ros', OK, f'{__version__} in {share_dir()}')
+    yield Finding('Python', OK, f'{platform.python_version()}, {sys.executable}')
     system = f'{platform.system()} {platform.machine()}'
-    yield Finding('package', 'machine', OK, f'{processor()}, {cores()} cores, {system}')
+    yield Finding('machine', OK, f'{processor()}, {cores()} cores, {system}')
     found = versions()
     libraries = [
         f'{name} {found[name]}' for name in found if name not in ('magadepth_ros', 'python')
     ]
-    yield Finding('package', 'libraries', OK, ', '.join(libraries))
+    yield Finding('libraries', OK, ', '.join(libraries))
 
 
 def ros() -> Iterator[Finding]:
     """Look for rclpy, the messages, and the optional packages."""
     distro = os.environ.get('ROS_DISTRO', '')
     missing = [name for name in ('rclpy', *MESSAGES) if importlib.util.find_spec(name) is None]
-    remedy = (
-        f'sudo apt install ros-{distro}-{missing[0].replace("_", "-")}'
-        if distro and missing
-        else f'source a ROS 2 distribution, or {pip_install_extra("ros")}'
-    )
-    yield Finding(
-        'ROS',
-        'messages',
-        FAULT if missing else OK,
-        f'{", ".join(missing)} missing' if missing else f'{distro or "wheels"}: all there',
-        remedy if missing else '',
-    )
+    if missing:
+        remedy = (
+            _apt_install(distro, missing[0])
+            if distro
+            else f'source a ROS 2 distribution, or {pip_install_extra("ros")}'
+        )
+        yield Finding('messages', FAULT, f'{", ".join(missing)} missing', remedy)
+    else:
+        yield Finding('messages', OK, f'{distro or "wheels"}: all there')
     for name, without in (
         ('message_filters', "this package's own pairer is used, with the same rules"),
         ('cv_bridge', 'only the usual encodings are read'),
         ('tf2_msgs', 'extrinsics come from depth_to_rgb alone'),
         ('launch_ros', 'no launch files; the nodes start by `ros2 run`'),
     ):
-        there = importlib.util.find_spec(name) is not None
-        install = f'sudo apt install ros-{distro}-{name.replace("_", "-")}' if distro else ''
-        yield Finding(
-            'ROS',
-            name,
-            OK if there else NOTE,
-            'is used' if there else f'not installed: {without}',
-            '' if there else install,
-        )
+        if importlib.util.find_spec(name) is not None:
+            yield Finding(name, OK, 'is used')
+        else:
+            install = _apt_install(distro, name) if distro else ''
+            yield Finding(name, NOTE, f'not installed: {without}', install)
+
+
+def _apt_install(distro: str, name: str) -> str:
+    return f'sudo apt install ros-{distro}-{name.replace("_", "-")}'
 
 
 def dds() -> Iterator[Finding]:
@@ -110,26 +106,27 @@ def dds() -> Iterator[Finding]:
         said = 'none set: processes that this package starts have their own'
         profile = share_dir() / 'config' / 'fastdds.xml'
         remedy = f'for a driver that you start: export {PROFILE_VARIABLES[0]}={profile}'
-        yield Finding('DDS', 'profile', NOTE, said, remedy)
+        yield Finding('profile', NOTE, said, remedy)
     elif Path(given).is_file():
-        yield Finding('DDS', 'profile', OK, given)
+        yield Finding('profile', OK, given)
     else:
         said = f'{given}: no such file, so images of best-effort publishers do not arrive'
-        yield Finding('DDS', 'profile', FAULT, said, f'unset {" ".join(PROFILE_VARIABLES)}')
+        yield Finding('profile', FAULT, said, f'unset {" ".join(PROFILE_VARIABLES)}')
     memory = Path('/dev/shm')
     if memory.is_dir():
         free = shutil.disk_usage(memory).free
         left = len(list(memory.glob('fastdds_*')))
-        yield Finding(
-            'DDS',
-            'shared memory',
-            OK if free > 4 * SEGMENT else FAULT,
-            f'{free / 2**20:.0f} MiB free in {memory}, {left} files of Fast DDS',
-            ''
-            if free > 4 * SEGMENT
-            else 'remove what ended processes left (rm /dev/shm/fastdds_* while no node runs); '
-            'in a container: --ipc=host, or --shm-size=1g',
-        )
+        said = f'{free / 2**20:.0f} MiB free in {memory}, {left} files of Fast DDS'
+        if free > 4 * SEGMENT:
+            yield Finding('shared memory', OK, said)
+        else:
+            yield Finding(
+                'shared memory',
+                FAULT,
+                said,
+                'remove what ended processes left (rm /dev/shm/fastdds_* while no node runs); '
+                'in a container: --ipc=host, or --shm-size=1g',
+            )
 
 
 def runtimes(model: str = DEFAULT_MODEL) -> Iterator[Finding]:
@@ -142,14 +139,12 @@ def runtimes(model: str = DEFAULT_MODEL) -> Iterator[Finding]:
         try:
             said = _timed(path, backend)
             works = True
-            yield Finding('runtimes', backend, OK, said)
+            yield Finding(backend, OK, said)
         except Exception as error:  # a driver or a half-installed library may raise anything
-            yield Finding('runtimes', backend, NOTE, describe(error).splitlines()[0])
+            yield Finding(backend, NOTE, describe(error).splitlines()[0])
     if not works:
-        yield Finding(
-            'runtimes', 'auto', FAULT, f'none of {", ".join(FASTEST_FIRST)} works',
-            pip_install('openvino'),
-        )  # fmt: skip
+        said = f'none of {", ".join(FASTEST_FIRST)} works'
+        yield Finding('auto', FAULT, said, pip_install('openvino'))
 
 
 def _timed(path: Path, backend: str) -> str:
@@ -185,17 +180,16 @@ def models() -> Iterator[Finding]:
             said = (
                 f'{size}, {info.width}x{info.height}, {info.min_depth:g} to {info.max_depth:g} m'
             )
-            yield Finding('models', name, OK, said)
+            yield Finding(name, OK, said)
         except EngineError as error:
             remedy = 'have a runtime above work; where one does, install the package again'
-            yield Finding('models', name, FAULT, str(error), remedy)
+            yield Finding(name, FAULT, str(error), remedy)
         except MagadepthError as error:
-            yield Finding('models', name, FAULT, str(error), 'install the package again')
+            yield Finding(name, FAULT, str(error), 'install the package again')
     if not model_names():
-        yield Finding('models', 'shipped', FAULT, 'none', 'install the package again')
+        yield Finding('shipped', FAULT, 'none', 'install the package again')
     engines = list((cache_folder() / 'engines').glob('*.engine'))
     yield _writable(
-        'models',
         'cache',
         cache_folder(),
         f', {len(engines)} TensorRT engines',
@@ -205,20 +199,13 @@ def models() -> Iterator[Finding]:
 
 def rights() -> Iterator[Finding]:
     """Find folders that cannot be written, and devices that are not for this user."""
-    yield _writable(
-        'rights', 'here', Path.cwd(), '', 'change to a folder of yours, or name --output'
-    )
+    yield _writable('here', Path.cwd(), '', 'change to a folder of yours, or name --output')
     log = os.environ.get('ROS_LOG_DIR') or os.environ.get('ROS_HOME') or os.environ.get('HOME')
     if log:
-        yield _writable('rights', 'ROS logs', Path(log), '', 'set ROS_LOG_DIR')
+        yield _writable('ROS logs', Path(log), '', 'set ROS_LOG_DIR')
     else:
-        yield Finding(
-            'rights',
-            'ROS logs',
-            FAULT,
-            'neither HOME nor ROS_LOG_DIR is set: rclpy does not start',
-            'set ROS_LOG_DIR',
-        )
+        said = 'neither HOME nor ROS_LOG_DIR is set: rclpy does not start'
+        yield Finding('ROS logs', FAULT, said, 'set ROS_LOG_DIR')
     for pattern, what, group in (
         ('video*', 'cameras', 'video'),
         ('dri/renderD*', 'graphics', 'render'),
@@ -226,14 +213,11 @@ def rights() -> Iterator[Finding]:
     ):
         devices = sorted(Path('/dev').glob(pattern))
         closed = [str(path) for path in devices if not os.access(path, os.R_OK | os.W_OK)]
-        if devices:
-            yield Finding(
-                'rights',
-                what,
-                FAULT if closed else OK,
-                f'no access to {closed[0]}' if closed else ', '.join(map(str, devices)),
-                f'sudo usermod -aG {group} $USER, then log in again' if closed else '',
-            )
+        if closed:
+            remedy = f'sudo usermod -aG {group} $USER, then log in again'
+            yield Finding(what, FAULT, f'no access to {closed[0]}', remedy)
+        elif devices:
+            yield Finding(what, OK, ', '.join(map(str, devices)))
 
 
 def graph(seconds: float) -> Iterator[Finding]:
@@ -245,36 +229,29 @@ def graph(seconds: float) -> Iterator[Finding]:
 
     use_shipped_profile()
     seen = look(seconds)
-    yield Finding(
-        'graph',
-        'middleware',
-        OK,
-        f'{seen.rmw}, ROS_DOMAIN_ID {seen.domain}, {len(seen.nodes)} other nodes',
-    )
+    said = f'{seen.rmw}, ROS_DOMAIN_ID {seen.domain}, {len(seen.nodes)} other nodes'
+    yield Finding('middleware', OK, said)
     for topic in seen.images:
         said = f'{topic.kind.rpartition("/")[2]}, {topic.publishers} publishers'
         yield Finding(
-            'graph',
-            topic.name,
-            OK,
-            said + ('' if topic.has_info else ', no camera_info beside it'),
+            topic.name, OK, said + ('' if topic.has_info else ', no camera_info beside it')
         )
     if not seen.images:
         yield Finding(
-            'graph',
             'cameras',
             NOTE,
             f'no image topic within {seconds:g} s',
             'start the camera; ROS_DOMAIN_ID and RMW_IMPLEMENTATION must be those of its driver',
         )
     for name, (well, said) in seen.statuses.items():
-        yield Finding(
-            'graph', name, OK if well else FAULT, said, '' if well else 'docs/troubleshooting.md'
-        )
+        if well:
+            yield Finding(name, OK, said)
+        else:
+            yield Finding(name, FAULT, said, 'docs/troubleshooting.md')
 
 
-def examine(seconds: float, model: str = DEFAULT_MODEL) -> Iterator[Finding]:
-    """Run every check; an exception of a check is a finding too."""
+def examine(seconds: float, model: str = DEFAULT_MODEL) -> Iterator[tuple[str, Finding]]:
+    """Run every check, and yield each finding with its part; an exception is a finding too."""
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         'package': package,
         'ROS': ros,
@@ -286,19 +263,20 @@ def examine(seconds: float, model: str = DEFAULT_MODEL) -> Iterator[Finding]:
     }
     for part, check in checks.items():
         try:
-            yield from check()
+            for finding in check():
+                yield part, finding
         except Exception as error:
-            yield Finding(part, part, FAULT, describe(error).splitlines()[0])
+            yield part, Finding(part, FAULT, describe(error).splitlines()[0])
 
 
-def _writable(part: str, name: str, folder: Path, more: str, remedy: str) -> Finding:
+def _writable(name: str, folder: Path, more: str, remedy: str) -> Finding:
     try:
         require_writable(folder, folder=True)
     except DataError as error:
-        return Finding(part, name, FAULT, str(error), remedy)
+        return Finding(name, FAULT, str(error), remedy)
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
     said = f'{folder}: {free / 2**30:.1f} GiB free{more}'
     if free < 2**30:
-        return Finding(part, name, FAULT, said, 'free some space')
-    return Finding(part, name, OK, said)
+        return Finding(name, FAULT, said, 'free some space')
+    return Finding(name, OK, said)
