@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +96,11 @@ def complete_bag(
         frames = BagFrames(reader, topics, options.depth_to_rgb, options.assume_aligned)
         with new_bag(target, reader) as writer, open_completer() as completer:
             with progress(total, 'frames') as bar:
-                job = _Job(completer, writer, frames, options, bar)
+                job = _Job(completer, writer, frames, options, bar, BagReport(topics))
                 for connection, logged_ns, data in messages(reader):
                     writer.copy(connection, logged_ns, data)
-                    frames.take(connection, logged_ns, data)
-                    if len(frames.pairs) >= options.batch:
+                    job.pairs += frames.take(connection, logged_ns, data)
+                    if len(job.pairs) >= options.batch:
                         job.complete()
                 job.complete()
             job.report.unmatched = frames.unmatched
@@ -116,55 +116,50 @@ def complete_bag(
     return job.report
 
 
+@dataclass
 class _Job:
-    # The state of one pass over a bag.
-    def __init__(
-        self,
-        completer: Completer,
-        writer: BagWriter,
-        frames: BagFrames,
-        options: BagOptions,
-        bar: Any,
-    ) -> None:
-        self.report = BagReport(frames.topics)
-        self._completer = completer
-        self._writer = writer
-        self._frames = frames
-        self._options = options
-        self._bar = bar
-        self._projector = CloudProjector()
+    """The state of one pass over a bag; ``pairs`` wait for the next batch."""
+
+    completer: Completer
+    writer: BagWriter
+    frames: BagFrames
+    options: BagOptions
+    bar: Any
+    report: BagReport
+    pairs: list[MessagePair] = field(default_factory=list)
+    projector: CloudProjector = field(default_factory=CloudProjector)
 
     def complete(self) -> None:
-        if not self._frames.pairs:
+        if not self.pairs:
             return
         pairs, frames = [], []
-        for pair in self._frames.pairs:
+        for pair in self.pairs:
             try:
-                frames.append(self._frames.read(pair))
+                frames.append(self.frames.read(pair))
                 pairs.append(pair)
             except (DataError, EncodingError) as error:
                 self.report.broken += 1
                 self.report.first_fault = self.report.first_fault or error
-        completions = self._completer.complete_batch(frames)
+        completions = self.completer.complete_batch(frames)
         for pair, frame, completion in zip(pairs, frames, completions, strict=True):
             self._write(pair, frame, completion)
         self.report.completed += len(completions)
-        self._bar.update(len(self._frames.pairs))
-        self._frames.pairs.clear()
+        self.bar.update(len(self.pairs))
+        self.pairs.clear()
 
     def _write(self, pair: MessagePair, frame: RgbdFrame, completion: Completion) -> None:
-        space, writer = self._options.namespace, self._writer
+        space, writer = self.options.namespace, self.writer
         header, depth = frame.header, completion.depth
         logged_ns = max(pair.rgb.logged_ns, pair.depth.logged_ns)
-        if self._options.encoding == '16UC1':
+        if self.options.encoding == '16UC1':
             depth = to_millimetres(depth)
-        writer.add_image(f'{space}/completed', logged_ns, header, depth, self._options.encoding)
+        writer.add_image(f'{space}/completed', logged_ns, header, depth, self.options.encoding)
         writer.add_image(f'{space}/confidence', logged_ns, header, completion.confidence, '32FC1')
         if frame.info is None:
             return
         self.report.camera_fault = frame.camera_fault or self.report.camera_fault
         info = camera_info(header, frame.info, *frame.size)
         writer.add(f'{space}/camera_info', logged_ns, CAMERA_INFO, info)
-        if self._options.points and frame.camera is not None:
-            cloud = self._projector.project(completion.depth, frame.rgb, frame.camera)
+        if self.options.points and frame.camera is not None:
+            cloud = self.projector.project(completion.depth, frame.rgb, frame.camera)
             writer.add_cloud(f'{space}/points', logged_ns, header, cloud)

@@ -71,11 +71,10 @@ class BagFrames:
             a message is broken, or the extrinsics are not a transform.
 
         """
-        self.pairs: list[MessagePair] = []
-        """Pairs that have been found; the reader has to remove them."""
         self.topics = topics
         self._reader = reader
-        self._pairer = Pairer(self.pairs.append, HALF_FRAME, _QUEUE)
+        self._pairs: list[MessagePair] = []
+        self._pairer = Pairer(self._pairs.append, HALF_FRAME, _QUEUE)
         registration = None if assume_aligned else DepthRegistration(depth_to_rgb)
         self._frames = FrameReader(topics, registration)
         self._frames.rgb_info = _first(reader, topics.rgb_info)
@@ -90,8 +89,8 @@ class BagFrames:
         """Number of depth images without a colour image so far."""
         return self._pairer.counters.received_depth - self._pairer.counters.matched
 
-    def take(self, connection: Any, logged_ns: int, data: bytes) -> None:
-        """Take the next message of the bag, of any topic."""
+    def take(self, connection: Any, logged_ns: int, data: bytes) -> list[MessagePair]:
+        """Take the next message of the bag, of any topic; returns the pairs found with it."""
         topic = connection.topic
         if topic == self.topics.rgb_info:
             self._frames.rgb_info = read_message(connection, data)
@@ -101,6 +100,9 @@ class BagFrames:
             stream = RGB if topic == self.topics.rgb else DEPTH
             message = BagMessage(connection, logged_ns, data)
             self._pairer.add(stream, serialised_stamp_ns(data), message)
+        found = self._pairs.copy()
+        self._pairs.clear()
+        return found
 
     def read(self, pair: MessagePair) -> RgbdFrame:
         """Make a frame of a pair; raises what `FrameReader.read` raises."""
@@ -126,9 +128,8 @@ def locate_frames(reader: Any, topics: CameraTopics) -> list[FrameLocation]:
     frames = BagFrames(reader, topics)
     found = []
     for message in messages(reader, [topics.rgb, topics.depth]):
-        frames.take(*message)
-        found += [FrameLocation(pair.rgb.logged_ns, pair.depth.logged_ns) for pair in frames.pairs]
-        frames.pairs.clear()
+        pairs = frames.take(*message)
+        found += [FrameLocation(pair.rgb.logged_ns, pair.depth.logged_ns) for pair in pairs]
     if not found:
         raise DataError(
             f'{reader.path}: {topics.rgb} and {topics.depth} have no stamps that match; record '
@@ -153,11 +154,10 @@ def bag_frames(
     found = False
     with open_bag(path) as reader:
         frames = BagFrames(reader, find_topics(reader, rgb_topic, depth_topic))
-        for connection, logged_ns, data in messages(reader):
-            frames.take(connection, logged_ns, data)
-            while frames.pairs:
+        for message in messages(reader):
+            for pair in frames.take(*message):
                 try:
-                    frame = frames.read(frames.pairs.pop(0))
+                    frame = frames.read(pair)
                 except (DataError, EncodingError) as error:
                     fault = str(error)
                     continue
@@ -205,9 +205,7 @@ def _completed_frames(
             if connection.topic in made:
                 parts = waiting.setdefault(serialised_stamp_ns(data), {})
                 parts[connection.topic] = (connection, data)
-            frames.take(connection, logged_ns, data)
-            while frames.pairs:
-                pair = frames.pairs.pop(0)
+            for pair in frames.take(connection, logged_ns, data):
                 waiting.setdefault(pair.stamp_ns, {})['pair'] = pair
             for stamp in [stamp for stamp, parts in waiting.items() if len(parts) == 3]:
                 parts = waiting.pop(stamp)
