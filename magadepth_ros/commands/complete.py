@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -176,10 +178,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if _several(args):
         keep_settings(args, _settings(args))
-        with _Shared(args) as shared:
+        with _shared(args) as opened:
             return complete_many(
                 items(args.input, args.output, args.shard or (1, 1)),
-                lambda item: _complete(args, shared.open, item, resume=True),
+                lambda item: _complete(args, opened, item, resume=True),
             )
     print(_complete(args, lambda: _open(args), Item(args.input[0], args.output), resume=False))
     return 0
@@ -218,25 +220,17 @@ def _open(args: argparse.Namespace) -> AbstractContextManager[Completer]:
     )
 
 
-class _Shared:
-    """One completer for many recordings, opened for the first recording that needs it."""
+@contextmanager
+def _shared(args: argparse.Namespace) -> Iterator[Open]:
+    """Share one completer between recordings; it is opened for the first that needs it."""
+    with ExitStack() as stack:
+        completer = cache(lambda: stack.enter_context(_open(args)))
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self._args = args
-        self._opened = ExitStack()
-        self._completer: Completer | None = None
+        def opened() -> AbstractContextManager[Completer]:
+            completer().begin()
+            return nullcontext(completer())
 
-    def __enter__(self) -> _Shared:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._opened.close()
-
-    def open(self) -> AbstractContextManager[Completer]:
-        if self._completer is None:
-            self._completer = self._opened.enter_context(_open(self._args))
-        self._completer.begin()
-        return nullcontext(self._completer)
+        yield opened
 
 
 def _complete(args: argparse.Namespace, opened: Open, item: Item, resume: bool) -> str:
