@@ -101,16 +101,22 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
         from magadepth_ros.subscribers.node_subscriber import NodeSubscriber
 
         watcher = NodeSubscriber(names, run.topics)
-        try:
+
+        def wait(what: str, came: Callable[[], bool]) -> None:
             start = monotonic()
-            while not all(stream.stamps for stream in watcher.depth.values()):
+            while not came():
                 watcher.spin(TICK)
                 children.check()
                 if monotonic() - start > PATIENCE:
                     raise EngineError(
-                        f'no completed frame came within {PATIENCE:g} s; the end of the log:\n'
-                        f'{node.tail()}'
+                        f'no {what} came within {PATIENCE:g} s; the end of the log:\n{node.tail()}'
                     )
+
+        try:
+            wait(
+                'completed frame',
+                lambda: all(stream.stamps for stream in watcher.depth.values()),
+            )
             watcher.spin(WARM_UP)
             watcher.forget()
             busy, began = _busy_seconds(node), monotonic()
@@ -119,7 +125,8 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
             busy = _busy_seconds(node) - busy
             children.check()
             if run.profile:
-                _profile(node, run.profile, watcher, children)
+                node.process.send_signal(signal.SIGUSR1)
+                wait('profile', run.profile.is_file)
             streams = list(watcher.depth.values())
             every = TopicStatistics(
                 latencies=[ms for stream in streams for ms in stream.latencies]
@@ -132,8 +139,8 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
                 'runtime': watcher.engine(),
                 'camera_hz': run.rate,
                 'rate_hz': round(sum(stream.rate for stream in streams) / count, 2),
-                'latency_ms_p50': _round(every.percentile(50)),
-                'latency_ms_p95': _round(every.percentile(95)),
+                'latency_ms_p50': every.percentile(50),
+                'latency_ms_p95': every.percentile(95),
                 'busy_cores': round(busy / elapsed, 2),
                 'memory_mib': _memory_mib(node),
                 'stages': watcher.stages(),
@@ -160,20 +167,6 @@ def _completion(run: NodeRun, names: Sequence[str]) -> list[str]:
         sampler = 'magadepth_ros.commands.profiled_node'
         return [sys.executable, '-m', sampler, str(run.profile), *command[3:]]
     return command
-
-
-def _profile(node: Child, path: Path, watcher: Any, children: Children) -> None:
-    node.process.send_signal(signal.SIGUSR1)
-    start = monotonic()
-    while not path.is_file():
-        watcher.spin(TICK)
-        children.check()
-        if monotonic() - start > PATIENCE:
-            raise EngineError(f'no profile came within {PATIENCE:g} s: {node.tail()}')
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
 
 
 def _busy_seconds(child: Child) -> float:

@@ -44,18 +44,16 @@ def summarise(watcher: DemoSubscriber, facts: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         'frames': len(depth.stamps),
-        'rate_hz': _round(depth.rate),
-        'latency_ms_p50': _round(depth.percentile(50)),
-        'latency_ms_p95': _round(depth.percentile(95)),
+        'rate_hz': round(depth.rate, 2),
+        'latency_ms_p50': depth.percentile(50),
+        'latency_ms_p95': depth.percentile(95),
         'dropped': len([stamp for stamp in during if stamp not in done]),
-        'unfilled_share': _round(float(np.mean(watcher.unfilled)), 6)
-        if watcher.unfilled
-        else None,
-        'camera_rate_hz': _round(watcher.camera.rate),
+        'unfilled_share': round(float(np.mean(watcher.unfilled)), 6) if watcher.unfilled else None,
+        'camera_rate_hz': round(watcher.camera.rate, 2),
         'cloud_frames': len(cloud.stamps),
-        'cloud_rate_hz': _round(cloud.rate),
-        'cloud_latency_ms_p50': _round(cloud.percentile(50)),
-        'cloud_latency_ms_p95': _round(cloud.percentile(95)),
+        'cloud_rate_hz': round(cloud.rate, 2),
+        'cloud_latency_ms_p50': cloud.percentile(50),
+        'cloud_latency_ms_p95': cloud.percentile(95),
         'width': watcher.size[0],
         'height': watcher.size[1],
         'model': Path(said.get('model', '')).stem,
@@ -154,10 +152,6 @@ def _panel(image: np.ndarray, title: str) -> np.ndarray:
     place = (8, 21)
     cv2.putText(bar, title, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (235,) * 3, 1, cv2.LINE_AA)
     return np.vstack([bar, image])
-
-
-def _round(value: float | None, digits: int = 2) -> float | None:
-    return None if value is None else round(value, digits)
 
 
 def _number(text: str) -> float | None:

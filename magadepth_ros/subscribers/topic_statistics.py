@@ -31,5 +31,5 @@ class TopicStatistics:
         return (len(self.arrivals) - 1) / max(self.arrivals[-1] - self.arrivals[0], 1e-6)
 
     def percentile(self, share: float) -> float | None:
-        """Return the ``share``-th percentile of the latency [ms]; None without any message."""
-        return percentile(self.latencies, share) if self.latencies else None
+        """Return that percentile of the latency [ms], to 0.01; None without any message."""
+        return round(percentile(self.latencies, share), 2) if self.latencies else None
