@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from magadepth_ros.commands.benchmark_report import read_report
+from magadepth_ros.commands.benchmark_report import busy_ms, read_report, size_of
 from magadepth_ros.errors import DataError
 from magadepth_ros.tables import align
 
@@ -66,9 +66,9 @@ def _by_key(path: Path) -> dict[tuple[str, ...], float]:
         name = report['rows'][0]['name']
         for row in [*report['node'], *report.get('topics', [])]:
             if row['rate_hz']:
-                key = ('node', name, f'node, {row["cameras"]} cameras', *_topics(row), _size(row))
-                frames = row['rate_hz'] * row['cameras']
-                found[key] = 1e3 * row['busy_cores'] / frames
+                run = f'node, {row["cameras"]} cameras'
+                key = ('node', name, run, *row.get('topics', ()), size_of(row))
+                found[key] = busy_ms(row) / row['cameras']
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise DataError(
             f'{path}: a benchmark whose figures cannot be read ({error!r}); measure it again'
@@ -79,16 +79,7 @@ def _by_key(path: Path) -> dict[tuple[str, ...], float]:
 def _key(row: Row) -> tuple[str, ...]:
     more = [f'{row[k]} {k}' for k in ('batch', 'cores') if k in row]
     kind = 'peer of other cores' if row['kind'] == 'peer' and more else row['kind']
-    return (kind, row['name'], row['runtime'], *more, _size(row))
-
-
-def _topics(row: Row) -> tuple[str, ...]:
-    return tuple(row.get('topics', ()))
-
-
-def _size(row: Row) -> str:
-    width, height = row['size']
-    return f'{width}x{height}'
+    return (kind, row['name'], row['runtime'], *more, size_of(row))
 
 
 def _machine(

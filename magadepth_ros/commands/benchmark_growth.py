@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from magadepth_ros.commands.benchmark_report import read_report
+from magadepth_ros.commands.benchmark_report import busy_ms, method_of, read_report, size_of
 from magadepth_ros.errors import EngineError
 
 TOPICS = (
@@ -78,21 +78,21 @@ def laws(report: dict[str, Any]) -> list[Law]:
     """Fit the laws to the figures of a report, where there are two points or more."""
     found = []
     models = [row for row in report['rows'] if row['kind'] == 'model']
-    for name in dict.fromkeys(_method(row) for row in models):
-        own = [row for row in models if _method(row) == name]
+    for name in dict.fromkeys(method_of(row) for row in models):
+        own = [row for row in models if method_of(row) == name]
         found.append(_law(name, 'megapixels', 'x megapixel', [(_mega(r), r['ms']) for r in own]))
-    for name in dict.fromkeys(_method(row) for row in report.get('cores', [])):
-        own = [row for row in report['cores'] if _method(row) == name and row['kind'] == 'model']
+    for name in dict.fromkeys(method_of(row) for row in report.get('cores', [])):
+        own = [row for row in report['cores'] if method_of(row) == name and row['kind'] == 'model']
         points = [(1 / row['cores'], row['ms']) for row in own]
         found.append(_law(name, '1 / cores', '/ cores', points))
     name = f'node, {report["rows"][0]["name"]}'
-    for size in dict.fromkeys(tuple(row['size']) for row in report['node']):
-        own = [row for row in report['node'] if tuple(row['size']) == size and row['rate_hz']]
-        points = [(row['cameras'], 1e3 * row['busy_cores'] / row['rate_hz']) for row in own]
-        label = f'{name} at {size[0]}x{size[1]}, processor time'
+    for size in dict.fromkeys(map(size_of, report['node'])):
+        own = [row for row in report['node'] if size_of(row) == size and row['rate_hz']]
+        points = [(row['cameras'], busy_ms(row)) for row in own]
+        label = f'{name} at {size}, processor time'
         found.append(_law(label, 'cameras', 'x cameras', points))
     own = [row for row in report.get('topics', []) if row['rate_hz']]
-    points = [(row['mib'], 1e3 * row['busy_cores'] / row['rate_hz']) for row in own]
+    points = [(row['mib'], busy_ms(row)) for row in own]
     label = f'{name}, processor time by what is subscribed to'
     found.append(_law(label, 'MiB of a frame that are published', 'x MiB', points))
     return [law for law in found if law is not None]
@@ -104,10 +104,6 @@ def _law(name: str, x_name: str, unit: str, points: list[tuple[float, float]]) -
         return None
     rate, fixed = np.polyfit(x, y, 1)
     return Law(name, x_name, unit, x, y, float(fixed), float(rate))
-
-
-def _method(row: dict[str, Any]) -> str:
-    return f'{row["name"]} ({row["runtime"]})'
 
 
 def _mega(row: dict[str, Any]) -> float:

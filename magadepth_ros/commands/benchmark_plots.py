@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from magadepth_ros.commands.benchmark_growth import Law
-from magadepth_ros.commands.benchmark_report import by_size
+from magadepth_ros.commands.benchmark_report import by_size, method_of
 from magadepth_ros.commands.benchmark_timing import STAGES
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_result
@@ -17,18 +17,14 @@ from magadepth_ros.files import write_result
 
 def write_plot(path: Path, report: dict[str, Any]) -> None:
     """Draw the stages as stacked bars, one picture per size, peers as one bar."""
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     sizes = by_size(report)
     count = max(len(rows) for _, rows in sizes)
-    figure, axes = plt.subplots(
-        len(sizes), 1, figsize=(8, (0.35 * count + 1.0) * len(sizes)), squeeze=False
-    )
+    figure = Figure(figsize=(8, (0.35 * count + 1.0) * len(sizes)))
+    axes = figure.subplots(len(sizes), 1, squeeze=False)
     for axis, ((width, height), rows) in zip(axes[:, 0], sizes):
-        names = [f'{row["name"]} ({row["runtime"]})' for row in rows]
+        names = [method_of(row) for row in rows]
         left = [0.0] * len(rows)
         for stage in (*STAGES, 'whole'):
             widths = [_bar(row, stage) for row in rows]
@@ -65,13 +61,11 @@ def _bar(row: dict[str, Any], stage: str) -> float:
 
 def write_growth(path: Path, laws: Sequence[Law]) -> None:
     """Draw what was measured and the line of each law, one picture for each."""
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     rows = (len(laws) + 1) // 2
-    figure, axes = plt.subplots(rows, 2, figsize=(11, 3 * rows), squeeze=False)
+    figure = Figure(figsize=(11, 3 * rows))
+    axes = figure.subplots(rows, 2, squeeze=False)
     for axis in axes.flat[len(laws) :]:
         axis.set_axis_off()
     for axis, law in zip(axes.flat, laws):
@@ -88,7 +82,6 @@ def write_growth(path: Path, laws: Sequence[Law]) -> None:
 
 def _write(figure: Any, path: Path) -> None:
     import matplotlib
-    from matplotlib import pyplot as plt
 
     picture = io.BytesIO()
     form = path.suffix.lstrip('.') or 'png'
@@ -99,6 +92,4 @@ def _write(figure: Any, path: Path) -> None:
             figure.savefig(picture, format=form, metadata=metadata)
     except ValueError as error:
         raise DataError(f'{path}: {error}') from None
-    finally:
-        plt.close(figure)
     write_result(path, picture.getvalue())

@@ -151,7 +151,7 @@ def _batch_cells(report: dict[str, Any], backends: Sequence[str]) -> list[tuple[
         (
             row['name'],
             row['runtime'],
-            'x'.join(map(str, row['size'])),
+            size_of(row),
             str(row['batch']),
             f'{row["stages"]["infer"]:.1f}',
             f'{row["ms"]:.1f}',
@@ -179,7 +179,7 @@ def _growth(report: dict[str, Any]) -> list[tuple[str, list[tuple[str, ...]]]]:
             ', '.join(row['topics']),
             f'{row["mib"]:.1f}',
             _shown(row['rate_hz'], '.1f'),
-            f'{1e3 * row["busy_cores"] / row["rate_hz"]:.1f}' if row['rate_hz'] else '-',
+            f'{busy_ms(row):.1f}' if row['rate_hz'] else '-',
             _shown(row['latency_ms_p50'], '.0f'),
         )
         for row in report.get('topics', [])
@@ -197,6 +197,22 @@ def by_size(
     return [(size, [r for r in report['rows'] if tuple(r['size']) == size]) for size in sizes]
 
 
+def size_of(row: dict[str, Any]) -> str:
+    """Return the size of a row as text."""
+    width, height = row['size']
+    return f'{width}x{height}'
+
+
+def method_of(row: dict[str, Any]) -> str:
+    """Return the method of a row of the library, with its runtime."""
+    return f'{row["name"]} ({row["runtime"]})'
+
+
+def busy_ms(row: dict[str, Any]) -> float:
+    """Return the processor time of the node for a frame of all cameras [ms]."""
+    return float(1e3 * row['busy_cores'] / row['rate_hz'])
+
+
 def _cells(rows: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
     return [
         (
@@ -205,7 +221,7 @@ def _cells(rows: Iterable[dict[str, Any]]) -> list[tuple[str, ...]]:
             f'{row["ms"]:.1f}',
             f'{row["p95_ms"]:.1f}',
             f'{row["ratio"]:.2f}',
-            *(f'{row["stages"][s]:.1f}' if s in row['stages'] else '' for s in STAGES),
+            *_stages(row, STAGES),
         )
         for row in rows
     ]
@@ -219,7 +235,8 @@ def _node_title(report: dict[str, Any]) -> str:
 def _node_cells(report: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
         (
-            *_node_run(row),
+            size_of(row),
+            str(row['cameras']),
             _shown(row['rate_hz'], '.1f'),
             _shown(row['latency_ms_p50'], '.0f'),
             _shown(row['latency_ms_p95'], '.0f'),
@@ -237,17 +254,12 @@ def _shown(value: float | None, form: str) -> str:
 
 def _node_stages(report: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
-        (
-            *_node_run(row),
-            *(f'{row["stages"][s]:.1f}' if s in row['stages'] else '' for s in NODE_STAGES),
-        )
-        for row in report['node']
+        (size_of(row), str(row['cameras']), *_stages(row, NODE_STAGES)) for row in report['node']
     ]
 
 
-def _node_run(row: dict[str, Any]) -> tuple[str, str]:
-    width, height = row['size']
-    return f'{width}x{height}', str(row['cameras'])
+def _stages(row: dict[str, Any], names: Sequence[str]) -> list[str]:
+    return [f'{row["stages"][name]:.1f}' if name in row['stages'] else '' for name in names]
 
 
 def _shell(command: str) -> str:

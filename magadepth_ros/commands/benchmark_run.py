@@ -47,7 +47,7 @@ def measure_all(args: argparse.Namespace) -> dict[str, Any]:
     # First, while this process has no threads, as these measurements fork processes.
     node, topics = _measure_node(names[0], backends[0], args)
     cores = (
-        measure_cores(_arguments(names[0], backends[0], args), _first_size(args))
+        measure_cores(_arguments(names[0], backends[0], args), 'x'.join(map(str, args.sizes[0])))
         if args.growth
         else []
     )
@@ -139,10 +139,6 @@ def _arguments(name: str, backend: str, args: argparse.Namespace) -> list[str]:
     given = ['--models', name, '--backends', backend, '--precisions', args.precisions[0]]
     given += ['--repeats', str(args.repeats), '--threads', str(args.threads)]
     return given if args.peers is None else [*given, '--peers', *args.peers]
-
-
-def _first_size(args: argparse.Namespace) -> str:
-    return 'x'.join(map(str, args.sizes[0]))
 
 
 def _open(
