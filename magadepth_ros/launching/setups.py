@@ -42,19 +42,20 @@ class CameraSetup:
     One row of the table: the camera that `NAME.launch.py` starts and completes.
 
     ``rgb``, ``rgb_info``, ``depth`` and ``frame`` (optical frame of the colour image) may hold
-    ``{camera_namespace}``, ``{camera_name}`` and other launch arguments. ``sensor`` and ``note``
-    are shown to people. ``parameters`` are parameters of completion_node for this camera, such
-    as the range in which it measures well. ``camera_info`` renames the outgoing camera_info
-    where the driver itself publishes ``depth/camera_info``. ``arguments`` are launch arguments of
-    this camera; they replace common ones of the same name.
+    ``{camera_namespace}``, ``{camera_name}`` and other launch arguments. ``rgb_info`` '' is the
+    camera_info beside ``rgb``. ``sensor`` and ``note`` are shown to people. ``parameters`` are
+    parameters of completion_node for this camera, such as the range in which it measures well.
+    ``camera_info`` renames the outgoing camera_info where the driver itself publishes
+    ``depth/camera_info``. ``arguments`` are launch arguments of this camera; they replace common
+    ones of the same name.
     """
 
     title: str
     sensor: str
     rgb: str
-    rgb_info: str
     depth: str
     frame: str
+    rgb_info: str = ''
     source: Driver | Simulated | Player | None = None
     note: str = ''
     parameters: Mapping[str, object] = field(default_factory=dict)

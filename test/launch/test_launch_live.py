@@ -20,6 +20,7 @@ from support.live import Graph, Process, depth_of
 
 from magadepth_ros.launching.cameras import CAMERAS
 from magadepth_ros.launching.setups import Driver
+from magadepth_ros.topics import info_beside
 
 BASE = '/camera/camera'
 RGB, DEPTH = f'{BASE}/color', f'{BASE}/aligned_depth_to_color'
@@ -105,9 +106,8 @@ def by_the_table(name: str) -> Real:
     """Take a camera whose facts nobody wrote down here for what its row says."""
     row = CAMERAS[name]
     values = {argument.name: argument.default for argument in row.arguments}
-    rgb, info, depth = (
-        re.sub('/+', '/', text.format(**values)) for text in (row.rgb, row.rgb_info, row.depth)
-    )
+    texts = row.rgb, row.rgb_info or info_beside(row.rgb), row.depth
+    rgb, info, depth = (re.sub('/+', '/', text.format(**values)) for text in texts)
     return Real(rgb, info, depth, ('rgb8', '16UC1'), row.frame.format(**values))
 
 
