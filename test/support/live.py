@@ -44,6 +44,7 @@ _held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 @functools.cache
 def _domains() -> Iterator[int]:
     """Take eight of the domains 20 to 99 for this process, told from others by a bound name."""
+    # Nodes inherit the socket: domains of a killed run stay taken while one of its nodes lives.
     for first in range(20, 100, 8):
         with contextlib.suppress(OSError):
             _held.bind(f'\0magadepth live tests {first}')
@@ -69,6 +70,7 @@ class Process:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
+            pass_fds=(_held.fileno(),),
             env={
                 **os.environ,
                 'PYTHONPATH': os.pathsep.join(p for p in paths if p),
