@@ -33,15 +33,9 @@ class CudaDriver:
         except EngineError as error:
             raise EngineError(f'no CUDA GPU can be used: {error}') from None
         self._call('cudaSetDevice', 0)
-        attribute = self._rt.cudaDeviceAttr
-        self.name = self._call('cudaGetDeviceProperties', 0).name.decode().rstrip('\0')
-        self.compute_capability = '.'.join(
-            str(self._call('cudaDeviceGetAttribute', which, 0))
-            for which in (
-                attribute.cudaDevAttrComputeCapabilityMajor,
-                attribute.cudaDevAttrComputeCapabilityMinor,
-            )
-        )
+        found = self._call('cudaGetDeviceProperties', 0)
+        self.name = found.name.decode().rstrip('\0')
+        self.compute_capability = f'{found.major}.{found.minor}'
 
     def allocate(self, size: int) -> int:
         """Return the address of ``size`` bytes on the GPU."""

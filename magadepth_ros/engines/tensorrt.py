@@ -95,10 +95,6 @@ class TensorRtEngine(Engine):
             self.close()
             raise
 
-    def recorded(self, batch: int) -> bool:
-        """Whether this batch size runs as a recorded CUDA graph."""
-        return batch in self._plans and self._plans[batch].graph is not None
-
     def _release(self) -> None:
         self._held.callback(self._cuda.synchronise, self._stream)
         try:

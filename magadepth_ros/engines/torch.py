@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -102,10 +101,6 @@ class TorchEngine(Engine):
         variance = found.log_variance
         return found.depth.float(), None if variance is None else variance.float()
 
-    def replay(self, batch: int) -> Callable[[], object]:
-        """Return a function that computes on the GPU without copies, for measurements."""
-        return self._graph(batch).replay
-
     def _run(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         inputs = [self._torch.from_numpy(array) for array in (rgb, depth)]
         try:
@@ -155,10 +150,6 @@ class _Graph:
         for host, device, given in zip(self._host, self._inputs, (rgb, depth)):
             host.copy_(given)
             device.copy_(host, non_blocking=True)
-        return self.replay()
-
-    def replay(self) -> tuple[Any, Any]:
-        """Compute on the content of the input buffers, without copies from or to the host."""
         if self._graph is None:
             return self._engine.forward(*self._inputs)
         self._graph.replay()

@@ -34,10 +34,11 @@ def test_every_call_exists_in_cuda_python():
         'cudaGraphInstantiate', 'cudaGraphLaunch', 'cudaHostAlloc', 'cudaHostAllocDefault',
         'cudaMalloc', 'cudaMemcpyAsync', 'cudaMemcpyKind', 'cudaSetDevice',
         'cudaStreamBeginCapture', 'cudaStreamCaptureMode', 'cudaStreamCreate',
-        'cudaStreamDestroy', 'cudaStreamEndCapture', 'cudaStreamSynchronize', 'cudaDeviceAttr',
-        'cudaDeviceGetAttribute',
+        'cudaStreamDestroy', 'cudaStreamEndCapture', 'cudaStreamSynchronize',
     ):  # fmt: skip
         assert hasattr(runtime, name), name
+    for name in ('name', 'major', 'minor'):
+        assert hasattr(runtime.cudaDeviceProp, name), name
 
 
 def test_without_a_gpu_the_reason_is_given():
