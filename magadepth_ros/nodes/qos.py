@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from rclpy.qos import (
     QoSCompatibility,
-    QoSDurabilityPolicy,
-    QoSHistoryPolicy,
     QoSProfile,
     QoSReliabilityPolicy,
     qos_check_compatible,
@@ -14,14 +12,14 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 
-def sensor_input(depth: int = 2) -> QoSProfile:
+def sensor_input() -> QoSProfile:
     """Best effort: connects to publishers of either reliability, never waits for a lost frame."""
-    return _profile(QoSReliabilityPolicy.BEST_EFFORT, depth)
+    return QoSProfile(depth=2, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 
 
-def output(depth: int = 1) -> QoSProfile:
+def output() -> QoSProfile:
     """Reliable: connects to subscribers of either reliability; keeps the newest frame only."""
-    return _profile(QoSReliabilityPolicy.RELIABLE, depth)
+    return QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
 
 
 def overrides() -> QoSOverridingOptions:
@@ -33,12 +31,3 @@ def mismatch(publisher: QoSProfile, subscription: QoSProfile) -> str:
     """Return why a subscription gets nothing from a publisher; '' where it does or may get it."""
     compatibility, reason = qos_check_compatible(publisher, subscription)
     return reason.strip(' ;') if compatibility == QoSCompatibility.ERROR else ''
-
-
-def _profile(reliability: QoSReliabilityPolicy, depth: int) -> QoSProfile:
-    return QoSProfile(
-        reliability=reliability,
-        durability=QoSDurabilityPolicy.VOLATILE,
-        history=QoSHistoryPolicy.KEEP_LAST,
-        depth=depth,
-    )

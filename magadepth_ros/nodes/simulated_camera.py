@@ -12,7 +12,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from magadepth_ros.errors import DataError
@@ -69,11 +69,8 @@ class SimulatedCamera(Node):
         if own:
             depth = topics.rgb.replace('/color/image_raw', '/depth/image_rect_raw')
             depth_info = info_beside(depth)
-        profile = QoSProfile(
-            history=QoSHistoryPolicy.KEEP_LAST,
-            depth=2,
-            reliability=getattr(QoSReliabilityPolicy, values.reliability.upper()),
-        )
+        reliability = getattr(QoSReliabilityPolicy, values.reliability.upper())
+        profile = QoSProfile(depth=2, reliability=reliability)
 
         def publisher(kind: type, topic: str, suffix: str = '') -> Any:
             # A remapping names the base topic, as with image_transport.
