@@ -152,8 +152,8 @@ class CompletionNode(LifecycleNode):
     def _activate(self) -> None:
         self._latest.open()
         self._start_worker()
-        if self._enabled:
-            self._listen()
+        for camera in self._cameras if self._enabled else ():
+            camera.listen()
 
     def _start_worker(self) -> None:
         self._worker = Worker(
@@ -175,10 +175,6 @@ class CompletionNode(LifecycleNode):
             self._worker = None
         for camera in self._cameras:
             camera.rest()
-
-    def _listen(self) -> None:
-        for camera in self._cameras:
-            camera.listen()
 
     def _guarded(
         self, step: Callable[[], None], undo: Callable[[], None] | None = None
@@ -255,11 +251,11 @@ class CompletionNode(LifecycleNode):
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> Any:
         self._enabled = request.data
-        if self._enabled and self._state == 'active':
-            self._listen()
         for camera in self._cameras:
             if not self._enabled:
                 camera.rest()
+            elif self._state == 'active':
+                camera.listen()
         response.success = True
         response.message = f'{"enabled" if self._enabled else "disabled"}, {self._state}'
         return response

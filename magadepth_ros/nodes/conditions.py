@@ -101,10 +101,17 @@ class Conditions:
                     seconds = monotonic() - active.since
                     self._logger.info(f'{self._prefix}{code} is over after {seconds:.0f} s')
 
-    def check(self, code: str, wrong: bool, log: bool = True, **fields: Any) -> None:
+    def check(
+        self,
+        code: str,
+        wrong: bool,
+        level: bytes | None = None,
+        log: bool = True,
+        **fields: Any,
+    ) -> None:
         """`set` a condition if ``wrong``, else `clear` it; a lasting condition is logged once."""
         if wrong:
-            self.set(code, log=log, **fields)
+            self.set(code, level, log, **fields)
         else:
             self.clear(code)
 

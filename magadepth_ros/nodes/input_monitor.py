@@ -50,6 +50,13 @@ class InputMonitor:
         self._conditions = conditions
         self._reader = reader
         self._pairer = pairer
+        topics = reader.topics
+        self._topics: dict[str, Any] = {
+            'rgb': topics.rgb,
+            'depth': topics.depth,
+            'info': topics.rgb_info,
+            'mask': topics.mask,
+        }
         self.rest()
 
     def rest(self) -> None:
@@ -85,24 +92,24 @@ class InputMonitor:
         """Report why a pair could not be read; an ERROR where none could for 2 s."""
         code = next((code for kind, code in _REFUSALS if isinstance(error, kind)), 'BAD_IMAGE')
         level = ERROR if monotonic() - self._accepted > PATIENCE else WARN
-        self._set(code, level=level, reason=error)
+        self._check(code, True, level, reason=error)
 
     def unmasked(self, max_age: float, dropped: bool) -> None:
         """Report a frame without a mask within ``max_age`` [s]."""
         effect = 'is dropped' if dropped else 'goes out unmasked'
-        self._set('NO_MASK', max_age=max_age, effect=effect)
+        self._check('NO_MASK', True, max_age=max_age, effect=effect)
 
     def bad_mask(self, error: str) -> None:
         """Report a mask that cannot be read or does not belong to the frame."""
-        self._set('BAD_MASK', reason=error)
+        self._check('BAD_MASK', True, reason=error)
 
     def late(self, age: float, max_age: float) -> None:
         """Report a pair that was dropped for its age [s]."""
-        self._set('LATE_PAIRS', age=age, max_age=max_age)
+        self._check('LATE_PAIRS', True, age=age, max_age=max_age)
 
     def foreign(self, age: float) -> None:
         """Report stamps that another clock made: their age [s] by the node's."""
-        self._set('FOREIGN_CLOCK', age=age)
+        self._check('FOREIGN_CLOCK', True, age=age)
 
     def completed(
         self,
@@ -219,19 +226,4 @@ class InputMonitor:
         )
 
     def _check(self, code: str, wrong: bool, level: bytes | None = None, **fields: Any) -> None:
-        if wrong:
-            self._set(code, level, **fields)
-        else:
-            self._conditions.clear(code)
-
-    def _set(self, code: str, level: bytes | None = None, **fields: Any) -> None:
-        topics = self._reader.topics
-        self._conditions.set(
-            code,
-            level,
-            rgb=topics.rgb,
-            depth=topics.depth,
-            info=topics.rgb_info,
-            mask=topics.mask,
-            **fields,
-        )
+        self._conditions.check(code, wrong, level, **self._topics, **fields)
