@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from magadepth_ros.engines import cache
+from magadepth_ros.engines import cache, tensorrt
 from magadepth_ros.engines.cache import EngineFile
 from magadepth_ros.engines.check import (
     DifferenceError,
@@ -21,6 +21,7 @@ from magadepth_ros.engines.check import (
 from magadepth_ros.engines.cuda_driver import CudaDriver
 from magadepth_ros.engines.engine import Engine
 from magadepth_ros.engines.metadata import read_model_info
+from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
 from magadepth_ros.engines.precision import write_typed
 from magadepth_ros.engines.request import EngineRequest, request_engine
 from magadepth_ros.engines.tensorrt_build import Progress, build_engine
@@ -115,9 +116,7 @@ def build_only(
 
 def run_engine(request: EngineRequest, file: EngineFile) -> Engine:
     """Open the engine of a request, prepared for the request's batch."""
-    from magadepth_ros.engines.tensorrt import TensorRtEngine
-
-    return TensorRtEngine(file, request.library, request.cuda, request.batch)
+    return tensorrt.TensorRtEngine(file, request.library, request.cuda, request.batch)
 
 
 def run_engine_file(path: Path, batch: int) -> Engine:
@@ -132,8 +131,6 @@ def run_engine_file(path: Path, batch: int) -> Engine:
         it was built for another version or GPU than those here.
 
     """
-    from magadepth_ros.engines.tensorrt import TensorRtEngine
-
     if not path.is_file():
         raise ModelError(f'{path}: no such engine')
     file = cache.read_engine(path)
@@ -145,7 +142,7 @@ def run_engine_file(path: Path, batch: int) -> Engine:
             f'{file.key.gpu}, this is {library.version} on {cuda.name}; build it here with '
             '`magadepth export-trt`'
         )
-    return TensorRtEngine(file, library, cuda, batch)
+    return tensorrt.TensorRtEngine(file, library, cuda, batch)
 
 
 @contextmanager
@@ -184,8 +181,6 @@ def _to_check(request: EngineRequest, file: EngineFile, progress: Progress) -> t
             if not request.library.portable:
                 raise
             _LOG.warning('the engine cannot be run here, its ONNX is: %s', error)
-    from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
-
     with _typed(request, progress) as typed:
         return OnnxRuntimeEngine(typed, exact=True), False
 

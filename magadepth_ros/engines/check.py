@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from magadepth_ros.engines.engine import Engine, ModelInfo, blank_batch
-from magadepth_ros.errors import DataError, EngineError, ModelError, describe
-
-_LOG = logging.getLogger(__name__)
+from magadepth_ros.engines.runtimes import ON_CPU, EngineWish, first_that_works, open_cpu
+from magadepth_ros.errors import DataError, EngineError
 
 LIMIT = 0.01
 """Largest difference of a pixel, relative to the reference's depth, that is let through."""
@@ -85,17 +83,7 @@ def check_frames(info: ModelInfo, data: Path | None = None, count: int = FRAMES)
 
 def open_reference(model: Path, threads: int = 0) -> Engine:
     """Open the float32 reference of an ONNX: OpenVINO where it works, else ONNX Runtime."""
-    try:
-        from magadepth_ros.engines.openvino import OpenVinoEngine
-
-        return OpenVinoEngine(model, 'fp32', threads)
-    except ModelError:
-        raise
-    except Exception as error:  # a half-installed library may raise anything
-        _LOG.info('ONNX Runtime gives the reference: %s', describe(error))
-    from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
-
-    return OnnxRuntimeEngine(model, 'fp32', threads)
+    return first_that_works(EngineWish(model, precision='fp32', threads=threads), ON_CPU, open_cpu)
 
 
 def check_engine(

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from magadepth_ros.engines import building
+from magadepth_ros.engines.cache import find_engine
 from magadepth_ros.engines.engine import Engine
-from magadepth_ros.errors import EngineError, ModelError, PrecisionError, describe
+from magadepth_ros.engines.runtimes import ON_CPU, EngineWish, first_that_works, open_cpu
+from magadepth_ros.errors import EngineError, ModelError, PrecisionError
 
 _LOG = logging.getLogger(__name__)
 
@@ -17,44 +20,12 @@ BACKENDS = ('auto', 'openvino', 'onnxruntime', 'tensorrt', 'torch', 'torch-cuda'
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')
 FASTEST_FIRST = ('tensorrt', 'torch-cuda', 'openvino', 'onnxruntime')
 """The order in which ``auto`` tries them."""
-ON_CPU = ('openvino', 'onnxruntime')
-"""Backends that replace a backend on a GPU, the faster one first."""
 ON_GPU = ('tensorrt', 'tensorrt-rtx', 'torch-cuda')
 """Values of ``Engine.backend``."""
 ENGINE_SUFFIXES = ('.engine', '.plan')
 
 Build = Callable[[Callable[[str, float], None], Callable[[], bool]], Engine]
 """Builds an engine, which takes minutes; arguments: ``progress(text, share)``, ``cancelled()``."""
-
-
-@dataclass(frozen=True)
-class EngineWish:
-    """
-    A request for an engine.
-
-    Attributes
-    ----------
-    model:
-        path of an ONNX with the metadata of a magadepth model, or of an engine that
-        ``magadepth export-trt`` wrote (with its JSON beside it).
-    backend:
-        one of `BACKENDS`; ``torch`` is torch-cuda where it works, else torch-cpu; ``auto`` is
-        the first of `FASTEST_FIRST` that is installed and works. The log names the choice.
-    precision:
-        precision inside the network: ``fp32``, ``bf16``, ``fp16`` (if the runtime has it), or
-        ``auto``: the lowest that the model's metadata call safe.
-    threads:
-        CPU threads, 0 = all cores.
-    batch:
-        number of frames the engine is prepared for; another number is prepared at its first use.
-
-    """
-
-    model: Path | str
-    backend: str = 'auto'
-    precision: str = 'auto'
-    threads: int = 0
-    batch: int = 1
 
 
 @dataclass(frozen=True)
@@ -86,7 +57,7 @@ def open_engine(
 
     """
     wish = EngineWish(Path(model), backend, precision, threads, batch)
-    return _first_that_works(wish, _backends(wish), lambda one: Offer(_open(one))).engine
+    return first_that_works(wish, _backends(wish), _open)
 
 
 def open_for_service(wish: EngineWish, gpu: bool = True) -> Offer:
@@ -106,7 +77,7 @@ def open_for_service(wish: EngineWish, gpu: bool = True) -> Offer:
         as `open_engine`; also where a backend was named and TensorRT or a GPU is missing.
 
     """
-    return _first_that_works(wish, _backends(wish), _offer) if gpu else _on_cpu(wish)
+    return first_that_works(wish, _backends(wish), _offer) if gpu else Offer(_on_cpu(wish))
 
 
 def _backends(wish: EngineWish) -> tuple[str, ...]:
@@ -130,47 +101,18 @@ def _is_engine(wish: EngineWish) -> bool:
     return Path(wish.model).suffix in ENGINE_SUFFIXES
 
 
-def _first_that_works(
-    wish: EngineWish, backends: tuple[str, ...], attempt: Callable[[EngineWish], Offer]
-) -> Offer:
-    reasons, refusals = [], []
-    for backend in backends:
-        try:
-            offer = attempt(replace(wish, backend=backend))
-        except Exception as error:
-            # A ModelError is raised, as a broken file fails on every runtime. After any other
-            # exception, of a driver or a half-installed library, the next runtime is tried.
-            if len(backends) == 1 or isinstance(error, ModelError):
-                raise
-            _LOG.info('backend %s is not used: %s', backend, describe(error))
-            if isinstance(error, PrecisionError):
-                refusals.append(error)
-            reasons.append(f'{backend}: {describe(error)}')
-            continue
-        if len(backends) > 1:
-            _LOG.info('backend auto: %s in %s', offer.engine.backend, offer.engine.precision)
-        return offer
-    if refusals:
-        # A runtime is installed but failed: only its error helps, not the missing others.
-        raise refusals[0]
-    raise EngineError(f'{wish.model}: no runtime works; ' + '; '.join(reasons))
-
-
-def _on_cpu(wish: EngineWish, build: Build | None = None) -> Offer:
+def _on_cpu(wish: EngineWish) -> Engine:
     """Open a CPU runtime in place of a GPU's; it does not have fp16."""
     if _is_engine(wish):
         raise EngineError(f'{wish.model}: an engine runs on its GPU only; give the ONNX as model')
     plain = replace(wish, precision='fp32' if wish.precision == 'fp32' else 'auto')
-    return _first_that_works(plain, ON_CPU, lambda one: Offer(_open(one), build))
+    return first_that_works(plain, ON_CPU, open_cpu)
 
 
 def _offer(wish: EngineWish) -> Offer:
     """Open one backend; for TensorRT the cached engine, else a CPU runtime and a build."""
     if wish.backend != 'tensorrt' or _is_engine(wish):
         return Offer(_open(wish))
-    from magadepth_ros.engines import building
-    from magadepth_ros.engines.cache import find_engine
-
     request = building.request_engine(wish.model, wish.precision, wish.batch)
 
     def build(progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> Engine:
@@ -183,7 +125,7 @@ def _offer(wish: EngineWish) -> Offer:
         except EngineError as error:
             why = str(error)
     try:
-        offer = _on_cpu(wish, build)
+        offer = Offer(_on_cpu(wish), build)
     except EngineError as error:
         _LOG.info('%s: the build is waited for', error)
         return Offer(_open(wish))
@@ -193,18 +135,9 @@ def _offer(wish: EngineWish) -> Offer:
 
 def _open(wish: EngineWish) -> Engine:
     """Open one backend; a TensorRT engine is built where there is none."""
-    given = Path(wish.model), wish.precision, wish.threads, wish.batch
-    if wish.backend == 'openvino':
-        from magadepth_ros.engines.openvino import OpenVinoEngine
-
-        return OpenVinoEngine(*given)
-    if wish.backend == 'onnxruntime':
-        from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
-
-        return OnnxRuntimeEngine(*given)
+    if wish.backend in ON_CPU:
+        return open_cpu(wish)
     if wish.backend == 'tensorrt':
-        from magadepth_ros.engines import building
-
         if _is_engine(wish):
             return building.run_engine_file(Path(wish.model), wish.batch)
         request = building.request_engine(wish.model, wish.precision, wish.batch)
@@ -212,4 +145,5 @@ def _open(wish: EngineWish) -> Engine:
         return building.run_engine(request, file)
     from magadepth_ros.engines.torch import TorchEngine
 
-    return TorchEngine(*given, device=wish.backend.partition('-')[2] or 'auto')
+    device = wish.backend.partition('-')[2] or 'auto'
+    return TorchEngine(wish.model, wish.precision, wish.threads, wish.batch, device)

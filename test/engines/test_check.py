@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import cv2
 import numpy as np
@@ -118,3 +119,11 @@ def test_a_folder_without_manifest_is_refused(tmp_path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(DataError):
         check_frames(info, tmp_path / 'empty')
+
+
+def test_a_reference_that_no_runtime_opens_names_the_reason_of_each(tmp_path, monkeypatch):
+    model = write_tiny_model(tmp_path / 'tiny.onnx')
+    for name in ('openvino', 'onnxruntime'):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(EngineError, match=r'no runtime works; openvino: .*; onnxruntime: '):
+        open_reference(model)
