@@ -31,25 +31,58 @@ class Network(nn.Module):
     """
     A depth completion network: rgb (B, 3, H, W) and depth (B, 1, H, W) -> `NetworkOutput`.
 
-    ``config`` is its typed configuration; ``height`` and ``width`` its one input size [px].
+    ``config`` is its typed configuration; ``height`` and ``width`` its one input size [px], both
+    multiples of the family's ``multiple``. A family implements `complete`.
     """
 
-    config: Any
-    height: int
-    width: int
+    multiple: int = 1
 
-
-def check_input(rgb: Tensor, depth: Tensor, height: int, width: int) -> None:
-    """Raise a ValueError unless rgb is (B, 3, height, width) and depth (B, 1, height, width)."""
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():
-        return
-    for name, tensor, channels in (('rgb', rgb, 3), ('depth', depth, 1)):
-        if tensor.ndim != 4 or tuple(tensor.shape[1:]) != (channels, height, width):
+    def __init__(self, config: Any):
+        super().__init__()
+        if config.height % self.multiple or config.width % self.multiple:
             raise ValueError(
-                f'{name}: expected (B, {channels}, {height}, {width}), got {tuple(tensor.shape)}; '
-                'this network has one fixed input size: magadepth_ros.completion.Completer fits '
-                'frames of any size to it'
+                f'input size {config.height}x{config.width}: expected multiples of {self.multiple}'
             )
+        self.config = config
+        self.height: int = config.height
+        self.width: int = config.width
+
+    def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
+        """
+        Complete a batch.
+
+        Parameters
+        ----------
+        rgb:
+            (B, 3, H, W), RGB in 0..1.
+        depth:
+            (B, 1, H, W) metres, 0 = missing.
+
+        Returns
+        -------
+        NetworkOutput
+            complete depth (B, 1, H, W) in metres, and what else the family answers.
+
+        Raises
+        ------
+        ValueError
+            another size than the network's.
+
+        """
+        if not torch.jit.is_tracing() and not torch.compiler.is_compiling():
+            for name, tensor, channels in (('rgb', rgb, 3), ('depth', depth, 1)):
+                size = (channels, self.height, self.width)
+                if tensor.ndim != 4 or tuple(tensor.shape[1:]) != size:
+                    raise ValueError(
+                        f'{name}: expected (B, {channels}, {self.height}, {self.width}), got '
+                        f'{tuple(tensor.shape)}; this network has one fixed input size: '
+                        'magadepth_ros.completion.Completer fits frames of any size to it'
+                    )
+        return self.complete(rgb, depth)
+
+    def complete(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
+        """Complete a batch of the network's size, see `forward`."""
+        raise NotImplementedError
 
 
 def normalised_picture(rgb: Tensor) -> Tensor:

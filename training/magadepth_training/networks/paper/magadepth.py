@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..output import Network, NetworkOutput, check_input, missing_mask, normalised_picture
+from ..output import Network, NetworkOutput, missing_mask, normalised_picture
 from .decoder import DepthDecoder
 from .encoders import ColourEncoder, DepthEncoder, MaskedConv
 from .fusion import BPFusion, ConcatFusion
@@ -53,12 +53,10 @@ class MagaDepthConfig:
 class MagaDepth(Network):
     """Depth encoder, colour encoder, fusion at the bottleneck and depth decoder (Fig. 2)."""
 
+    multiple = 8
+
     def __init__(self, config: MagaDepthConfig):
-        super().__init__()
-        if config.height % 8 or config.width % 8:
-            raise ValueError(f'input size {config.height}x{config.width}: expected multiples of 8')
-        self.config = config
-        self.height, self.width = config.height, config.width
+        super().__init__(config)
         coarse = config.channels[-1]
         self.depth_encoder = DepthEncoder(
             1, config.channels, config.kernels, MASKED_CONVS[config.conv]
@@ -77,29 +75,8 @@ class MagaDepth(Network):
             self.fusion = ConcatFusion(coarse)
         self.decoder = DepthDecoder(coarse, config.channels, config.decoder_channels)
 
-    def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
-        """
-        Complete a batch.
-
-        Parameters
-        ----------
-        rgb:
-            (B, 3, H, W), RGB in 0..1.
-        depth:
-            (B, 1, H, W) metres, 0 = missing.
-
-        Returns
-        -------
-        NetworkOutput
-            complete depth (B, 1, H, W) in metres.
-
-        Raises
-        ------
-        ValueError
-            another size than the network's.
-
-        """
-        check_input(rgb, depth, self.height, self.width)
+    def complete(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
+        """Return the complete depth of a batch."""
         colours = self.colour_encoder(normalised_picture(rgb))
         skips = self.depth_encoder(depth, missing_mask(depth))
         answer = self.decoder(self.fusion(skips[-1], colours[-1]), skips)

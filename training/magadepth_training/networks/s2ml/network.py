@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..output import Network, NetworkOutput, check_input, normalised_picture
+from ..output import Network, NetworkOutput, normalised_picture
 from ..surfaces import observations
 from ..surfaces.choice import ChoiceHead, chosen
 from .spatio_spectral import Pair, conv_block
@@ -95,9 +95,7 @@ class S2ML(Network):
     """Stems of depth and picture, the cascade of pairs, and the head that chooses."""
 
     def __init__(self, config: S2MLConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.height, self.width = config.height, config.width
+        super().__init__(config)
         rows, columns = config.height // STEP, config.width // STEP
         fine, channels = config.fine_channels, config.channels
         self.depth_stem = Stem(observations.COUNT, fine, channels)
@@ -112,29 +110,8 @@ class S2ML(Network):
         self.mix = nn.Sequential(conv_block(3 * fine, fine), conv_block(fine, fine))
         self.head = ChoiceHead(fine)
 
-    def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
-        """
-        Complete a batch.
-
-        Parameters
-        ----------
-        rgb:
-            (B, 3, H, W), RGB in 0..1.
-        depth:
-            (B, 1, H, W) metres, 0 = missing.
-
-        Returns
-        -------
-        NetworkOutput
-            complete depth (B, 1, H, W) in metres, its log-variance, the choice and candidates.
-
-        Raises
-        ------
-        ValueError
-            another size than the network's.
-
-        """
-        check_input(rgb, depth, self.height, self.width)
+    def complete(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
+        """Return depth and log-variance of a batch, the choice and the candidates."""
         candidates, shown = observations.candidates_and_observations(rgb, depth)
         depth_fine, features = self.depth_stem(shown)
         rgb_fine, guide = self.rgb_stem(normalised_picture(rgb))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..output import Network, NetworkOutput, check_input
+from ..output import Network, NetworkOutput
 from ..paper.decoder import DeGConv
 from ..paper.encoders import MaskedLayer, conv_block
 from ..paper.fusion import BPFusion, ConcatFusion
@@ -61,16 +61,12 @@ class ChooserConfig:
 class Chooser(Network):
     """Two encoders at half the size, fusion at 1/16, a gated decoder and the choosing head."""
 
+    multiple = 16
+
     def __init__(self, config: ChooserConfig):
-        super().__init__()
-        if config.height % 16 or config.width % 16:
-            raise ValueError(
-                f'input size {config.height}x{config.width}: expected multiples of 16'
-            )
+        super().__init__(config)
         if not 1 <= config.candidates <= len(NAMES):
             raise ValueError(f'candidates: {config.candidates}; expected 1 to {len(NAMES)}')
-        self.config = config
-        self.height, self.width = config.height, config.width
         guide, depth, out = config.guide_channels, config.depth_channels, config.decoder_channels
         self.squeeze = conv_block(4 * observations.COUNT, guide[0], kernel=1)
         self.guide = nn.ModuleList(
@@ -102,29 +98,8 @@ class Chooser(Network):
         self.last = conv_block(out[-1] + skips[0], out[-1])
         self.head = ChoiceHead(out[-1], config.candidates)
 
-    def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
-        """
-        Complete a batch.
-
-        Parameters
-        ----------
-        rgb:
-            (B, 3, H, W), RGB in 0..1.
-        depth:
-            (B, 1, H, W) metres, 0 = missing.
-
-        Returns
-        -------
-        NetworkOutput
-            complete depth (B, 1, H, W) in metres, its log-variance, the choice and candidates.
-
-        Raises
-        ------
-        ValueError
-            another size than the network's.
-
-        """
-        check_input(rgb, depth, self.height, self.width)
+    def complete(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
+        """Return depth and log-variance of a batch, the choice and the candidates."""
         candidates, shown = observations.candidates_and_observations(rgb, depth)
         with torch.autocast(depth.device.type, enabled=False):
             relative, missing = halve_log_depth(depth.float() / candidates.scale)

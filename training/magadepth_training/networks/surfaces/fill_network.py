@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..output import Network, NetworkOutput, check_input
+from ..output import Network, NetworkOutput
 from .expected_error import growing, log_variance
 from .fill import mean_valid
 from .guided_fill import guided_fill
@@ -34,16 +34,10 @@ class GuidedFillConfig:
 class GuidedFillNetwork(Network):
     """`guided_fill` of the depth relative to its mean, with the log-variance it expects."""
 
-    def __init__(self, config: GuidedFillConfig):
-        super().__init__()
-        if config.height % 8 or config.width % 8:
-            raise ValueError(f'input size {config.height}x{config.width}: expected multiples of 8')
-        self.config = config
-        self.height, self.width = config.height, config.width
+    multiple = 8
 
-    def forward(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
+    def complete(self, rgb: Tensor, depth: Tensor) -> NetworkOutput:
         """(B, 3, H, W) in 0..1 and (B, 1, H, W) m, 0 = missing -> depth and log-variance."""
-        check_input(rgb, depth, self.height, self.width)
         with torch.autocast(depth.device.type, enabled=False):
             rgb, depth = rgb.float(), depth.float()
             valid = (depth > 0).to(depth.dtype)
