@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import pickle
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -112,22 +110,7 @@ def test_pairs_by_stamp_from_registered_depth(tmp_path: Path, mcap: bool) -> Non
     assert tuple(sample.rgb[0, 0]) == (200, 2, 0)
     assert (sample.depth[:2] == 0).all()
     np.testing.assert_allclose(sample.depth[2:], 1.002, atol=1e-6)
-    copy = pickle.loads(pickle.dumps(source))
-    np.testing.assert_array_equal(copy[2].depth, source[2].depth)
     assert len(BagSource(path, step=2)) == 2
-
-
-@pytest.mark.parametrize('mcap', [False, True])
-def test_frames_are_drawn_by_several_threads(tmp_path: Path, mcap: bool) -> None:
-    source = BagSource(record(tmp_path / 'walk', raw_topics(), mcap))
-    copy = pickle.loads(pickle.dumps(source))
-
-    for _ in range(10):
-        with ThreadPoolExecutor(4) as threads:
-            found = list(threads.map(lambda i: copy[i % 3], range(24)))
-        copy = pickle.loads(pickle.dumps(source))
-        for i, sample in enumerate(found):
-            np.testing.assert_array_equal(sample.depth, source[i % 3].depth)
 
 
 def test_a_lone_file_has_its_own_name(tmp_path: Path) -> None:

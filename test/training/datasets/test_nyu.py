@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import h5py
@@ -53,13 +52,6 @@ def test_axes_split_and_raw_input(folder: Path) -> None:
         assert sample.name == f'{frame + 1:04}' and sample.depth.flags['C_CONTIGUOUS']
     assert [s.name for s in NyuSource(folder, 'train')] == ['0001', '0002', '0005', '0006']
     assert len(NyuSource(folder / 'nyu_depth_v2_labeled.mat', 'all')) == COUNT
-
-
-def test_source_travels_to_workers(folder: Path) -> None:
-    source = NyuSource(folder)
-    source[0]
-    copy = pickle.loads(pickle.dumps(source))
-    np.testing.assert_array_equal(copy[1].rgb, source[1].rgb)
 
 
 def test_missing_cut_and_foreign_files_are_named(folder: Path) -> None:

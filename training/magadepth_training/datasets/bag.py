@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Lock
-from typing import Any
 
 import numpy as np
 
@@ -55,19 +52,20 @@ class BagSource:
         self.path = Path(path)
         whole = whole_bag(self.path)
         self.name = self.path.stem if whole == self.path else whole.name
-        with open_bag(self.path) as reader:
+        with ExitStack() as stack:
+            reader = stack.enter_context(open_bag(self.path))
             self.topics = find_topics(reader, rgb_topic, depth_topic)
             self.locations = locate_frames(reader, self.topics)[::step]
-        self.__setstate__({})
+            self._frames = BagFrames(reader, self.topics)
+            # The bag stays open for as long as there is a source to read it.
+            self._open = stack.pop_all()
 
     def __len__(self) -> int:
         return len(self.locations)
 
     def __getitem__(self, index: int) -> Sample:
         try:
-            # An open bag has one reading position, and several threads read frames.
-            with self._lock:
-                frame = self._open().read_at(self.locations[index])
+            frame = self._frames.read_at(self.locations[index])
         except (DataError, EncodingError) as error:
             raise DataError(f'{self.path}: frame {index}: {error}') from None
         known = np.isfinite(frame.depth) & (frame.depth > 0) & (frame.depth < FARTHEST)
@@ -77,24 +75,3 @@ class BagSource:
             name=str(frame.stamp_ns),
             scene=self.name,
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        # An open bag cannot be pickled for a worker process.
-        return {name: value for name, value in self.__dict__.items() if name[0] != '_'}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = Lock()
-        self._bags: list[ExitStack] = []
-        self._frames: BagFrames | None = None
-        self._owner = -1
-
-    def _open(self) -> BagFrames:
-        """Return the reader of this process."""
-        if self._frames is None or self._owner != os.getpid():
-            # A reader inherited by a fork belongs to the parent: keep it, as freeing it would
-            # close it.
-            self._bags.append(ExitStack())
-            reader = self._bags[-1].enter_context(open_bag(self.path))
-            self._frames, self._owner = BagFrames(reader, self.topics), os.getpid()
-        return self._frames

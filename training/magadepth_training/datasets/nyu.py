@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -52,18 +51,19 @@ class NyuSource:
         if not self.path.is_file():
             raise DataError(f'{self.path}: not found; download {LABELED} (2.8 GB) from {HOME}')
         self.name = f'nyu_{split}'
-        self._file: Any = None
-        self._owner = -1
+        try:
+            self._file: Any = h5py.File(self.path, 'r')
+        except OSError as error:
+            raise self._broken(error) from None
         count = self._count()
         self.indices = np.arange(count) if split == 'all' else self._split(split, count)
-        self._close()
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, index: int) -> Sample:
         at = int(self.indices[index])
-        data = self._open()
+        data = self._file
         try:
             # MATLAB stores columns first: its (H, W, 3, N) is read as (N, 3, W, H).
             rgb = np.ascontiguousarray(data['images'][at].transpose(2, 1, 0))
@@ -73,25 +73,8 @@ class NyuSource:
             raise self._broken(error) from None
         return Sample(rgb, raw, target, name=f'{at + 1:04}', sensor='Kinect v1 (structured light)')
 
-    def __getstate__(self) -> dict[str, Any]:
-        # An open HDF5 file cannot be pickled for a worker process.
-        return {**self.__dict__, '_file': None, '_owner': -1}
-
-    def _open(self) -> Any:
-        if self._file is None or self._owner != os.getpid():
-            try:
-                self._file, self._owner = h5py.File(self.path, 'r'), os.getpid()
-            except OSError as error:
-                raise self._broken(error) from None
-        return self._file
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._file = None
-
     def _count(self) -> int:
-        data = self._open()
+        data = self._file
         shapes = {}
         for key, axes in (('images', 4), ('depths', 3), ('rawDepths', 3)):
             if key not in data or getattr(data[key], 'ndim', 0) != axes:
