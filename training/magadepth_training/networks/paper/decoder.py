@@ -9,15 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .encoders import conv_bn
+
 SLOPE = 0.2
 """Of the LeakyReLU, as AGG-Net has it."""
-
-
-def conv_bn(inputs: int, outputs: int, activation: nn.Module) -> nn.Sequential:
-    """Build a 3x3 convolution, batch normalisation and an activation."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), activation
-    )
 
 
 class DeGConv(nn.Module):
@@ -39,7 +34,7 @@ class DeGConv(nn.Module):
         self.after_enlarging = nn.Sequential(
             nn.BatchNorm2d(width), nn.LeakyReLU(SLOPE, inplace=True)
         )
-        self.feature_and_gate = conv_bn(width, 2 * outputs, nn.Identity())
+        self.feature_and_gate = conv_bn(width, 2 * outputs)
         self.feature = conv_bn(outputs, outputs, nn.LeakyReLU(SLOPE, inplace=True))
 
     def forward(self, features: Tensor) -> Tensor:

@@ -14,15 +14,17 @@ MaskedConv = Callable[[int, int, int, int], nn.Module]
 """(in_channels, out_channels, kernel, stride) -> module called with (features, missing)."""
 
 
-def normalised(*modules: nn.Module, channels: int) -> nn.Sequential:
-    """Follow modules by batch normalisation and SiLU (our choice; the paper names neither)."""
-    return nn.Sequential(*modules, nn.BatchNorm2d(channels), nn.SiLU(inplace=True))
+def conv_bn(
+    inputs: int, outputs: int, *activation: nn.Module, kernel: int = 3, stride: int = 1
+) -> nn.Sequential:
+    """Build a convolution, batch normalisation and, where it is given, an activation."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), *activation)
 
 
 def conv_block(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Build a convolution, batch normalisation and SiLU."""
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-    return normalised(conv, channels=outputs)
+    """Build a convolution, batch normalisation and SiLU (our choice; the paper names neither)."""
+    return conv_bn(inputs, outputs, nn.SiLU(inplace=True), kernel=kernel, stride=stride)
 
 
 class MaskedLayer(nn.Module):
@@ -49,9 +51,7 @@ class MaskedLayer(nn.Module):
             )
         share = out_channels // len(kernels)
         self.heads = nn.ModuleList(conv(in_channels, share, k, stride) for k in kernels)
-        self.fuse = normalised(
-            nn.Conv2d(out_channels, out_channels, 1, bias=False), channels=out_channels
-        )
+        self.fuse = conv_block(out_channels, out_channels, kernel=1)
 
     def forward(self, features: Tensor, missing: Tensor) -> Tensor:
         """(B, C, H, W) and mask (B, 1, H, W) -> (B, out, H / stride, W / stride)."""

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .partial_conv import VanillaConv
+
 
 def reverse_and_cut(x: Tensor) -> Tensor:
     """RnC (Eq. 5): 1 at x = 0, falling to exactly 0 at x >= ln 2; x is not negative."""
@@ -31,7 +33,7 @@ def min_pool(missing: Tensor, stride: int = 1) -> Tensor:
     return 1 - F.max_pool2d(1 - missing, 3, stride=stride, padding=1)
 
 
-class MagaConv(nn.Module):
+class MagaConv(VanillaConv):
     """
     One MagaConv head (Eq. 1 to 5): ``RnC(eps * conv(M, |w|)) * conv(D, w)``.
 
@@ -40,12 +42,8 @@ class MagaConv(nn.Module):
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1):
-        super().__init__()
-        self.stride, self.padding = stride, kernel // 2
-        weight = torch.empty(out_channels, in_channels, kernel, kernel)
-        nn.init.kaiming_normal_(weight, nonlinearity='relu')
-        self.weight = nn.Parameter(weight)
-        whole_window = float(weight.abs().sum(dim=(1, 2, 3)).mean())
+        super().__init__(in_channels, out_channels, kernel, stride)
+        whole_window = float(self.weight.abs().sum(dim=(1, 2, 3)).mean())
         start = min(0.95, 2 * math.log(2) / whole_window)
         self.raw_epsilon = nn.Parameter(torch.tensor(math.log(start / (1 - start))))
 
@@ -71,7 +69,7 @@ class MagaConv(nn.Module):
             (B, out_channels, H / stride, W / stride).
 
         """
-        response = F.conv2d(features, self.weight, stride=self.stride, padding=self.padding)
+        response = super().forward(features, missing)
         # The paper replicates the mask along the channels; summing |w| over them first is the
         # same convolution of one channel (Eq. 3).
         weight = self.epsilon * self.weight.abs().sum(dim=1, keepdim=True)

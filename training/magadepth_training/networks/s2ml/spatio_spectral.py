@@ -2,7 +2,9 @@
 """
 One pair of S2ML's cascade: spectral fusion in both directions, then spatial fusion.
 
-The choices that the paper's abstract leaves open are listed in `network`.
+The choices that the paper's abstract leaves open are listed in `network`. Wherever features enter
+or leave the cascade's sum, they are normalised: without that they grow a hundredfold from pair to
+pair within a few hundred steps, and a network learns nothing more.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..paper.encoders import conv_bn
 from .spectral import Polar, RealFourier2d, from_polar, to_polar
 from .swin_conv import SwinConvBlock, WindowGrid
 
@@ -42,10 +45,10 @@ class SpectralFusion(nn.Module):
         super().__init__()
         self.fourier = fourier
         self.register_buffer('frequencies', fourier.frequencies(), persistent=False)
-        self.enter = _normalised(channels, channels, 1)
+        self.enter = conv_bn(channels, channels, kernel=1)
         self.amplitude = SpectralBranch(2 * channels, channels, channels)
         self.phase = SpectralBranch(4 * channels, channels, 2 * channels)
-        self.leave = _normalised(channels, channels, 1)
+        self.leave = conv_bn(channels, channels, kernel=1)
 
     def forward(self, features: Tensor, guide: Polar) -> Tensor:
         """(B, C, H, W) depth features and the guide's spectrum -> (B, C, H, W)."""
@@ -76,14 +79,14 @@ class SpatialFusion(nn.Module):
         self, channels: int, head_channels: int, blocks: int, mlp_ratio: float, grid: WindowGrid
     ) -> None:
         super().__init__()
-        self.embed = _normalised(3 * channels, channels, 1)
+        self.embed = conv_bn(3 * channels, channels, kernel=1)
         self.blocks = nn.Sequential(
             *(
                 SwinConvBlock(channels, head_channels, grid, bool(index % 2), mlp_ratio)
                 for index in range(blocks)
             )
         )
-        self.leave = _normalised(channels, channels, 3)
+        self.leave = conv_bn(channels, channels)
 
     def forward(self, spatial: Tensor, spectral: Tensor, guide: Tensor) -> Tensor:
         """Three (B, C, H, W) -> (B, C, H, W)."""
@@ -121,24 +124,7 @@ class Pair(nn.Module):
 
 def conv_block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     """Build a 3x3 convolution, batch normalisation and LeakyReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.LeakyReLU(SLOPE, inplace=True),
-    )
-
-
-def _normalised(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
-    """
-    Build a convolution and batch normalisation.
-
-    Wherever features enter or leave the cascade's sum: without it they grow a hundredfold from
-    pair to pair within a few hundred steps, and a network learns nothing more.
-    """
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-    )
+    return conv_bn(inputs, outputs, nn.LeakyReLU(SLOPE, inplace=True), stride=stride)
 
 
 def start_small(conv: nn.Conv2d) -> None:
