@@ -40,7 +40,6 @@ class Frames:
     def __init__(
         self, sources: Sequence[Source], height: int, width: int, shares: Sequence[float]
     ):
-        self.height, self.width = height, width
         self.frames: list[Frame] = []
         weights: list[float] = []
         for source, share in zip(sources, shares):

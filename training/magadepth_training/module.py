@@ -29,10 +29,9 @@ class TrainingModule(lightning.LightningModule):
     Trains one network by a recipe.
 
     Batches have rgb (B, 3, H, W) in 0..1; depth and target (B, 1, H, W) metres, 0 = missing or
-    unknown. ``watched`` are the names of the sets to validate on; ``errors`` has their last
-    figures, averaged over frames at hidden pixels: REL, and RMSE [m]. With ``finish_in`` the
-    learning rate falls with the time [s] instead of the steps, where that is sooner, so that the
-    weights are finished after that time.
+    unknown. ``watched`` are the names of the sets to validate on. With ``finish_in`` the learning
+    rate falls with the time [s] instead of the steps, where that is sooner, so that the weights
+    are finished after that time.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class TrainingModule(lightning.LightningModule):
         self.recipe, self.finish_in, self.watched = recipe, finish_in, list(watched)
         self.started = time.monotonic()
         self.sums = torch.zeros(len(self.watched), 3)
-        self.errors: dict[str, tuple[float, float]] = {}
         self.save_hyperparameters({'network': asdict(config), 'recipe': asdict(recipe)})
 
     def forward(self, rgb: Tensor, depth: Tensor) -> Any:
@@ -98,8 +96,7 @@ class TrainingModule(lightning.LightningModule):
         sums = self.trainer.strategy.reduce(self.sums, reduce_op='sum')
         assert isinstance(sums, Tensor)
         means = (sums[:, :2] / sums[:, 2:].clamp(min=1)).tolist()
-        self.errors = {name: (rel, rmse) for name, (rel, rmse) in zip(self.watched, means)}
-        return self.errors
+        return {name: (rel, rmse) for name, (rel, rmse) in zip(self.watched, means)}
 
     def configure_gradient_clipping(
         self,

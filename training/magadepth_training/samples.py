@@ -48,11 +48,10 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
         frames: Frames,
         count: int,
         seed: int,
-        hiding: HidingConfig | None = None,
         views: Views | None = None,
     ):
         self.frames, self.count, self.seed = frames, count, seed
-        self.hiding, self.views = hiding or HidingConfig(), views or Views()
+        self.hiding, self.views = HidingConfig(), views or Views()
         self.until = np.cumsum(frames.weights)
         # Only the holes of frames of real sensors are borrowed.
         shares = [float((frame.depth <= 0).mean()) for frame in frames.frames]

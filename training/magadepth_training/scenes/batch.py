@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
+from magadepth_training.scenes.geometry import Batched
+
 
 @dataclass(frozen=True)
 class SceneConfig:
@@ -42,7 +44,7 @@ class SceneConfig:
 
 
 @dataclass
-class SceneBatch:
+class SceneBatch(Batched):
     """
     Generated scenes as seen by one camera, everything complete (no missing value).
 
@@ -74,10 +76,6 @@ class SceneBatch:
     """(B, 1, H, W) infrared light that is not the sensor's own, 0..1."""
     intrinsics: torch.Tensor
     """(B, 4) fx, fy, cx, cy in pixels."""
-
-    def __getitem__(self, samples: slice) -> SceneBatch:
-        """Take a part of the batch (views, no copy)."""
-        return SceneBatch(**{f.name: getattr(self, f.name)[samples] for f in fields(self)})
 
     @staticmethod
     def concatenate(parts: list[SceneBatch]) -> SceneBatch:

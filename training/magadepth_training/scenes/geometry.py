@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import torch
 
@@ -20,8 +21,20 @@ def total(terms: Iterable[torch.Tensor]) -> torch.Tensor:
     return first
 
 
+Some = TypeVar('Some', bound='Batched')
+
+
 @dataclass
-class Camera:
+class Batched:
+    """Fields of tensors whose first axis is the batch."""
+
+    def __getitem__(self: Some, samples: slice) -> Some:
+        """Take a part of the batch (views, no copy)."""
+        return type(self)(*(getattr(self, f.name)[samples] for f in fields(self)))
+
+
+@dataclass
+class Camera(Batched):
     """
     Pinhole cameras in the world (Z up).
 
@@ -43,23 +56,18 @@ class Camera:
     y: torch.Tensor
     """(B, H) normalised row coordinates, (v - cy) / fy."""
 
-    def __getitem__(self, samples: slice) -> Camera:
-        """Take some of the cameras."""
-        return Camera(*(getattr(self, n)[samples] for n in self.__dataclass_fields__))
-
     def reflected(self, point: torch.Tensor, normal: torch.Tensor) -> Camera:
         """Mirror the cameras at planes given by a point and a unit normal, both (B, 3)."""
 
         def reflect(v: torch.Tensor) -> torch.Tensor:
             return v - 2.0 * (v * normal).sum(-1, keepdim=True) * normal
 
-        return Camera(
-            reflect(self.origin - point) + point,
-            reflect(self.right),
-            reflect(self.down),
-            reflect(self.forward),
-            self.x,
-            self.y,
+        return replace(
+            self,
+            origin=reflect(self.origin - point) + point,
+            right=reflect(self.right),
+            down=reflect(self.down),
+            forward=reflect(self.forward),
         )
 
 

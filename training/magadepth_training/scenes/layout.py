@@ -18,6 +18,7 @@ from magadepth_training.scenes.furniture import (
     TABLETOP_SIZES,
     templates,
 )
+from magadepth_training.scenes.geometry import Batched
 from magadepth_training.scenes.placing import OnDesk, yaw_matrix
 from magadepth_training.scenes.primitives import (
     COUNT,
@@ -32,7 +33,7 @@ from magadepth_training.scenes.primitives import (
 
 
 @dataclass
-class Layout:
+class Layout(Batched):
     """Primitives of a batch of scenes in the world: Z up, floor at z = 0, room about x = y = 0."""
 
     centre: torch.Tensor
@@ -45,10 +46,6 @@ class Layout:
     """(B, 3) half sizes of the room; its centre is at half its height."""
     focus: torch.Tensor
     """(B, 3) where on the desk most things lie."""
-
-    def __getitem__(self, samples: slice) -> Layout:
-        """Take some of the scenes."""
-        return Layout(*(getattr(self, n)[samples] for n in self.__dataclass_fields__))
 
 
 def _assemble(draws, kind, parts, sizes, count):

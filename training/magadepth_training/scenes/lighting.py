@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn import functional
@@ -11,7 +11,7 @@ from torch.nn import functional
 from magadepth_training.scenes import trace
 from magadepth_training.scenes.batch import SceneConfig
 from magadepth_training.scenes.draws import Draws
-from magadepth_training.scenes.geometry import Camera, total
+from magadepth_training.scenes.geometry import Batched, Camera, total
 from magadepth_training.scenes.layout import Layout
 from magadepth_training.scenes.materials import FIELDS
 from magadepth_training.scenes.textures import SIZE, look_up
@@ -21,7 +21,7 @@ LAMPS = 2
 
 
 @dataclass
-class Lights:
+class Lights(Batched):
     """Lamps, ambient light and a patch of sun per scene."""
 
     position: torch.Tensor
@@ -33,10 +33,6 @@ class Lights:
     sun: torch.Tensor
     """(B, 6): horizontal drift per metre of height x, y; middle x, y and half size of the patch
     on the floor; strength."""
-
-    def __getitem__(self, samples: slice) -> Lights:
-        """Take some of the scenes."""
-        return Lights(*(getattr(self, n)[samples] for n in self.__dataclass_fields__))
 
 
 @dataclass
@@ -75,14 +71,7 @@ def make_lights(draws: Draws, layout: Layout, config: SceneConfig) -> Lights:
 
 def _shadow(camera: Camera, lights: Lights, layout: Layout, depth: torch.Tensor, pairs: int):
     """Share of the first lamp's light (B, H, W), traced at half the resolution."""
-    coarse = Camera(
-        camera.origin,
-        camera.right,
-        camera.down,
-        camera.forward,
-        camera.x[:, ::2],
-        camera.y[:, ::2],
-    )
+    coarse = replace(camera, x=camera.x[:, ::2], y=camera.y[:, ::2])
     z = depth[:, ::2, ::2]
     lamp = lights.position[:, 0]
     ray = [

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from magadepth_training.scenes import geometry
 from magadepth_training.scenes.geometry import (
-    MISS,
     Camera,
     LocalRays,
     PointRays,
@@ -88,21 +88,18 @@ def room_depth(camera: Camera, layout: Layout) -> torch.Tensor:
     return geometry.room(LocalRays(camera, centre, eye), half)[:, 0]
 
 
-def _camera_rays(camera: Camera) -> Callable[[torch.Tensor, torch.Tensor], Rays]:
-    return lambda centre, rotation: LocalRays(camera, centre, rotation)
-
-
-def _at_once(camera: Camera, pairs: int) -> int:
-    return max(1, pairs // (camera.y.numel() * camera.x.shape[1]))
+def _seen(
+    camera: Camera, layout: Layout, groups: tuple, near: torch.Tensor | float, pairs: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    at_once = max(1, pairs // (camera.y.numel() * camera.x.shape[1]))
+    return nearest(partial(LocalRays, camera), layout, groups, near, at_once)
 
 
 def opaque(
     camera: Camera, layout: Layout, near: torch.Tensor | float, pairs: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Depth and primitive (B, H, W) of what is solid; COUNT is the room, which ends every ray."""
-    depth, index = nearest(
-        _camera_rays(camera), layout, OPAQUE_GROUPS, near, _at_once(camera, pairs)
-    )
+    depth, index = _seen(camera, layout, OPAQUE_GROUPS, near, pairs)
     walls = room_depth(camera, layout)
     inside = depth < walls
     return torch.where(inside, depth, walls), torch.where(inside, index, COUNT)
@@ -112,16 +109,13 @@ def glass(
     camera: Camera, layout: Layout, near: float, pairs: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Depth and primitive (B, H, W) of the nearest glass; MISS where there is none."""
-    return nearest(_camera_rays(camera), layout, GLASS_GROUPS, near, _at_once(camera, pairs))
+    return _seen(camera, layout, GLASS_GROUPS, near, pairs)
 
 
 def lit(light: torch.Tensor, ray: list[torch.Tensor], layout: Layout, pairs: int) -> torch.Tensor:
     """1 where the light (B, 3) reaches the points ``light + ray``, else 0; (B, H, W)."""
     at_once = max(1, pairs // ray[0].numel())
-    first, _ = nearest(
-        lambda centre, rotation: PointRays(light, ray, centre, rotation),
-        layout, OPAQUE_GROUPS, 1e-3, at_once,
-    )  # fmt: skip
+    first, _ = nearest(partial(PointRays, light, ray), layout, OPAQUE_GROUPS, 1e-3, at_once)
     return (first > 0.99).float()
 
 
@@ -205,16 +199,3 @@ def surface(camera: Camera, layout: Layout, depth: torch.Tensor, index: torch.Te
     which = on_y * 2 + on_z * 4 + (q[0] * on_x + q[1] * on_y + q[2] * on_z > 0.0)
     index = torch.where(index == COUNT, COUNT + which.long(), index)
     return Surface(depth, index, [x * factor for x in normal], ray, u, v)
-
-
-__all__ = [
-    'MISS',
-    'SURFACES',
-    'Surface',
-    'glass',
-    'lit',
-    'nearest',
-    'opaque',
-    'room_depth',
-    'surface',
-]

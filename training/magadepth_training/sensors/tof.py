@@ -31,9 +31,7 @@ def tof(scene: SceneBatch, draws: Draws, config: ToFConfig) -> torch.Tensor:
     weight = amplitude + 1e-6
     mixed = common.window_mean(depth * weight, 3) / common.window_mean(weight, 3)
     edge = common.edges(depth, 0.04)
-    share = torch.rand(depth.shape, generator=draws.generator, device=draws.generator.device).to(
-        depth.device
-    )
+    share = draws.rand(1, height, width)
     flying = torch.where(edge, torch.lerp(depth, mixed, share), depth)
     survives = share < common.per_sample(draws.uniform(*config.flying))
 
