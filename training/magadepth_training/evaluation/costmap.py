@@ -102,17 +102,27 @@ def map_errors(seen: Costmap, truth: Costmap) -> dict[str, float]:
     now) and ``phantom_cells`` (where it never was), and the share of the truth's cells that are
     ``missed`` [%]. A cell also matches its neighbouring cells.
     """
-    false, before = seen.occupied & ~near_enough(truth.occupied), near_enough(truth.ever)
-    missed = truth.occupied & ~near_enough(seen.occupied)
+    cells = count_cells(seen, truth)
     return {
-        'ghosts': float((false & before).sum()),
-        'phantom_cells': float((false & ~before).sum()),
-        'missed': 100 * float(missed.sum() / max(1, truth.occupied.sum())),
+        'ghosts': float(cells['ghosts']),
+        'phantom_cells': float(cells['phantoms']),
+        'missed': 100 * float(cells['missed'] / max(1, cells['true'])),
     }
 
 
-def near_enough(cells: np.ndarray) -> np.ndarray:
-    """Return cells (bool) and their eight neighbours."""
+def count_cells(seen: Costmap, truth: Costmap) -> dict[str, int]:
+    """Count the ghosts, phantoms and missed cells of `map_errors`, and the ``true`` ones."""
+    false, before = seen.occupied & ~_near_enough(truth.occupied), _near_enough(truth.ever)
+    return {
+        'true': int(truth.occupied.sum()),
+        'ghosts': int((false & before).sum()),
+        'phantoms': int((false & ~before).sum()),
+        'missed': int((truth.occupied & ~_near_enough(seen.occupied)).sum()),
+    }
+
+
+def _near_enough(cells: np.ndarray) -> np.ndarray:
+    # Cells and their eight neighbours.
     return cv2.dilate(cells.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
 
 

@@ -12,6 +12,7 @@ fewer obstacles are missed.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ import numpy as np
 from magadepth_ros.tables import markdown_table
 from magadepth_training.datasets.opening import open_source
 from magadepth_training.datasets.sample import Sample
-from magadepth_training.evaluation.costmap import Costmap, near_enough
+from magadepth_training.evaluation.costmap import Costmap, count_cells
 from magadepth_training.evaluation.methods import Estimate, Method, model_method
 from magadepth_training.evaluation.regions import phantoms, regions
 from magadepth_training.evaluation.simulated import SIMULATED, SimulatedRobot
@@ -32,8 +33,6 @@ SHARE = 0.5
 """Of the false cells of the depth as it is: so many are allowed."""
 RIGHT = 0.05
 """A fill whose error is below this share of the depth is right."""
-_CELLS = ('true', 'ghosts', 'phantoms', 'missed')
-_PIXELS = ('right', 'right marks', 'marks', 'phantom marks')
 _HEAD = ('marks from', 'ghosts', 'phantoms', 'missed [%]', 'right fills', 'phantom fills')
 
 
@@ -44,24 +43,16 @@ class Marking:
     confidence: float
     costmap: Costmap
     frames: int = 0
-    cells: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_CELLS, 0))
-    pixels: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PIXELS, 0))
+    cells: Counter[str] = field(default_factory=Counter)
+    pixels: Counter[str] = field(default_factory=Counter)
 
     def drive(
         self, sample: Sample, depth: np.ndarray, confidence: np.ndarray, true: Costmap
     ) -> None:
         """Add a frame of the simulated robot; ``true`` is the costmap of the true depth so far."""
         self.costmap.update(sample, depth, confidence)
-        seen, truth = self.costmap.occupied, true.occupied
-        false, before = seen & ~near_enough(truth), near_enough(true.ever)
         self.frames += 1
-        for name, chosen in (
-            ('true', truth),
-            ('ghosts', false & before),
-            ('phantoms', false & ~before),
-            ('missed', truth & ~near_enough(seen)),
-        ):
-            self.cells[name] += int(chosen.sum())
+        self.cells.update(count_cells(self.costmap, true))
 
     def still(self, confidence: np.ndarray, right: np.ndarray, phantom: np.ndarray) -> None:
         """Add the fills of a recorded frame: their confidence, and which are right or phantoms."""
