@@ -19,7 +19,6 @@ __all__ = [
     'SIDES',
     'SimulatedView',
     'simulated_frames',
-    'simulated_frames_with_truth',
     'simulated_intrinsics',
     'simulated_views',
 ]
@@ -58,19 +57,7 @@ def simulated_frames(
         with the noise, quantisation and holes of a structured light camera.
 
     """
-    return [
-        (rgb, depth) for rgb, depth, _ in simulated_frames_with_truth(width, height, count, seed)
-    ]
-
-
-def simulated_frames_with_truth(
-    width: int, height: int, count: int, seed: int = 0
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """As `simulated_frames`; the third item is the exact depth (H, W) float32 metres, complete."""
-    return [
-        (frame.rgb, frame.depth, frame.truth)
-        for frame in simulated_views(width, height, count, seed)
-    ]
+    return [(view.rgb, view.depth) for view in simulated_views(width, height, count, seed)]
 
 
 class SimulatedView(NamedTuple):

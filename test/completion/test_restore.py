@@ -9,7 +9,7 @@ import pytest
 
 from magadepth_ros.completion.fit import fit_depth, fit_rgb, geometry
 from magadepth_ros.completion.restore import follow_measured, restore_depth, restore_smooth
-from magadepth_ros.simulation import simulated_frames_with_truth
+from magadepth_ros.simulation import simulated_views
 
 
 def small_of(rgb: np.ndarray, depth: np.ndarray, height: int, width: int):
@@ -88,7 +88,7 @@ def test_only_wanted_pixels_are_sharpened_and_those_as_without_the_wish(size):
 
 @pytest.mark.parametrize('seed', [0, 1])
 def test_better_than_bilinear_on_simulated_scenes(seed):
-    rgb, _, truth = simulated_frames_with_truth(320, 240, 1, seed)[0]
+    rgb, _, truth, *_ = next(simulated_views(320, 240, 1, seed))
     small, small_rgb = small_of(rgb, truth, 120, 160)
     smeared = cv2.GaussianBlur(small, (0, 0), 1.0)
     error = restore_depth(smeared, small_rgb, rgb) - truth
