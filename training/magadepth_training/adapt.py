@@ -56,12 +56,11 @@ RECIPE = {
 
 
 @dataclass(eq=False)
-class InMemory:
+class InMemory(Source):
     """Samples that have been read, as a `Source`."""
 
     name: str
     samples: Sequence[Sample]
-    target_made_by: str = ''
     consecutive: bool = True
 
     def __len__(self) -> int:

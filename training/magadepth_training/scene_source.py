@@ -6,10 +6,10 @@ from __future__ import annotations
 import torch
 
 from . import scenes, sensors
-from .datasets.sample import Sample
+from .datasets.sample import Sample, Source
 
 
-class GeneratedScenes:
+class GeneratedScenes(Source):
     """
     ``count`` scenes of one size; scene number n depends only on the seed.
 
@@ -17,8 +17,6 @@ class GeneratedScenes:
     """
 
     name = 'generated scenes'
-    target_made_by = ''
-    consecutive = False
 
     def __init__(self, count: int, height: int, width: int, seed: int = 1):
         self.count, self.height, self.width, self.seed = count, height, width, seed

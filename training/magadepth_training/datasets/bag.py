@@ -11,13 +11,13 @@ import numpy as np
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.recordings.bag_frames import BagFrames, locate_frames
 from magadepth_ros.recordings.bags import find_topics, open_bag, whole_bag
-from magadepth_training.datasets.sample import Sample
+from magadepth_training.datasets.sample import Sample, Source
 
 FARTHEST = 65.535
 """Farthest depth that counts as measured [m]: the limit of 16-bit millimetres."""
 
 
-class BagSource:
+class BagSource(Source):
     """
     Frames of a recording. They have no target, so training hides measured pixels.
 
@@ -39,7 +39,6 @@ class BagSource:
 
     """
 
-    target_made_by = ''
     consecutive = True
 
     def __init__(

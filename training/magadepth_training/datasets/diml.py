@@ -8,7 +8,7 @@ from pathlib import Path
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.pictures import read_depth, read_rgb
-from magadepth_training.datasets.sample import Sample
+from magadepth_training.datasets.sample import Sample, Source
 
 HOME = 'https://dimlrgbd.github.io'
 SENSOR = 'Kinect v2 (ToF)'
@@ -43,7 +43,7 @@ class _Entry:
     scene: str
 
 
-class DimlSource:
+class DimlSource(Source):
     """
     Indoor frames below a folder, in the layout of the whole set or of its sample set.
 
@@ -63,9 +63,6 @@ class DimlSource:
         no frames, or a frame without its depth; the message says what was expected.
 
     """
-
-    target_made_by = ''
-    consecutive = False
 
     def __init__(self, root: str | Path, split: str = 'test') -> None:
         root = Path(root)

@@ -6,13 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from magadepth_ros.manifest import read_manifest
-from magadepth_training.datasets.sample import Sample
+from magadepth_training.datasets.sample import Sample, Source
 
 
-class ManifestSource:
+class ManifestSource(Source):
     """The frames of a folder with a ``manifest.json``; see :mod:`magadepth_ros.manifest`."""
 
-    target_made_by = ''
     consecutive = True
 
     def __init__(self, folder: str | Path) -> None:

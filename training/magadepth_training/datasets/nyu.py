@@ -11,7 +11,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from magadepth_ros.errors import DataError
-from magadepth_training.datasets.sample import Sample
+from magadepth_training.datasets.sample import Sample, Source
 
 LABELED = 'nyu_depth_v2_labeled.mat'
 SPLITS = 'splits.mat'
@@ -20,7 +20,7 @@ HOME = 'https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html'
 _SPLIT_NAMES = {'train': 'trainNdxs', 'test': 'testNdxs'}
 
 
-class NyuSource:
+class NyuSource(Source):
     """
     The labelled frames, 640x480.
 
@@ -42,7 +42,6 @@ class NyuSource:
 
     """
 
-    consecutive = False
     target_made_by = 'levin'
 
     def __init__(self, path: str | Path, split: str = 'test') -> None:

@@ -39,12 +39,12 @@ class Sample:
 
 
 class Source(Protocol):
-    """An opened data set; a sample is read when it is indexed."""
+    """An opened data set; a sample is read when it is indexed. Data sets inherit the defaults."""
 
     name: str
-    target_made_by: str
+    target_made_by: str = ''
     """Name of the baseline that filled the holes of the target; '' without any."""
-    consecutive: bool
+    consecutive: bool = False
     """Whether the frames are a sequence of a camera; else they are stills."""
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from scipy.io import loadmat
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.pictures import decode, read_rgb
-from magadepth_training.datasets.sample import Sample
+from magadepth_training.datasets.sample import Sample, Source
 
 HOME = 'https://rgbd.cs.princeton.edu'
 MAX_DEPTH_M = 8.0
@@ -26,7 +26,7 @@ _ROOT = 'SUNRGBD'
 _SPLIT_MATS = ('allsplit.mat', 'SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat')
 
 
-class SunSource:
+class SunSource(Source):
     """
     Frames below ``SUNRGBD``: image, depth (the input), depth_bfx (the target).
 
@@ -46,9 +46,6 @@ class SunSource:
         no frames, no split file, or frames of the split that are not there.
 
     """
-
-    target_made_by = ''
-    consecutive = False
 
     def __init__(self, root: str | Path, split: str = 'test') -> None:
         root = Path(root)

@@ -11,7 +11,7 @@ from magadepth_ros.simulation import simulated_intrinsics
 from magadepth_ros.simulation.render import render
 from magadepth_ros.simulation.scene import Box, CameraPose, Material, Scene, random_scene
 from magadepth_ros.simulation.sensor import DepthSensor
-from magadepth_training.datasets.sample import Sample
+from magadepth_training.datasets.sample import Sample, Source
 
 WIDTH, HEIGHT = 320, 240
 ROOMS = 8
@@ -22,7 +22,7 @@ CAMERA_HEIGHT = 0.5
 SIMULATED = ('simulated:drive', 'simulated:still')
 
 
-class SimulatedRobot:
+class SimulatedRobot(Source):
     """
     The frames of a robot's camera in rooms with furniture, with the exact depth as target.
 
@@ -32,7 +32,6 @@ class SimulatedRobot:
     sensor.
     """
 
-    target_made_by = ''
     consecutive = True
 
     def __init__(self, name: str, first_room: int = 100) -> None:

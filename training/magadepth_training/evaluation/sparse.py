@@ -10,16 +10,13 @@ import numpy as np
 from magadepth_training.datasets.sample import Sample, Source
 
 
-class SparseSource:
+class SparseSource(Source):
     """
     The frames of another source with ``points`` random pixels of their truth as input.
 
     The points of a frame are the same in every run. Without a target, the depth itself is
     the truth. All other known pixels are scored.
     """
-
-    target_made_by = ''
-    consecutive = False
 
     def __init__(self, source: Source, points: int) -> None:
         self.name = f'{source.name}, {points} points'
