@@ -40,17 +40,12 @@ def borrowed(rng: Random, missing: np.ndarray) -> np.ndarray:
     """Mirror, scale and shift the holes of another frame, ``missing`` (H, W) bool."""
     height, width = missing.shape
     zoom = np.exp(rng.uniform(-0.35, 0.7))
-    mirror_x, mirror_y = (-1 if rng.random() < share else 1 for share in (0.5, 0.25))
-    move = np.array(
-        [
-            [mirror_x * zoom, 0, width * (0.5 + rng.uniform(-0.25, 0.25) - 0.5 * mirror_x * zoom)],
-            [
-                0,
-                mirror_y * zoom,
-                height * (0.5 + rng.uniform(-0.25, 0.25) - 0.5 * mirror_y * zoom),
-            ],
-        ]
-    )
+    mirrors = [-1 if rng.random() < share else 1 for share in (0.5, 0.25)]
+    move = np.zeros((2, 3))
+    for axis, (mirror, size) in enumerate(zip(mirrors, (width, height))):
+        middle = 0.5 + rng.uniform(-0.25, 0.25)
+        move[axis, axis] = mirror * zoom
+        move[axis, 2] = size * (middle - 0.5 * mirror * zoom)
     holes = cv2.warpAffine(
         missing.astype(np.uint8), move, (width, height), flags=cv2.INTER_NEAREST
     )

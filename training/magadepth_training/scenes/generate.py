@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 
 import torch
-from torch.nn import functional
 
 from magadepth_ros.errors import DataError
 from magadepth_training.scenes import trace
@@ -16,7 +15,7 @@ from magadepth_training.scenes.geometry import Camera, total
 from magadepth_training.scenes.layout import Layout, make_layout
 from magadepth_training.scenes.lighting import Lights, make_lights, shade
 from magadepth_training.scenes.materials import make_materials
-from magadepth_training.scenes.photo import develop
+from magadepth_training.scenes.photo import develop, window_mean
 from magadepth_training.scenes.primitives import COUNT, FIRST_WALL
 from magadepth_training.scenes.textures import atlas
 from magadepth_training.scenes.trace import Surface
@@ -113,8 +112,8 @@ def _render(
     light = torch.where(clear, through, scene['light'])
     rgb = develop(light, depth, draws)
     grey = rgb.mean(1, keepdim=True)
-    mean = functional.avg_pool2d(grey, 7, 1, 3, count_include_pad=False)
-    square = functional.avg_pool2d(grey * grey, 7, 1, 3, count_include_pad=False)
+    mean = window_mean(grey, 7)
+    square = window_mean(grey * grey, 7)
     transparency = clear.float()
     return SceneBatch(
         rgb=rgb,

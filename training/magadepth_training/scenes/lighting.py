@@ -14,6 +14,7 @@ from magadepth_training.scenes.draws import Draws
 from magadepth_training.scenes.geometry import Batched, Camera, total
 from magadepth_training.scenes.layout import Layout
 from magadepth_training.scenes.materials import FIELDS
+from magadepth_training.scenes.photo import window_mean
 from magadepth_training.scenes.textures import SIZE, look_up
 from magadepth_training.scenes.trace import SURFACES, Surface
 
@@ -85,7 +86,7 @@ def _shadow(camera: Camera, lights: Lights, layout: Layout, depth: torch.Tensor,
         for i in range(3)
     ]
     reached = trace.lit(lamp, ray, layout, pairs)[:, None]
-    soft = functional.avg_pool2d(reached, 3, 1, 1, count_include_pad=False)
+    soft = window_mean(reached, 3)
     return functional.interpolate(soft, size=depth.shape[-2:], mode='bilinear')[:, 0]
 
 

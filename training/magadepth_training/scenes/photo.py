@@ -9,10 +9,14 @@ from torch.nn import functional
 from magadepth_training.scenes.draws import Draws
 
 
+def window_mean(image: torch.Tensor, size: int) -> torch.Tensor:
+    """Mean of (B, C, H, W) over size x size pixels (odd), smaller windows at the border."""
+    return functional.avg_pool2d(image, size, 1, size // 2, count_include_pad=False)
+
+
 def smooth3(image: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
     """Blend with a 3x3 mean by ``amount`` (B, 1, 1, 1)."""
-    mean = functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
-    return torch.lerp(image, mean, amount)
+    return torch.lerp(image, window_mean(image, 3), amount)
 
 
 def _motion(image: torch.Tensor, draws: Draws) -> torch.Tensor:
@@ -29,9 +33,9 @@ def _motion(image: torch.Tensor, draws: Draws) -> torch.Tensor:
 def occlusion(depth: torch.Tensor) -> torch.Tensor:
     """Return the darkening of creases and contacts by depth; (B, 1, H, W) in 0.78..1."""
     size = max(3, depth.shape[-1] // 24 * 2 + 1)
-    mean = functional.avg_pool2d(depth, size, 1, size // 2, count_include_pad=False)
+    mean = window_mean(depth, size)
     deeper = ((depth - mean) / (0.06 * depth)).clamp(0.0, 1.0)
-    return 1.0 - 0.22 * functional.avg_pool2d(deeper, 3, 1, 1, count_include_pad=False)
+    return 1.0 - 0.22 * window_mean(deeper, 3)
 
 
 def develop(light: torch.Tensor, depth: torch.Tensor, draws: Draws) -> torch.Tensor:
@@ -53,5 +57,5 @@ def develop(light: torch.Tensor, depth: torch.Tensor, draws: Draws) -> torch.Ten
     image = image + smooth3(noise, draws.rand(1, 1, 1))
     # Compression keeps brightness and smears colour.
     grey = image.mean(1, keepdim=True)
-    colour = functional.avg_pool2d(image - grey, 3, 1, 1, count_include_pad=False)
+    colour = window_mean(image - grey, 3)
     return torch.lerp(image, grey + colour, draws.rand(1, 1, 1)).clamp_(0.0, 1.0)

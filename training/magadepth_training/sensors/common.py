@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from magadepth_training.scenes.batch import SceneBatch
 from magadepth_training.scenes.draws import Draws
+from magadepth_training.scenes.photo import window_mean
 
 
 def field(draws: Draws, height: int, width: int, size: float, channels: int = 1) -> torch.Tensor:
@@ -34,11 +35,6 @@ def blobs(draws: Draws, height: int, width: int, scale: float = 1.0) -> torch.Te
 def per_sample(values: torch.Tensor) -> torch.Tensor:
     """(B,) -> (B, 1, 1, 1)."""
     return values[:, None, None, None]
-
-
-def window_mean(image: torch.Tensor, size: int) -> torch.Tensor:
-    """Mean of (B, C, H, W) over size x size pixels (odd), smaller windows at the border."""
-    return functional.avg_pool2d(image, size, 1, size // 2, count_include_pad=False)
 
 
 def window_max(image: torch.Tensor, size: int) -> torch.Tensor:
