@@ -174,13 +174,11 @@ def shrink(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return resized(image, shape, cv2.INTER_AREA if halvings else cv2.INTER_LINEAR)
 
 
-def resized(
-    image: np.ndarray, shape: tuple[int, int], method: int, out: np.ndarray | None = None
-) -> np.ndarray:
+def resized(image: np.ndarray, shape: tuple[int, int], method: int) -> np.ndarray:
     """Scale (H, W) or (H, W, C) to ``shape`` (rows, columns), if it has another shape."""
     if image.shape[:2] == shape:
         return image
-    return cv2.resize(image, (shape[1], shape[0]), dst=out, interpolation=method)
+    return cv2.resize(image, (shape[1], shape[0]), interpolation=method)
 
 
 def halve_depth(depth: np.ndarray, buffers: Buffers | None = None) -> np.ndarray:

@@ -8,12 +8,16 @@ import numpy as np
 
 from magadepth_ros.simulation.render import Picture
 
+BASELINE = 0.075
+"""Distance of the projector to the right of the camera [m]."""
+NEAREST, FARTHEST = 0.35, 6.0
+"""Range of the sensor [m]."""
 _FIELDS = 4
 
 
 class DepthSensor:
     """
-    A camera with a projector ``baseline`` [m] to its right.
+    A camera with a projector at `BASELINE` to its right.
 
     Depth comes from a disparity that is noisy and known to an eighth of a pixel, so errors grow
     with the square of the distance. It is missing in the projector's shadow on one side of near
@@ -26,11 +30,8 @@ class DepthSensor:
         height: int,
         intrinsics: tuple[float, float, float, float],
         seed: int = 0,
-        baseline: float = 0.075,
-        depth_range: tuple[float, float] = (0.35, 6.0),
     ) -> None:
-        self.focal_baseline = np.float32(intrinsics[0] * baseline)
-        self.range = depth_range
+        self._reach = np.float32(intrinsics[0] * BASELINE)
         self._scale = width / 640.0
         self._rng = np.random.default_rng(seed + 1)
         size = (height, width)
@@ -45,10 +46,10 @@ class DepthSensor:
 
     def measure(self, picture: Picture) -> np.ndarray:
         """Depth image (H, W) float32 metres in whole millimetres, 0 = missing."""
-        disparity = self.focal_baseline / picture.depth
+        disparity = self._reach / picture.depth
         coarse = self._noise(self._coarse)
         noisy = disparity + 0.07 * self._noise(self._fine) + 0.03 * coarse
-        depth = self.focal_baseline / (np.maximum(np.rint(noisy * 8.0), 1.0) / 8.0)
+        depth = self._reach / (np.maximum(np.rint(noisy * 8.0), 1.0) / 8.0)
         # Each region has a ragged border, as noise shifts the limit of each pixel.
         ragged = 0.6 * coarse + 0.4 * self._noise(self._fine)
         missing = self._shadow(disparity, 1.0 + 0.5 * ragged)
@@ -56,7 +57,7 @@ class DepthSensor:
         missing |= picture.brightness < 0.055 + 0.02 * ragged
         missing |= picture.mirror > 0.55 + 0.1 * ragged
         missing |= picture.cosine < 0.13 + 0.03 * ragged
-        missing |= (picture.depth < self.range[0]) | (picture.depth > self.range[1])
+        missing |= (picture.depth < NEAREST) | (picture.depth > FARTHEST)
         missing |= self._noise(self._fine) > 3.2
         depth[missing] = 0.0
         return np.rint(depth * 1000.0).astype(np.float32) * np.float32(0.001)

@@ -26,11 +26,7 @@ class BagSource(Source):
     Parameters
     ----------
     path:
-        the bag.
-    rgb_topic, depth_topic:
-        topics of colour and depth; None finds them where only one topic of each fits.
-    step:
-        take every N-th frame, as neighbouring frames of a recording are nearly the same.
+        the bag, in which one topic of colour and one of depth fit.
 
     Raises
     ------
@@ -41,20 +37,14 @@ class BagSource(Source):
 
     consecutive = True
 
-    def __init__(
-        self,
-        path: str | Path,
-        rgb_topic: str | None = None,
-        depth_topic: str | None = None,
-        step: int = 1,
-    ) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         whole = whole_bag(self.path)
         self.name = self.path.stem if whole == self.path else whole.name
         with ExitStack() as stack:
             reader = stack.enter_context(open_bag(self.path))
-            self.topics = find_topics(reader, rgb_topic, depth_topic)
-            self.locations = locate_frames(reader, self.topics)[::step]
+            self.topics = find_topics(reader)
+            self.locations = locate_frames(reader, self.topics)
             self._frames = BagFrames(reader, self.topics)
             # The bag stays open for as long as there is a source to read it.
             self._open = stack.pop_all()

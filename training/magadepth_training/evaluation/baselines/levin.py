@@ -9,12 +9,12 @@ import numpy as np
 _NEIGHBOURS = [(di, dj) for di in (-1, 0, 1) for dj in (-1, 0, 1) if (di, dj) != (0, 0)]
 
 
-def levin(rgb: np.ndarray, depth: np.ndarray, alpha: float = 1.0) -> np.ndarray:
+def levin(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """
     Complete depth so that each pixel is near the mean of neighbours of similar brightness.
 
-    Minimises, in the least-squares form of the NYU-Depth V2 toolbox, the system ``(I - W + alpha
-    K) x = alpha K d``: K selects the measured pixels, W holds for each pixel the weights
+    Minimises, in the least-squares form of the NYU-Depth V2 toolbox, the system ``(I - W + K)
+    x = K d``: K selects the measured pixels, W holds for each pixel the weights
     ``exp(-(g_n - g)^2 / s)`` of its 3x3 neighbours, normalised to 1, with s = 0.6 x the variance
     of the window's grey values, but so large that the most similar neighbour weighs at least 0.01,
     and at least 2e-6. Measured pixels are a soft constraint and change a little.
@@ -25,8 +25,6 @@ def levin(rgb: np.ndarray, depth: np.ndarray, alpha: float = 1.0) -> np.ndarray:
         (H, W, 3) uint8.
     depth:
         (H, W) metres, 0 = missing.
-    alpha:
-        weight of the measured pixels.
 
     Returns
     -------
@@ -65,7 +63,7 @@ def levin(rgb: np.ndarray, depth: np.ndarray, alpha: float = 1.0) -> np.ndarray:
     rows = np.broadcast_to(index, neighbours.shape)[inside]
     size = index.size
     pulls = sparse.coo_matrix((weights[inside], (rows, neighbours[inside])), (size, size))
-    known = measured.ravel() * float(alpha)
+    known = measured.ravel().astype(np.float64)
     system = (sparse.diags(1.0 + known) - pulls).tocsc()
     solution = splu(system).solve(known * depth.ravel().astype(np.float64))
     return solution.reshape(height, width).astype(np.float32)
