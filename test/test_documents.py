@@ -30,7 +30,7 @@ METHODS = {
     'IP-Basic': 'ip_basic',
     'RealSense hole filling, mode 0': 'realsense_left',
     'RealSense hole filling, mode 1': 'realsense_farthest',
-    'depth as it is': 'raw',
+    'unfilled depth': 'raw',
 }
 # Their headings, without the unit -> data set and figure.
 FIGURES = {

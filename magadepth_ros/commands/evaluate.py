@@ -72,7 +72,7 @@ def add_parser(subparsers: Any) -> None:
         type=OneOf(lambda: [*baseline_names(), 'raw']),
         default=['all'],
         help='classical methods: all, none, or names; levin needs SciPy and seconds a frame; raw, '
-        'the depth as it is, must be named',
+        'the unfilled depth, must be named',
     )
     add(
         '--predictions',

@@ -18,20 +18,20 @@ from .weights import save_weights
 
 
 class KeepCheckpoint(Callback):
-    """Writes the checkpoint that `resume` goes on from: every so often, and when a run stops."""
+    """Writes the checkpoint for a resumed run: periodically, and when a run stops."""
 
     def __init__(self, path: Path, every: int):
         self.path, self.every = path, every
 
     def save(self, trainer: lightning.Trainer) -> None:
-        """Write to a temporary name, then rename: a cut never costs the checkpoint before."""
+        """Write to a temporary name, then rename, so that an interruption loses no checkpoint."""
         partial = self.path.with_suffix('.partial')
         trainer.save_checkpoint(partial)
         if trainer.is_global_zero:
             partial.replace(self.path)
 
     def on_train_batch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Save every so often, when the validation of the step before has had its say."""
+        """Save every ``every`` steps, after the validation of the previous step."""
         if trainer.global_step and trainer.global_step % self.every == 0:
             self.save(trainer)
 
@@ -50,7 +50,7 @@ class StopEarly(Callback):
         self.before: dict[int, Any] = {}
 
     def on_train_start(self, *_: Any) -> None:
-        """Start the clock, and take the signals over from Lightning, which would not save."""
+        """Start the clock, and replace Lightning's signal handlers, which would not save."""
         self.started = time.monotonic()
         self.before = {n: signal.signal(n, self._note) for n in (signal.SIGTERM, signal.SIGINT)}
 
@@ -58,14 +58,14 @@ class StopEarly(Callback):
         self.signal = number
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Ask the processes whether one of them was told to stop, or is out of time."""
+        """Stop all processes once one of them got a signal or is out of time."""
         over = self.seconds is not None and time.monotonic() - self.started >= self.seconds
         over = over or self.signal != 0
         if trainer.strategy.reduce_boolean_decision(over, all=False):
             trainer.should_stop = True
 
     def give_back(self) -> None:
-        """Hand the signals back."""
+        """Restore the earlier signal handlers."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
         self.before = {}
@@ -75,8 +75,8 @@ class KeepBest(Callback):
     """
     Logs the errors of the watched sets, and keeps the weights that are best on the first.
 
-    It stands before the callback that averages weights, so that it sees the averaged ones, which
-    that one has put in place for the validation.
+    It comes before the averaging callback, which uses the averaged weights during the validation
+    only.
     """
 
     def __init__(self, path: Path):
@@ -103,16 +103,16 @@ class KeepBest(Callback):
             print(f'step {trainer.global_step}: {figures}; best {self.best:.4f}', flush=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs to know."""
+        """Return the state that a resumed run needs."""
         return {'best': self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state of a checkpoint."""
         self.best = state_dict['best']
 
 
 def averaging(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Average exponentially, over a tenth of the steps so far at first: an early net is no net."""
+    """Average exponentially; early on over a tenth of the steps, as the first weights are poor."""
 
     @torch.no_grad()
     def update(averaged: list[torch.Tensor], current: list[torch.Tensor], count: Any) -> None:

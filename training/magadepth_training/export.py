@@ -56,7 +56,7 @@ def export_onnx(
     Inputs ``rgb`` (N, 3, H, W) in 0..1 and ``depth`` (N, 1, H, W) in metres, 0 = missing; outputs
     ``completed`` (N, 1, H, W) in metres and, where the network has it, ``log_variance``. N is
     free, arithmetic is float32; large weights that came from a safetensors file are stored as they
-    are there, in float16, and cast. The file's metadata have all that a runtime needs to know.
+    are there, in float16, and cast. The file's metadata have all that a runtime needs.
     """
     config = network.config
     example = (
@@ -67,8 +67,8 @@ def export_onnx(
     wrapped = _Outputs(network.cpu().float()).eval()
     outputs = [OUTPUT, OPTIONAL_OUTPUT][: len(wrapped(*example))]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # The tracing exporter is on its way out; the new one needs opset 18, too new for JetPack 6
-        # with its TensorRT 10.3 in some operators, and writes twice as many nodes.
+        # The tracing exporter is deprecated. The new one writes twice as many nodes and needs
+        # opset 18, of which TensorRT 10.3 (JetPack 6) lacks some operators.
         warnings.simplefilter('ignore')
         traced = Path(folder) / 'traced.onnx'
         torch.onnx.export(

@@ -44,8 +44,7 @@ class Frames:
         weights: list[float] = []
         for source, share in zip(sources, shares):
             samples = [source[i] for i in range(len(source))]
-            # By the root of the number of frames of a place: 400 frames of one room are not 400
-            # rooms.
+            # By the root of the number of frames of a place, as the frames of a room are alike.
             sizes = Counter(sample.place for sample in samples)
             weights += [share / math.sqrt(sizes[sample.place]) for sample in samples]
             self.frames += [fitted(sample, height, width) for sample in samples]

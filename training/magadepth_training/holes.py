@@ -19,7 +19,7 @@ Random = np.random.Generator
 
 @dataclass(frozen=True)
 class HidingConfig:
-    """How often (share of frames) each way of hiding is used; several may meet in one frame."""
+    """How often (share of frames) each way of hiding is used; several may apply to one frame."""
 
     borrowed: float = 0.75
     ellipses: float = 0.5

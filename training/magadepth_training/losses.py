@@ -55,7 +55,7 @@ def paper_loss(
 
 
 EVEN = 0.02
-"""Added to the error of the fill that divides a frame's error: well-filled frames weigh alike."""
+"""Added to the fill's error in the divisor, so that well-filled frames have similar weights."""
 
 SOFT = 0.015
 """Difference of log depth by which the target weight of a candidate falls to 1/e."""

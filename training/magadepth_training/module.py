@@ -73,7 +73,7 @@ class TrainingModule(lightning.LightningModule):
         return total
 
     def on_validation_epoch_start(self) -> None:
-        """Start the sums of the watched sets."""
+        """Reset the sums of the watched sets."""
         self.sums = torch.zeros(len(self.watched), 3, device=self.device)
 
     def validation_step(
@@ -187,7 +187,7 @@ def freeze_all_but(network: nn.Module, parts: Sequence[str]) -> None:
     Freeze a network except for some parts: ``head``, ``norms``, or names of other modules.
 
     The whole network goes to evaluation mode: norms keep the statistics of their training, as a
-    few similar frames are no sample. Of ``norms``, scale and shift are trained.
+    few similar frames give no reliable statistics. Of ``norms``, scale and shift are trained.
     """
     network.requires_grad_(False).eval()
     for name, module in network.named_modules():

@@ -40,7 +40,7 @@ class Run:
     ``config`` names a shipped configuration or a YAML file; ``output`` gets checkpoints, curves
     and ``<name>.safetensors``: the best weights by ``validation``'s first set, or the last ones
     without any. ``sources`` are drawn from, each as often as its number in ``shares`` says;
-    ``max_seconds`` stops early with a checkpoint that ``resume`` goes on from; ``finish_in`` [s]
+    ``max_seconds`` stops early with a checkpoint for ``resume``; ``finish_in`` [s]
     stops too, with the learning rate annealed by then; ``start_from`` are weights to begin with
     (fine-tuning), of which ``train_only`` names the parts that may change (`freeze_all_but`; all
     where it is empty); ``overrides`` replace fields of the recipe; ``workers`` processes make
@@ -66,7 +66,7 @@ class Run:
 
 def train(run: Run) -> Path:
     """
-    Train, or go on training; return the path of the weights.
+    Train, or resume a training; return the path of the weights.
 
     Raises
     ------
@@ -103,14 +103,14 @@ def train(run: Run) -> Path:
         module.network.load_state_dict(given.state_dict())
     if run.train_only:
         freeze_all_but(module.network, run.train_only)
-        # Lightning takes modules in evaluation mode for a mistake.
+        # Lightning warns of modules in evaluation mode, which is intended here.
         warnings.filterwarnings('ignore', message='.*in eval mode at the start of training')
     limit = min((t for t in (run.finish_in, run.max_seconds) if t), default=None)
     stop = StopEarly(limit)
     try:
         trainer = _trainer(run, recipe, [stop, *_callbacks(recipe, checkpoint, weights, run)])
     except (MisconfigurationException, ImportError, ValueError, RuntimeError) as error:
-        # Of a device that is not here, or a precision that it has not.
+        # The device is missing, or lacks the precision.
         raise DataError(f'the trainer cannot start: {str(error).splitlines()[0]}') from error
     run.output.mkdir(parents=True, exist_ok=True)
     size = (config.height, config.width)
@@ -133,7 +133,7 @@ def train(run: Run) -> Path:
             weights_only=True,
         )
     finally:
-        # Of the whole process, which may go on to something else.
+        # These settings hold for the whole process, which may do other work later.
         torch.set_flush_denormal(False)
         cv2.setNumThreads(threads)
         stop.give_back()
@@ -150,7 +150,7 @@ def _callbacks(recipe: Recipe, checkpoint: Path, weights: Path, run: Run) -> lis
         callbacks.append(KeepBest(weights))
     if recipe.ema:
         callbacks.append(WeightAveraging(multi_avg_fn=averaging(recipe.ema)))
-    # Last, so that it keeps what the others made of the step.
+    # Last, so that the checkpoint has the results of the other callbacks.
     return [*callbacks, KeepCheckpoint(checkpoint, recipe.save_every)]
 
 
@@ -169,7 +169,7 @@ def _trainer(run: Run, recipe: Recipe, callbacks: list[Callback]) -> lightning.T
         default_root_dir=run.output,
         logger=[
             TensorBoardLogger(run.output, name='curves', version=''),
-            # One file a call: a resumed run must not delete the curve it goes on from.
+            # One file a call: a resumed run must not delete the earlier curve.
             CSVLogger(run.output, name='curves/csv'),
         ],
         callbacks=callbacks,
@@ -195,14 +195,14 @@ def _resumed(checkpoint: Path, config: Any) -> dict[str, Any]:
     try:
         state = torch.load(checkpoint, map_location='cpu', weights_only=True, mmap=True)
         before = state['hyper_parameters']['network']
-    except Exception as error:  # whatever a damaged file makes the reader raise
+    except Exception as error:  # a damaged file raises errors of many types
         raise DataError(f'{checkpoint}: not a checkpoint of a training run ({error})') from None
     _require_same(typed(type(config), before, str(checkpoint)), config, checkpoint)
     return dict(state)
 
 
 def _require_same(given: Any, config: Any, path: Path) -> None:
-    """Raise DataError where weights of one network are to go on as another."""
+    """Raise DataError where weights are of another network than the configuration."""
     one, other = ({'kind': type(c).__name__, **asdict(c)} for c in (given, config))
     names = [key for key in {**one, **other} if one.get(key) != other.get(key) and key != 'name']
     if names:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights in safetensors: the network's configuration travels in the file's metadata."""
+"""Weights in safetensors: the network's configuration is in the file's metadata."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def save_weights(network: Network, path: Path) -> None:
 
 
 def family_of(network: Network) -> str:
-    """Return the name of a network's family, as configurations have it."""
+    """Return the name of a network's family in configurations."""
     return next(name for name, (cls, _) in FAMILIES.items() if isinstance(network, cls))
 
 

@@ -48,7 +48,7 @@ class Source(Protocol):
     """Whether the frames are a sequence of a camera; else they are stills."""
 
     def __len__(self) -> int:
-        """Return how many samples there are."""
+        """Return the number of samples."""
         ...
 
     def __getitem__(self, index: int) -> Sample:

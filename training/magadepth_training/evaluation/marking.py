@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Choose from which confidence on a fill marks a costmap (``marking_confidence``).
+Choose the least confidence of a fill that marks a costmap (``marking_confidence``).
 
 ``python -m magadepth_training.evaluation.marking FRAMES --models NAME ...`` drives the simulated
-robot through rooms that `SimulatedRobot` reports nothing of, and takes a folder of recorded frames
-beside it. It prints a table for each model, and the lowest confidence at which its costmap has at
-most half of the ghosts and phantoms that the depth as it is leaves: the lower the confidence, the
-fewer obstacles are missed.
+robot through rooms that no reported figure uses, and reads a folder of recorded frames. It prints
+a table for each model, and the lowest confidence at which its costmap has at most half of the
+ghosts and phantoms of the unfilled depth: the lower the confidence, the fewer obstacles are
+missed.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from magadepth_training.evaluation.regions import phantoms, regions
 from magadepth_training.evaluation.simulated import SIMULATED, SimulatedRobot
 
 OTHER_ROOMS = 200
-"""Seed of the first room; those of the reported figures begin elsewhere."""
+"""Seed of the first room; the reported figures use other seeds."""
 CONFIDENCES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
 SHARE = 0.5
-"""Of the false cells of the depth as it is: so many are allowed."""
+"""Allowed share of the false cells of the unfilled depth."""
 RIGHT = 0.05
 """A fill whose error is below this share of the depth is right."""
 _HEAD = ('marks from', 'ghosts', 'phantoms', 'missed [%]', 'right fills', 'phantom fills')
@@ -38,7 +38,7 @@ _HEAD = ('marks from', 'ghosts', 'phantoms', 'missed [%]', 'right fills', 'phant
 
 @dataclass
 class Marking:
-    """What marking from one confidence on gives: sums over frames of a drive and over stills."""
+    """Results of marking from one confidence on: sums over frames of a drive and over stills."""
 
     confidence: float
     costmap: Costmap
@@ -113,19 +113,19 @@ def sweep(
 
 
 def lowest(found: dict[str, list[Marking]], most: float) -> float:
-    """Return the lowest confidence with at most so many false cells by each method; 1: none is."""
+    """Return the lowest confidence with at most ``most`` false cells for each method, else 1."""
     rows = zip(*found.values(), strict=True)
     fit = (row[0].confidence for row in rows if max(m.false_cells for m in row) <= most)
     return next(fit, 1.0)
 
 
 def raw(sample: Sample) -> Estimate:
-    """Return the depth as it is."""
+    """Return the unfilled depth."""
     return sample.depth, np.ones_like(sample.depth)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the tables and what they choose."""
+    """Print the tables and the chosen confidences."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[1])
     parser.add_argument('frames', help='recorded frames with hidden pixels: a manifest folder')
     parser.add_argument('--models', nargs='+', required=True)
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (stills[index] for index in chosen),
     )
     most = SHARE * found.pop('raw')[0].false_cells
-    print(f'at most {most:.1f} ghosts and phantoms, {SHARE:g} of those of the depth as it is\n')
+    print(f'at most {most:.1f} ghosts and phantoms, {SHARE:g} of those of the unfilled depth\n')
     for name, row in found.items():
         print(f'{name}: {lowest({name: row}, most):g}\n')
         print(markdown_table([_HEAD, *(marking.row() for marking in row)], left=0) + '\n')

@@ -61,7 +61,7 @@ def model_method(
 
 
 def baseline_methods(names: list[str]) -> list[Method]:
-    """Return the chosen baselines, see `select_baselines`; ``raw`` is the depth as it is."""
+    """Return the chosen baselines, see `select_baselines`; ``raw`` is the unfilled depth."""
     chosen = select_baselines([name for name in names if name != RAW])
     methods = [Method(name, 'baseline', partial(_baseline, f)) for name, f in chosen.items()]
     return [Method(RAW, RAW, lambda sample: (sample.depth, None))] * (RAW in names) + methods

@@ -55,15 +55,15 @@ _COMPARED = ('nearest', 'levin')
 _MOST_GROUPS = 16
 
 _INTRODUCTION = """\
-What `magadepth evaluate` measured; [Evaluation](evaluation.md) explains each figure. If nothing
-else is said, it is of pixels that were missing in the input. RMSE, MAE and AUSE are in metres,
+What `magadepth evaluate` measured; [Evaluation](evaluation.md) explains each figure. Unless
+stated otherwise, it is of pixels that were missing in the input. RMSE, MAE and AUSE are in metres,
 shares in percent, and *95 %* is the interval over scenes of the figure before it."""
 _ROBOT_TEXT = """\
 A robot drives through rooms in which somebody walks by; cells of 5 cm are marked and cleared as
-Nav2's voxel layer does it ([how](evaluation.md#does-it-help-a-robot)). Left in its map after each
-frame: *ghost cells* of what has gone, *phantom cells* of what never was, and *obstacles missed* [%
-of their cells]. Beside it the share of the surface of glasses and bottles that a grasp planner
-would see within 1 and 2 cm of the truth [%]."""
+Nav2's voxel layer does it ([how](evaluation.md#does-it-help-a-robot)). After each frame its map
+has *ghost cells* of things that have gone, *phantom cells* of things that never were, and
+*obstacles missed* [% of their cells]. The last columns are the share of the surface of glasses and
+bottles that a grasp planner would see within 1 and 2 cm of the truth [%]."""
 _MOTION_TEXT = """\
 Cells of the costmap that are wrong after each frame, obstacles missed [% of their cells], flicker
 [m], and the lag behind a moving edge [frames]."""
@@ -90,9 +90,8 @@ def to_markdown(lines: Sequence[Line], sources: Sequence[str]) -> str:
     parts = [
         '# Results',
         _INTRODUCTION,
-        f'Made of the files in {", ".join(f"`{source}`" for source in sources)}, which have more, '
-        f'by `magadepth evaluate --from-csv {files} --markdown docs/results.md`. Speed is on the '
-        '[performance](performance.md) page.',
+        f'`magadepth evaluate --from-csv {files} --markdown docs/results.md` makes this page; '
+        'the CSV files have more figures. Speed is on the [performance](performance.md) page.',
     ]
     groups: dict[str, dict[str, ByMethod]] = {}
     for line in lines:

@@ -46,8 +46,8 @@ class Steadiness:
             was missing in this frame or the last (the target's own change is taken off, so a slow
             camera is no flicker). ``lag``: filled pixels that are nearer to the depth from before
             the last jump of their target than to their target, for each filled pixel whose target
-            jumps in this frame; in a steady motion that is the mean delay [frames]. Either is
-            left out where fewer than 50 pixels tell.
+            jumps in this frame; in a steady motion that is the mean delay [frames]. Either is left
+            out where it has fewer than 50 pixels.
 
         """
         target = sample.target

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every network is and returns, and the check of what it is given."""
+"""The base class and the output of every network, and the check of its inputs."""
 
 from __future__ import annotations
 

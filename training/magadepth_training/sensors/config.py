@@ -32,7 +32,7 @@ class StructuredLightConfig:
     """Widest band lost to registration, as a share of the width."""
     min_depth: Range = (0.2, 0.45)
     max_depth: Range = (2.5, 25.0)
-    """Most cameras see as far as a room is; some cut off early."""
+    """Most cameras see to the end of a room; some have a shorter range."""
 
 
 @dataclass(frozen=True)

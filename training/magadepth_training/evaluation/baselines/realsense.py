@@ -22,7 +22,7 @@ def fill_holes(rgb: np.ndarray, depth: np.ndarray, mode: int) -> np.ndarray:
     mode:
         0 = the pixel to the left; 1 = the farthest, 2 = the nearest of five neighbours. Mode 2
         starts from the pixel above, and where that is missing leaves the hole (as the SDK does).
-        Modes 1 and 2 leave the first and last row and the first column alone.
+        Modes 1 and 2 do not change the first and last row and the first column.
 
     """
     if mode == 0:

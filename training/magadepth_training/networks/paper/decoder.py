@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from .encoders import conv_bn
 
 SLOPE = 0.2
-"""Of the LeakyReLU, as AGG-Net has it."""
+"""Slope of the LeakyReLU, as in AGG-Net."""
 
 
 class DeGConv(nn.Module):

@@ -33,7 +33,7 @@ class CrossModalFusion(nn.Module):
         self.fuse = nn.Conv2d(slices, channels, 1)
 
     def forward(self, target: Tensor, query: Tensor) -> Tensor:
-        """(B, C, H, W) twice -> the target with what the query tells, (B, C, H, W)."""
+        """(B, C, H, W) twice -> the target, corrected by the query, (B, C, H, W)."""
         expanded = self.expand_target(target)
         t = expanded.flatten(2)
         q = self.expand_query(query).flatten(2)
@@ -61,7 +61,7 @@ class BidFusion(nn.Module):
     def __init__(self, depth_to_colour: nn.Module | None, colour_to_depth: nn.Module):
         super().__init__()
         self.depth_to_colour = depth_to_colour
-        """None cuts the forward pass off (scheme F)."""
+        """None: colour is not modulated (scheme F)."""
         self.colour_to_depth = colour_to_depth
 
     def forward(self, depth: Tensor, colour: Tensor) -> tuple[Tensor, Tensor]:

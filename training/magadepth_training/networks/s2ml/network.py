@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-S2ML: spatial and spectral features teach each other, and the depth is refined pair by pair.
+S2ML: spatial and spectral features correct each other in a cascade of pairs.
 
 After Zhao et al., S2ML: Spatio-Spectral Mutual Learning for Depth Completion, IEEE Transactions
 on Multimedia 2025 (arXiv 2511.06033), of which only the abstract is followed: a spectral fusion
@@ -9,14 +9,14 @@ Swin-Convolution blocks, a cascade of such pairs, a joint loss (`spectral_loss.p
 abstract gives no sizes and no formulas. Choices of this project:
 
 * everything between the stem and the head works at 1/4 of the input's size; the stem takes the
-  input as 2x2 cells, the head gives it back so;
-* mutual: in every pair the picture's spectrum teaches the depth's, and the depth's the picture's;
+  input as 2x2 cells, and the head returns 2x2 cells;
+* mutual: in every pair the spectra of picture and depth correct each other;
 * amplitude: a residual in log-amplitude to first order, A + (1 + A) tanh(f), cut at 0. Phase: a
   residual on the unit vector, scaled back to length 1. Each has a 1x1, a 3x3 and a 1x1
   convolution, which see the frequency of a bin as a constant;
 * two Swin-Convolution blocks a pair, plain then shifted windows;
-* what is refined from pair to pair are features; the depth is chosen once, behind the cascade,
-  among the candidates and by the head of the other networks of this package.
+* pairs refine features; the depth is chosen once, behind the cascade, among the candidates and by
+  the head of the other networks of this package.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from .spectral import Polar, RealFourier2d, from_polar, to_polar
 from .swin_conv import SwinConvBlock, WindowGrid
 
 SLOPE = 0.1
-"""Of the LeakyReLU."""
+"""Slope of the LeakyReLU."""
 
 
 class SpectralBranch(nn.Module):

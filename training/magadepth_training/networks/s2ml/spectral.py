@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 EPSILON = 1e-4
-"""Below this amplitude a phase means nothing."""
+"""Below this amplitude the phase has no meaning."""
 _GUARD = 1e-6
 
 

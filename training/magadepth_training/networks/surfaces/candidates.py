@@ -34,11 +34,11 @@ NAMES = (
 """Of the K candidates, in their order; the first is what the others are compared with."""
 
 BEYOND = 1.6
-"""A candidate may go on to this multiple of the farthest measurement, and its inverse of the
-nearest."""
+"""Largest depth of a candidate, as a multiple of the farthest measurement; the least is the
+inverse multiple of the nearest."""
 
 FOCAL_LENGTH = 0.9
-"""Of an ordinary RGB-D camera, in widths of its picture: how steep an upright surface looks."""
+"""Focal length of an ordinary RGB-D camera [picture widths], for the slope of upright surfaces."""
 
 _SMALL = 1e-6
 
@@ -75,7 +75,7 @@ class Candidates(NamedTuple):
     A frame's surfaces, relative to ``scale`` (B, 1, 1, 1), its mean measured depth [m].
 
     ``depths`` (B, K, H, W), complete and positive, K as in `NAMES`; ``logs`` are their natural
-    logarithms; ``deviation`` (B, 1, H, W) is what the guided fill expects to be off by; ``valid``
+    logarithms; ``deviation`` (B, 1, H, W) is the expected error of the guided fill; ``valid``
     (B, 1, H, W) is 1 where depth was measured; ``first`` are the measured pixels in the four
     `DIRECTIONS`.
     """

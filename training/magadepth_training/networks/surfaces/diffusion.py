@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Settling missing pixels between their four neighbours, along surfaces that the colours outline.
+Diffusion of depth into missing pixels, along surfaces that the colours outline.
 
 The equation is that of colorization (Levin et al., Colorization using Optimization, SIGGRAPH
 2004), with sources as in Poisson editing (Perez et al., SIGGRAPH 2003); it is solved by a fixed
@@ -20,7 +20,7 @@ COLOUR_SCALE = 0.03
 """Colour difference (root of the squares' sum, 0..1) over which a link falls to 1/e."""
 
 _LEAK = 1e-4
-"""Share of an open link that every link keeps: what no path reaches still gets a value."""
+"""Share of an open link that every link keeps, so that every pixel gets a value."""
 
 _SMALL = 1e-6
 
@@ -46,7 +46,7 @@ def pairs(x: Tensor) -> tuple[Pair, Pair]:
 
 
 def steps_between(x: Tensor) -> Pair:
-    """(B, C, H, W) -> what x grows by to the right (B, C, H, W - 1) and down (B, C, H - 1, W)."""
+    """(B, C, H, W) -> differences of x to the right (B, C, H, W - 1) and down (B, C, H - 1, W)."""
     (left, right), (above, below) = pairs(x)
     return right - left, below - above
 
@@ -83,7 +83,7 @@ def coarser_links(links: Links, rgb: Tensor) -> Links:
 
 def neighbours(x: Tensor) -> Shares:
     """
-    Return what lies above, below, left and right of (B, C, H, W); 0 beyond the border.
+    Return the neighbours above, below, left and right of (B, C, H, W); 0 beyond the border.
 
     Each is one padding that cuts off the other side. Slices of one padded picture cost OpenVINO up
     to 15 % more of a network's time, and a convolution four times as much as this.
@@ -97,7 +97,7 @@ def neighbours(x: Tensor) -> Shares:
 
 
 def shares(links: Links) -> Shares:
-    """Return what the neighbours above, below, left and right count for a pixel; sum 1."""
+    """Return the weights of a pixel's neighbours above, below, left and right; sum 1."""
     right, down = links.right + _LEAK, links.down + _LEAK
     each = (
         F.pad(down, (0, 0, 1, 0)),
@@ -113,8 +113,8 @@ def slope_source(shares: Shares, slopes: Tensor) -> Tensor:
     """
     Return the source term that continues a sloping surface.
 
-    ``slopes`` is (B, 2 C, H, W), what each channel grows by from a pixel to the one on its right,
-    then to the one below it. Returns (B, C, H, W).
+    ``slopes`` is (B, 2 C, H, W): the differences of each channel to the pixel on the right, then
+    to the pixel below. Returns (B, C, H, W).
     """
     across, along = slopes.chunk(2, dim=1)
     above, below, left, right = shares
@@ -133,7 +133,7 @@ def settle(
     source: Tensor | None = None,
 ) -> Tensor:
     """
-    Let the missing pixels settle between their neighbours.
+    Diffuse the values of the neighbours into the missing pixels.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def settle(
         how many Chebyshev steps, and how far they are to reach: the spectral radius of the plain
         step that they assume, 0 (a pixel) to below 1 (the whole image).
     source:
-        (B, C, H, W), what a missing pixel is above the mean of its neighbours; None for nothing.
+        (B, C, H, W), difference of a missing pixel from the mean of its neighbours; None for 0.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-How far a depth is expected to be off: the log-variance of the fill and of the choosing networks.
+The expected error of a depth: the log-variance of the fill and of the choosing networks.
 
 Fitted to ``rgbd_val``. The mean error grows faster than a doubt, about as its power of 1.5. In
 each eighth of the hidden pixels, ordered by the expected error, the mean error of a choosing
@@ -17,14 +17,14 @@ from torch import Tensor
 from .logarithm import logarithm
 
 EXACT = 0.001
-"""Expected of a depth without any doubt, relative to the depth."""
+"""Expected error of a depth without any doubt, relative to the depth."""
 
 RANGE = (-14.0, 4.0)
 """Bounds of the relative log-variance: errors of 0.1 % to 7 times the depth."""
 
 
 def growing(doubt: Tensor) -> Tensor:
-    """Return a doubt, relative to the depth, to the power of 1.5; runtimes are slow at others."""
+    """Return a doubt, relative to the depth, to the power of 1.5; other powers are slow."""
     return doubt * torch.sqrt(doubt)
 
 

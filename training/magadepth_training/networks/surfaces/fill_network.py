@@ -14,10 +14,10 @@ from .fill import mean_valid
 from .guided_fill import guided_fill
 
 DOUBT = 2.0
-"""Of the fill's doubt, in what its depth is expected to be off."""
+"""Weight of the fill's doubt in its expected error."""
 
 NEAREST = 0.001
-"""Nothing is filled nearer to the camera, or behind it [m]."""
+"""Least depth of a fill [m]."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ Nothing in it is learned. Links between neighbouring pixels are strong where col
 depth diffuses over them, coarse to fine: each size starts from the coarser one, as in a cascadic
 multigrid. Depth edges that appear are sharpened: links across them are weakened and the diffusion
 is run again (iteratively reweighted least squares). On recorded frames the error is clearly below
-that of colorization, which knows no slopes, at a thousandth of its work.
+that of colorization, which continues no slopes, at a thousandth of its work.
 
-Beside the depth settles how far a pixel is from measurements: the mean number of steps that a
-random walk over the links needs to one, which is the shape of the variance of a Gaussian random
-field. With the unevenness of the depth around, it says how far the fill may be off.
+The same diffusion computes a pixel's distance from measurements: the mean number of steps of a
+random walk over the links to one, which has the shape of the variance of a Gaussian random field.
+The expected error of the fill follows from it and from the unevenness of the depth around.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ SOFT_STEP = 0.05
 """Deviation from the slope, relative to the depth, that halves a link."""
 
 BEYOND = 1.25
-"""A surface may go on to this multiple of the farthest measurement, and its inverse of the
-nearest."""
+"""Largest depth of a fill, as a multiple of the farthest measurement; the least is the inverse
+multiple of the nearest."""
 
 NOISE, PER_STEP = 0.002, 0.001
 """Deviation [share of the depth] of a measurement, and what the root of a step adds to it."""
@@ -62,11 +62,11 @@ _SMALL = 1e-6
 
 class GuidedFill(NamedTuple):
     """
-    What a fill found, in the unit of the input.
+    The result of a fill, in the unit of the input.
 
-    ``depth`` (B, C, H, W) like the input, without holes; ``deviation`` (B, 1, H, W), how far its
-    first channel is expected to be off; ``slopes`` (B, 2 C, H / 4, W / 4), what each channel grows
-    by across and down a pixel of that size.
+    ``depth`` (B, C, H, W) like the input, without holes; ``deviation`` (B, 1, H, W), the expected
+    error of its first channel; ``slopes`` (B, 2 C, H / 4, W / 4), the difference of each channel
+    across and down a pixel of that size.
     """
 
     depth: Tensor
@@ -115,13 +115,13 @@ def guided_fill(rgb: Tensor, depth: Tensor, valid: Tensor) -> GuidedFill:
             both = _settle(both, sharper, sloping[level], mask, level, STEPS[level] // 2)
         if level > 1:
             both = enlarge(both)
-    # Slopes that go on for long may lead behind the camera; what is cut off is in doubt.
+    # Long slopes may lead behind the camera; the clipped amount adds to the expected error.
     half = _within_bounds(both[:, :-1], depth, valid)
     cut = (both[:, :1] - half[:, :1]).abs()
     walk = torch.sqrt(both[:, -1:].clamp(min=0) + _SMALL)
     nearest = half[:, :1]
     deviation = enlarge((NOISE + PER_STEP * walk) * nearest + _unevenness(nearest) + cut)
-    # From pixel to pixel a slope is nothing beside the noise, and the doubt is smooth.
+    # At the full size, noise hides the slopes, and the expected error is smooth.
     known, missing = levels[0][0], 1 - valid
     x = settle(known + missing * enlarge(half), shares(links[0]), valid, STEPS[0], RADIUS[0])
     return GuidedFill(torch.where(valid > 0, depth, x), deviation, gradients)
@@ -130,7 +130,7 @@ def guided_fill(rgb: Tensor, depth: Tensor, valid: Tensor) -> GuidedFill:
 def _settle(
     both: Tensor, links: Links, slopes: Tensor, mask: Tensor, level: int, steps: int
 ) -> Tensor:
-    """Let depths and walk, (B, C + 1, H, W), settle; a step at half the size is four."""
+    """Diffuse depths and walk, (B, C + 1, H, W); a step at half the size counts as four."""
     around = shares(links)
     source = slope_source(around, slopes)
     sources = torch.cat([source, torch.full_like(source[:, :1], 4.0**level)], dim=1)
@@ -138,7 +138,7 @@ def _settle(
 
 
 def _at_every_level(slopes: Tensor) -> dict[int, Tensor]:
-    """From those of `SLOPES_FROM`; a pixel of half the size is twice as wide."""
+    """Slopes by level, from those of `SLOPES_FROM`; a pixel of half the size is twice as wide."""
     at = {SLOPES_FROM: slopes}
     for level in range(SLOPES_FROM + 1, len(STEPS)):
         at[level] = 2 * F.avg_pool2d(at[level - 1], 2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How surfaces slope at measured pixels, and how they go on into the holes."""
+"""Slopes of surfaces at measured pixels, and their continuation into the holes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STEPS, RADIUS = 32, 0.97
 
 def slopes(depth: Tensor, valid: Tensor, links: Links) -> Tensor:
     """
-    Return what the depth grows by from pixel to pixel, in the holes too.
+    Return the slope of the depth from pixel to pixel, also in the holes.
 
     Between two measured neighbours of one surface it is their difference; a pixel takes the mean
-    of both sides. From there the slopes spread into the holes as a depth would (`settle`): a
-    wall that is seen in part goes on as the plane it is.
+    of both sides. From there the slopes spread into the holes as a depth would (`settle`): a wall
+    that is seen in part continues as a plane.
 
     Parameters
     ----------
