@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exceptions of the library: each says what was expected, what came and what to do."""
+"""The exceptions of the library: each names the expected value, the actual one and the remedy."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class EngineError(MagadepthError):
 
 
 class PrecisionError(EngineError):
-    """A runtime works, but not in the precision that was asked for."""
+    """A runtime works, but not in the requested precision."""
 
 
 def describe(error: Exception) -> str:

@@ -75,7 +75,7 @@ class Counters:
     """RGB messages that left without a partner (too far apart, duplicate or cleared)."""
     unmatched_depth: int = 0
     aged: int = 0
-    """Pairs dropped because they were older than max_age when their turn came."""
+    """Pairs dropped because they were older than max_age when the worker took them."""
     stale: int = 0
     """Pairs dropped because a newer one was there already."""
     refused: int = 0
@@ -94,14 +94,14 @@ class Counters:
 
 class Pairer:
     """
-    Pairs two streams: a message goes with the nearest unpaired one of the other stream.
+    Pairs two streams: a message is paired with the nearest unpaired one of the other stream.
 
     The rules are those of message_filters' synchronisers: with ``slop`` 0 stamps must be equal;
     else the gap must be below ``slop``; the nearest wins, of two equally near the one that came
     first; a second message with the stamp of a waiting one replaces it; each stream keeps
-    ``queue_size`` waiting messages and lets the oldest stamp go first. On top of them a stream
-    whose stamps jump back by more than a second clears both queues (a bag that loops, a
-    simulation that restarts), as waiting for the old time would last for ever.
+    ``queue_size`` waiting messages and drops the oldest stamp first. On top of them a stream whose
+    stamps jump back by more than a second clears both queues (a bag that loops, a simulation that
+    restarts), as waiting for the old time would last for ever.
 
     Stamps of zero pair with each other only: the latest with the latest.
 
@@ -262,7 +262,7 @@ class LatestPairs:
         self._last: dict[int, tuple[int, int]] = {}
 
     def put(self, camera: int, pair: MessagePair) -> int:
-        """Offer a pair, from any thread; returns how many pairs were dropped as stale, 0 or 1."""
+        """Add a pair, from any thread; returns how many pairs were dropped as stale, 0 or 1."""
         with self._ready:
             if self._closed:
                 return 0

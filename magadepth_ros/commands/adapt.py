@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `magadepth adapt`: a recording in, a model that fits it better out."""
+"""The command `magadepth adapt`: make a model that fits a recording better."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Adapt, print both errors before and after, and say whether the result was kept."""
+    """Adapt, and print both errors before and after, and whether the result was kept."""
     from magadepth_training.adapt import adapt
     from magadepth_training.datasets.opening import open_source
 

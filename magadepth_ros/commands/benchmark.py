@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``magadepth benchmark``: how long models, and other methods, take on this machine."""
+"""``magadepth benchmark``: times of models and other methods on this machine."""
 
 from __future__ import annotations
 

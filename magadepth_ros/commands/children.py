@@ -18,7 +18,7 @@ from magadepth_ros.errors import MagadepthError
 
 _PR_SET_PDEATHSIG = 1
 GRACE = 1.2
-"""Seconds between the polite signal and the final one."""
+"""Seconds between SIGINT and SIGKILL."""
 
 
 class ChildError(MagadepthError):
@@ -84,7 +84,7 @@ class Children:
                 )
 
     def stop(self) -> None:
-        """Ask all to end, wait a moment, then end them."""
+        """Send SIGINT to all processes, wait for `GRACE`, then kill the rest."""
         for child in self.running:
             _signal(child, signal.SIGINT)
         deadline = monotonic() + GRACE
@@ -103,7 +103,7 @@ def _signal(child: Child, number: signal.Signals) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Run between fork and exec: the kernel shall send SIGTERM when the parent ends (Linux)."""
+    """Run between fork and exec: make the kernel send SIGTERM when the parent ends (Linux)."""
     if not sys.platform.startswith('linux'):
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -39,7 +39,7 @@ _EXAMPLES = """
 magadepth complete FOLDER OUT            # the frames of FOLDER/manifest.json, to OUT/NAME.png
 magadepth complete --rgb a.jpg --depth b.png OUT.png
 magadepth complete BAG OUT_BAG --points  # a ROS 2 bag with the completed topics added
-magadepth complete bags/* OUT            # each to OUT/NAME; started again, it goes on
+magadepth complete bags/* OUT            # each to OUT/NAME; a second start resumes
 magadepth complete bags/* OUT --shard 2/8   # the second of eight machines
 magadepth complete BAG OUT_BAG --set temporal_smoothing=0.8   # steady fills
 """

@@ -77,7 +77,7 @@ def complete_folder(open_completer: Open, folder: Path, output: Path, resume: bo
     with open_completer() as completer, progress(len(results), 'frames') as bar:
         for path, frame in results.items():
             if resume and path.exists():
-                # Meanwhile a machine that was believed to be lost has completed it.
+                # A machine that was believed lost has completed it meanwhile.
                 done += 1
                 continue
             completion = _complete(completer, frame)

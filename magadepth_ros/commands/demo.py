@@ -121,13 +121,13 @@ def run(args: argparse.Namespace) -> int:
         the model cannot be used.
 
     """
-    # The node knows which model is fast enough for the runtime that it finds.
+    # The node chooses a model that is fast enough for its runtime.
     model = args.model if args.model == AUTO_MODEL else str(find_model(args.model))
     args.output.mkdir(parents=True, exist_ok=True)
     for name in ('summary.json', 'preview.png'):
         (args.output / name).unlink(missing_ok=True)
     prepare_environment(args.output)
-    # Imported here, as it needs ROS and seconds, which the refusal of an argument does not.
+    # Imported late, as it needs ROS and takes seconds: refusing an argument needs neither.
     from magadepth_ros.subscribers.demo_subscriber import DemoSubscriber
 
     stop = Stop()
@@ -223,7 +223,7 @@ def _wait(
 
 
 def _measure(duration: float, children: Children, watcher: Any, stop: Stop) -> None:
-    """Listen for so many seconds."""
+    """Receive messages for some seconds."""
     first = monotonic()
     with progress(duration, 'demo', bar_format=SECONDS_BAR) as bar:
         while (elapsed := monotonic() - first) < duration and not stop:

@@ -103,7 +103,7 @@ def dds() -> Iterator[Finding]:
 
     given = next((os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)), '')
     if not given:
-        said = 'none set: processes that this package starts have their own'
+        said = 'none set: processes that this package starts set their own'
         profile = share_dir() / 'config' / 'fastdds.xml'
         remedy = f'for a driver that you start: export {PROFILE_VARIABLES[0]}={profile}'
         yield Finding('profile', NOTE, said, remedy)
@@ -182,7 +182,7 @@ def models() -> Iterator[Finding]:
             )
             yield Finding(name, OK, said)
         except EngineError as error:
-            remedy = 'have a runtime above work; where one does, install the package again'
+            remedy = 'fix a runtime above; where one works, install the package again'
             yield Finding(name, FAULT, str(error), remedy)
         except MagadepthError as error:
             yield Finding(name, FAULT, str(error), 'install the package again')
@@ -198,7 +198,7 @@ def models() -> Iterator[Finding]:
 
 
 def rights() -> Iterator[Finding]:
-    """Find folders that cannot be written, and devices that are not for this user."""
+    """Find folders that cannot be written, and devices that this user may not open."""
     yield _writable('here', Path.cwd(), '', 'change to a folder of yours, or name --output')
     log = os.environ.get('ROS_LOG_DIR') or os.environ.get('ROS_HOME') or os.environ.get('HOME')
     if log:

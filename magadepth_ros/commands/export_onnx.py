@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `magadepth export-onnx`: trained weights in, an ONNX file with metadata out."""
+"""The command `magadepth export-onnx`: export trained weights to an ONNX with metadata."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `magadepth export-trt`: weights or ONNX in, a checked TensorRT engine out."""
+"""The command `magadepth export-trt`: build a checked TensorRT engine of weights or an ONNX."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def add_parser(subparsers: Any) -> None:
         type=Number(0.0, 1.0, above=True),
         default=LIMIT,
         metavar='SHARE',
-        help='largest difference from float32 let through, relative to the depth',
+        help='largest allowed difference from float32, relative to the depth',
     )
     add('--no-check', action='store_true', help='skip the check')
     add(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `magadepth train`: a configuration and data in, checkpoints and weights out."""
+"""The command `magadepth train`: train a network by a configuration."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from magadepth_ros.errors import DataError
 
 _DESCRIPTION = """\
 Train a network on recorded frames and, with --scenes, on generated ones. The output folder gets a
-checkpoint that --resume goes on from, curves, and the weights that are best on the frames of the
-first --validate. A run that is stopped by SIGTERM, Ctrl-C or --max-time saves first.
+checkpoint for --resume, curves, and the weights that are best on the frames of the first
+--validate. A run that is stopped by SIGTERM, Ctrl-C or --max-time saves first.
 """
 
 _EXAMPLES = """
@@ -60,14 +60,14 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--max-time',
         type=Duration(),
-        help='stop after e.g. 90s, 10m or 2h; --resume goes on from there',
+        help='stop after e.g. 90s, 10m or 2h; --resume continues',
     )
     add(
         '--finish-in',
         type=Duration(),
         help='finish after e.g. 1h: the learning rate is annealed by then',
     )
-    add('--resume', action='store_true', help='go on from the last checkpoint of the folder')
+    add('--resume', action='store_true', help='continue from the last checkpoint of the folder')
     add(
         '--start-from',
         type=Input('weights (.safetensors)', ('.safetensors',)),
@@ -139,11 +139,9 @@ def check(args: argparse.Namespace) -> None:
     if args.measure and not args.list:
         raise DataError('--measure has no effect here: it is for --list')
     if args.resume and args.start_from:
-        raise DataError(
-            '--resume goes on with its own weights, --start-from names others; drop one'
-        )
+        raise DataError('--resume takes the weights of the run, --start-from others; drop one')
     if args.max_time and args.finish_in:
-        raise DataError('--max-time stops to go on later, --finish-in to be done; drop one')
+        raise DataError('--max-time stops for a later --resume, --finish-in completes; drop one')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -190,7 +188,7 @@ def run(args: argparse.Namespace) -> int:
             trainer=trainer,
         )
     )
-    # The first process of a run writes them, maybe on another machine, or after this one is here.
+    # Only the first process of a run writes the weights, maybe later or on another machine.
     if weights.is_file():
         print(f'{weights}: {weights.stat().st_size / 2**20:.1f} MiB')
     return 0

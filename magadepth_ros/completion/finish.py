@@ -78,7 +78,7 @@ class Finisher:
         Parameters
         ----------
         fitted:
-            the frame as the engine was shown it.
+            the frame, fitted to the engine's input.
         prediction:
             the engine's answer for the batch.
         infer_ms:

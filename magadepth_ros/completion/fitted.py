@@ -34,7 +34,7 @@ class FittedFrame:
     valid:
         (H, W) bool, True at usable measurements; ``count`` is their number.
     suspects:
-        (H, W) bool, suspected outliers, which the engine is not shown; None without any.
+        (H, W) bool, suspected outliers, hidden from the engine; None without any.
     geo:
         the place of the sensor's image in the engine's input.
     small_rgb, small_depth:

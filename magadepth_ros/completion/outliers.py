@@ -13,7 +13,7 @@ _BEYOND_ANY = np.float32(1e9)
 
 def find_suspects(measured: np.ndarray, valid: np.ndarray, tolerance: float) -> np.ndarray:
     """
-    Find suspected outliers; the engine is shown the image without them.
+    Find suspected outliers, which are hidden from the engine.
 
     A suspect is contradicted by several neighbours and supported by at most one (speckle), or by
     two where something nearer is beside it (a line of flying pixels around an object). So a pixel
@@ -36,7 +36,7 @@ def find_suspects(measured: np.ndarray, valid: np.ndarray, tolerance: float) -> 
 
     """
     height, width = measured.shape
-    # NaN is neither nearer nor farther. What goes on to the border goes on beyond it.
+    # NaN is neither nearer nor farther. A surface at the border continues beyond it.
     present = np.where(valid, measured, np.float32(np.nan))
     framed = cv2.copyMakeBorder(present, 1, 1, 1, 1, cv2.BORDER_REFLECT_101)
     near, far = measured * np.float32(1 - tolerance), measured * np.float32(1 + tolerance)

@@ -131,7 +131,7 @@ def _range(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _sides(
     predicted: np.ndarray, low: np.ndarray, high: np.ndarray, small_rgb: np.ndarray
 ) -> np.ndarray:
-    # What is on the two sides of an edge, (h/2, w/2, 4): depth of the near one, step to the far
+    # The two sides of an edge, (h/2, w/2, 4): depth of the near one, step to the far
     # one [m], middle of their brightness and step to that of the far one.
     far = predicted - low
     far /= np.maximum(high - low, np.float32(1e-6))

@@ -200,8 +200,8 @@ def build_lock(
     """
     Hold the lock of the engine at ``path``: of two processes or threads, one builds.
 
-    Yields whether the lock is held. It is not where the cache cannot be written; then no other
-    process can use the engine either. The kernel drops the lock of a process that dies.
+    Yields whether the lock is held. A cache without write permission has no lock; then no other
+    process can write the engine either. The kernel drops the lock of a process that dies.
     ``waiting`` is called once where another process holds the lock.
 
     Raises

@@ -13,7 +13,7 @@ from magadepth_ros.engines.runtimes import ON_CPU, EngineWish, first_that_works,
 from magadepth_ros.errors import DataError, EngineError
 
 LIMIT = 0.01
-"""Largest difference of a pixel, relative to the reference's depth, that is let through."""
+"""Largest allowed difference of a pixel, relative to the reference's depth."""
 FRAMES = 4
 _SAFER = {'int8': 'fp16', 'fp16': 'fp32', 'bf16': 'fp32'}
 

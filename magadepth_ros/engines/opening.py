@@ -30,7 +30,7 @@ Build = Callable[[Callable[[str, float], None], Callable[[], bool]], Engine]
 
 @dataclass(frozen=True)
 class Offer:
-    """An engine for now, and ``build``, which builds the requested one; None where it is open."""
+    """An open engine, and ``build``, which builds the requested one; None where that is open."""
 
     engine: Engine
     build: Build | None = None
@@ -127,9 +127,9 @@ def _offer(wish: EngineWish) -> Offer:
     try:
         offer = Offer(_on_cpu(wish), build)
     except EngineError as error:
-        _LOG.info('%s: the build is waited for', error)
+        _LOG.info('%s: waiting for the build', error)
         return Offer(_open(wish))
-    _LOG.info('%s; the CPU serves while it is built', why)
+    _LOG.info('%s; a CPU runtime completes frames during the build', why)
     return offer
 
 

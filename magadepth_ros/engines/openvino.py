@@ -74,7 +74,7 @@ class OpenVinoEngine(Engine):
         used = requests[0].get_compiled_model().get_property('INFERENCE_PRECISION_HINT')
         self.precision = _NAMES.get(used.to_string(), used.to_string())
         if self.precision != wanted:
-            _LOG.warning('%s: asked for %s, OpenVINO uses %s', model, wanted, self.precision)
+            _LOG.warning('%s: requested %s, OpenVINO uses %s', model, wanted, self.precision)
 
     def _run(self, rgb: np.ndarray, depth: np.ndarray) -> Prediction:
         count = len(rgb)
@@ -116,7 +116,7 @@ class OpenVinoEngine(Engine):
 
     def _requests_for(self, count: int) -> list[Any]:
         """
-        Return the requests that complete ``count`` frames beside each other.
+        Return the requests that complete ``count`` frames in parallel.
 
         The frames of a batch share the cores, a frame each: in one request of the whole batch the
         threads would wait for each other at every one of a thousand small steps. The network is

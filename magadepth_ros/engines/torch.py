@@ -70,7 +70,7 @@ class TorchEngine(Engine):
         self.info = read_model_info(onnx) if onnx.is_file() else _info_of(network.config)
         works = torch.cuda.is_available()
         if device == 'cuda' and not works:
-            raise EngineError('torch sees no CUDA GPU; use device cpu, or backend openvino')
+            raise EngineError('torch finds no CUDA GPU; use device cpu, or backend openvino')
         self._torch = torch
         self._cuda = works and device != 'cpu'
         self._device = torch.device('cuda' if self._cuda else 'cpu')

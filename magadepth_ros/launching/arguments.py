@@ -106,7 +106,7 @@ PARAMETERS = tuple(
         'temporal_smoothing',
     )
 )
-"""Parameters of completion_node; given here, they win over the files."""
+"""Parameters of completion_node; these values override the files."""
 
 EVERYWHERE = (
     Argument('namespace', '', 'Namespace of the outputs; empty gives /depth/completed and so on.'),
@@ -135,13 +135,13 @@ EVERYWHERE = (
         'true',
         'Configure and activate the node at once; false: `ros2 lifecycle set`.',
     ),
-    flag('use_rviz', 'false', 'Show it in RViz.'),
+    flag('use_rviz', 'false', 'Start RViz with these topics.'),
     flag('use_sim_time', 'false', 'Take the time from /clock (bags, simulation).'),
     Argument(
         'log_level',
         'info',
-        'How much completion_node says.',
+        'Log level of completion_node.',
         ('debug', 'info', 'warn', 'error', 'fatal'),
     ),
 )
-"""What every launch file has."""
+"""Arguments of every launch file."""

@@ -231,7 +231,7 @@ CAMERAS: dict[str, CameraSetup] = {
     ),
     'camera': CameraSetup(
         title='any other camera',
-        sensor='its topics are given',
+        sensor='given its topics',
         rgb='{rgb}',
         rgb_info='{camera_info}',
         depth='{depth}',
@@ -242,7 +242,7 @@ CAMERAS: dict[str, CameraSetup] = {
     ),
     'replay': CameraSetup(
         title='a recorded bag',
-        sensor='in its own time',
+        sensor="with the bag's clock",
         rgb='{rgb}',
         rgb_info='{camera_info}',
         depth='{depth}',
@@ -251,7 +251,7 @@ CAMERAS: dict[str, CameraSetup] = {
         'complete BAG OUT_BAG`.',
         arguments=(
             Argument('bag', '', 'Bag to play; empty: play it yourself with `--clock`.'),
-            flag('loop', 'false', 'Play it endlessly.'),
+            flag('loop', 'false', 'Play it in a loop.'),
             Argument('rate', '1.0', 'Speed of playing.', kind=float, limits=(0.01, 100.0)),
             *_inputs(REALSENSE.rgb, REALSENSE.depth, 'camera_color_optical_frame'),
             flag('use_sim_time', 'true', 'Take the time from /clock (bags, simulation).'),

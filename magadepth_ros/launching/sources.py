@@ -54,7 +54,7 @@ def driver_actions(context: LaunchContext, driver: Driver) -> list[LaunchDescrip
         warn(
             f'the camera driver {package} is not installed, so no camera is started and '
             f'completion waits for its topics. To install it: {install}. Where the driver runs '
-            'elsewhere, say start_camera:=false.'
+            'elsewhere, set start_camera:=false.'
         )
         return []
     launch_file = fill(driver.launch_file, context)
@@ -73,7 +73,7 @@ def driver_actions(context: LaunchContext, driver: Driver) -> list[LaunchDescrip
 
 
 def simulated_camera(parameters: Mapping[str, Any]) -> Node:
-    """Return the simulated camera; the launch ends with it, and says so."""
+    """Return the simulated camera; the launch ends with it, and logs the reason."""
     return Node(
         package=PACKAGE,
         executable='simulated_camera',

@@ -53,7 +53,7 @@ class CameraInputs:
         self._node = node
         self._conditions = conditions
         self.subscriptions: dict[Input, Subscription] = {}
-        """What is subscribed to now."""
+        """The inputs that are subscribed to now."""
         self._transforms: Subscription | None = None
         depth_transport = parameters.depth_transport
         if depth_transport == 'auto':

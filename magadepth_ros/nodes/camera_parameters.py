@@ -27,7 +27,7 @@ class CameraParameters:
     frames: int = _p(
         0, 'Frames to play; 0 = all, of a room 30, or 60 of a drive.', limits=(0, 5000)
     )
-    seed: int = _p(0, 'Which rendered room.', limits=(0, 999_999))
+    seed: int = _p(0, 'Seed of the rendered room.', limits=(0, 999_999))
     camera_name: str = _p('camera', 'Second part of the topic names.')
     camera_namespace: str = _p('camera', 'First part; may be empty.')
     frame_id: str = _p('', "frame_id of colour and aligned depth; empty = a RealSense's.")

@@ -70,25 +70,25 @@ _CAMERA = (
         'CAMERA_STOPPED',
         ERROR,
         'no message on {rgb} nor on {depth} for {seconds:.0f} s',
-        'look at the camera driver: it has ended, hangs, or lost its camera',
+        'check the camera driver: it has ended, hangs, or lost its camera',
     ),
     Condition(
         'RGB_STOPPED',
         ERROR,
         'no message on {rgb} for {seconds:.0f} s, while {depth} arrives',
-        'look at the camera driver: its colour stream has stopped',
+        'check the camera driver: its colour stream has stopped',
     ),
     Condition(
         'DEPTH_STOPPED',
         ERROR,
         'no message on {depth} for {seconds:.0f} s, while {rgb} arrives',
-        'look at the camera driver: its depth stream has stopped',
+        'check the camera driver: its depth stream has stopped',
     ),
     Condition(
         'ZERO_STAMPS',
         ERROR,
         'stamps of {topics} are zero, so that nothing pairs',
-        'have the driver fill header.stamp',
+        'make the driver set header.stamp',
     ),
     Condition(
         'UNSYNCHRONISED_STREAMS',
@@ -115,7 +115,7 @@ _CAMERA = (
         'BAD_IMAGE',
         WARN,
         'pairs of {rgb} and {depth} are refused: {reason}',
-        'look at what is published: ros2 topic echo --once --no-arr TOPIC',
+        'check the published messages: ros2 topic echo --once --no-arr TOPIC',
         event=True,
     ),
     Condition(
@@ -169,7 +169,7 @@ _CAMERA = (
         WARN,
         '{share:.0%} of the measured pixels of {depth} are dropped: {near:.0%} nearer than '
         '{low:g} m, {far:.0%} farther than {high:g} m',
-        'set min_depth and max_depth to what the camera measures; its launch file knows it',
+        "set min_depth and max_depth to the camera's range, as its launch file does",
     ),
     Condition(
         'BLACK_RGB',
@@ -186,20 +186,20 @@ _CAMERA = (
     Condition(
         'NO_CAMERA_INFO',
         WARN,
-        'no message has come on {info}: no cloud and no camera_info go out',
+        'no message has come on {info}: no cloud and no camera_info are published',
         'remap rgb/camera_info to the topic of the colour camera',
     ),
     Condition(
         'BAD_CAMERA_INFO',
         WARN,
-        '{info} cannot be used, no cloud goes out: {reason}',
+        '{info} cannot be used, no cloud is published: {reason}',
         'calibrate the camera, or remap rgb/camera_info to the topic that belongs to rgb/image',
     ),
     Condition(
         'NO_MASK',
         WARN,
         'no mask on {mask} within {max_age:g} s of a frame, which {effect}',
-        'start what makes the masks, raise mask_max_age, or set mask_policy to optional',
+        'start the segmenter, raise mask_max_age, or set mask_policy to optional',
         event=True,
     ),
     Condition(
@@ -224,7 +224,7 @@ _CAMERA = (
     Condition(
         'OUTPUT_QOS',
         ERROR,
-        'a subscriber on {topic} gets nothing, as it asks for another QoS: {reason}',
+        'a subscriber on {topic} gets nothing, as it requests another QoS: {reason}',
         "set its policies to this node's (reliable, volatile), or change these by "
         'qos_overrides.{topic}.publisher.*',
     ),
@@ -236,19 +236,19 @@ _NODE = (
         'ENGINE_FAILED',
         ERROR,
         'engine failed, {policy}: {reason}',
-        'look at the log; the engine is opened again by itself',
+        'check the log; the node opens the engine again',
     ),
     Condition(
         'ENGINE_DEGRADED',
         WARN,
-        '{engine} serves instead of what was asked for: {reason}',
-        'mend the cause, then call ~/reload_model',
+        '{engine} replaces the requested engine: {reason}',
+        'remove the cause, then call ~/reload_model',
     ),
     Condition(
         'TRANSITION_FAILED',
         ERROR,
         'the last transition failed: {reason}',
-        'mend the cause, then ask for it again: ros2 lifecycle set',
+        'remove the cause, then request it again: ros2 lifecycle set',
     ),
     Condition(
         'RELOAD_FAILED',

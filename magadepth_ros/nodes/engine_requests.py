@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine that the node's parameters ask for, and the build of ``build_only``."""
+"""The engine that the node's parameters request, and the build of ``build_only``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from magadepth_ros.resources import AUTO_MODEL, auto_model, find_model
 
 
 def wish_of(parameters: NodeParameters) -> EngineWish:
-    """Return the wish for an engine by the parameters; ModelError where the model is missing."""
+    """Return the engine request of the parameters; ModelError where the model is missing."""
     model = parameters.model
     if model == AUTO_MODEL:
         on_gpu = parameters.backend in ON_GPU or (

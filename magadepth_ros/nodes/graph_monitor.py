@@ -14,7 +14,7 @@ from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.qos import mismatch
 
 PERIOD = 2.0
-"""Seconds between two looks."""
+"""Seconds between two checks of the graph."""
 _IMAGES = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
 
 Fields = dict[str, Any]

@@ -22,7 +22,7 @@ from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.pairing import DEPTH, NANO, RGB, MessagePair, Pairer
 
 PATIENCE = 2.0
-"""Seconds after which the absence of messages is trouble; longer for streams below 1.5 Hz."""
+"""Seconds after which missing messages are a fault; longer for streams below 1.5 Hz."""
 MOST_OUTSIDE = 0.02
 """Share of the measured pixels that may lie outside the limits."""
 FARTHEST = 65.0
@@ -96,7 +96,7 @@ class InputMonitor:
 
     def unmasked(self, max_age: float, dropped: bool) -> None:
         """Report a frame without a mask within ``max_age`` [s]."""
-        effect = 'is dropped' if dropped else 'goes out unmasked'
+        effect = 'is dropped' if dropped else 'is published unmasked'
         self._check('NO_MASK', True, max_age=max_age, effect=effect)
 
     def bad_mask(self, error: str) -> None:

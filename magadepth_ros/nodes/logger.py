@@ -12,8 +12,8 @@ class ThreadLogger:
     """
     Logs as a node's logger does, until `end`.
 
-    rclpy's logger publishes on /rosout with a publisher of the node, so the node must exist. Once
-    the process is told to stop, that publisher prints an error for each message.
+    rclpy's logger publishes on /rosout with a publisher of the node, so the node must exist. After
+    a signal to the process, that publisher prints an error for each message.
     """
 
     def __init__(self, node: Any) -> None:

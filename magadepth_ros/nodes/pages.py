@@ -29,7 +29,7 @@ def conditions() -> str:
     def plain(text: str) -> str:
         return re.sub(r'\{(\w+)[^}]*\}', r'*\1*', text)
 
-    rows = [('code', 'level', 'what the node says', 'remedy')]
+    rows = [('code', 'level', 'message', 'remedy')]
     for condition in CONDITIONS.values():
         level = 'ERROR' if condition.level == ERROR else 'WARN'
         texts = plain(condition.sentence), plain(condition.remedy)

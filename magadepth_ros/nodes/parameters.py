@@ -134,7 +134,7 @@ class NodeParameters:
     )
     mask_policy: str = parameter(
         'optional',
-        'Without a mask a frame goes out as it is (optional), or not at all (required).',
+        'A frame without a mask is published unmasked (optional), or dropped (required).',
         choices=('optional', 'required'),
     )
     queue_size: int = parameter(
@@ -142,7 +142,7 @@ class NodeParameters:
     )
     synchronizer: str = parameter(
         'auto',
-        'Which implementation pairs; auto = message_filters where it is installed.',
+        'Implementation of the pairing; auto = message_filters where it is installed.',
         ON_CONFIGURE,
         choices=('auto', 'message_filters', 'own'),
     )
@@ -173,7 +173,7 @@ class NodeParameters:
 
     def completion(self) -> CompletionSettings:
         """
-        Return what the completer needs of this.
+        Return the settings of the completer.
 
         Raises
         ------
@@ -187,7 +187,7 @@ class NodeParameters:
 
     def registration(self) -> DepthRegistration | None:
         """
-        Return what registers depth, knowing no frames yet; None where depth counts as aligned.
+        Return a new registration of depth; None where depth counts as aligned.
 
         Raises
         ------
@@ -255,10 +255,10 @@ def declare(node: Node) -> NodeParameters:
 
 
 def unknown_overrides(node: Node) -> list[str]:
-    """Name what was given at the start and is no parameter of the node, with the likely ones."""
+    """Return unknown parameters that were given at the start, each with a similar known one."""
     known = {item.name for item in fields(NodeParameters)}
     unknown = []
-    # rclpy has no public way to what was given; a new version may take this one away.
+    # rclpy has no public access to the given parameters; a new version may remove this one.
     for name in sorted(getattr(node, '_parameter_overrides', {})):
         if not node.has_parameter(name) and not name.startswith('qos_overrides.'):
             (near,) = get_close_matches(name, known, 1) or ('',)

@@ -68,7 +68,7 @@ def _live(life: _Life, make_node: Callable[[], Node], args: Sequence[str] | None
             while life.executor and rclpy.ok() and not getattr(node, 'finished', False):
                 _spin_once(life.executor, node)
             life.code = getattr(node, 'exit_code', 0)
-            # A client that asked over ROS for the end needs a moment to get its answer.
+            # A client that requested the end over ROS needs a moment to receive the answer.
             until = time.monotonic() + ANSWERED_WITHIN
             while life.executor and rclpy.ok() and time.monotonic() < until:
                 _spin_once(life.executor, node, 0.1)
@@ -96,7 +96,7 @@ def _noting_sigterm() -> Iterator[list[int]]:
 
 def _leave(life: _Life) -> NoReturn:
     """
-    Take everything down in one order, from the threads to the middleware, and end the process.
+    Shut down in a fixed order, from the threads to the middleware, and end the process.
 
     First the node ends its threads and waits for them. A thread inside a runtime cannot be
     interrupted, such as a build of an engine; but it uses nothing of ROS. So ROS is shut down
@@ -147,5 +147,5 @@ def _spin_once(executor: SingleThreadedExecutor, node: Node, seconds: float = 1.
         if not rclpy.ok():
             return
         node.get_logger().error(f'callback failed: {describe(error)}', throttle_duration_sec=5.0)
-        # A pause, so that a callback that always fails does not take the processor from others.
+        # A pause, so that a callback that always fails does not use up the processor.
         time.sleep(0.01)

@@ -70,14 +70,14 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Publish nothing more, and end the thread; one that hangs is left behind."""
+        """Publish nothing more, and end the thread; a thread that hangs is abandoned."""
         self.abandon()
         self._latest.close()
         if self._thread.is_alive():
             self._thread.join(timeout=1.0)
 
     def abandon(self) -> None:
-        """Publish nothing more; the thread ends when the frame in work comes back."""
+        """Publish nothing more; the thread ends after the current frame."""
         with self._publishing:
             self._stop.set()
 
@@ -122,7 +122,7 @@ class Worker:
         for job, completion in zip(jobs, completions, strict=True):
             with self._publishing:
                 if self._stop.is_set():
-                    # The node is inactive, or another worker has shown newer frames meanwhile.
+                    # The node is inactive, or another worker has published newer frames meanwhile.
                     return
                 self._publish(job, completion, parameters)
 

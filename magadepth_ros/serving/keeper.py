@@ -92,7 +92,7 @@ class EngineKeeper:
         """
         Open an engine and wait for it; the engine in use serves until the new one works.
 
-        ``keep_on`` is called ten times a second; False gives up the opening. Returns False where
+        ``keep_on`` is called ten times a second; False cancels the opening. Returns False where
         ``keep_on``, `close` or a later request has ended the opening.
 
         Raises
@@ -171,9 +171,9 @@ class EngineKeeper:
 
     def leave_hung(self) -> bool:
         """
-        Replace an engine that hangs; its thread is lost with it. Call this periodically.
+        Replace an engine that hangs, and abandon its thread. Call this periodically.
 
-        Returns whether an engine hangs: then its frame never comes back.
+        Returns whether an engine hangs; its frame is lost then.
         """
         with self._lock:
             engine = self.states.engine

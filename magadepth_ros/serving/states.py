@@ -57,7 +57,7 @@ class Task:
     pause: float = 0.0
     build: Build | None = None
     answer: Callable[[Exception | None], None] | None = None
-    """Callback of a request, called once with its result. None where the machine asks itself."""
+    """Callback of a request, called once with its result; None for a retry of the machine."""
     discard: list[Engine] = field(default_factory=list)
     """Engines to close after the task, as the next engine is more urgent."""
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -134,7 +134,7 @@ class KeeperStates:
         return [*actions, Start(self._opening)]
 
     def withdraw(self) -> list[Action]:
-        """Drop the newest request, as its client does not wait any more."""
+        """Cancel the newest request, as its client has stopped waiting."""
         actions = self._overtake()
         if self.state is State.OPENING:
             self.state = State.CLOSED
