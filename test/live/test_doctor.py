@@ -10,14 +10,15 @@ import sys
 
 from support.live import Process, free_domain
 
-# Looks until the camera has been discovered.
+# Looks until the camera has been discovered: its topics, and its node, which can come later.
 LOOK = """
 import json
 from dataclasses import asdict
 from magadepth_ros.commands.doctor_checks import graph
-found = []
-while not any('compressed' in finding.name for finding in found):
+found, said = [], ''
+while 'compressed' not in said or ' 0 other nodes' in said:
     found = list(graph(1.0))
+    said = ' '.join(f'{finding.name} {finding.said}' for finding in found)
 print(json.dumps([asdict(finding) for finding in found]))
 """
 
