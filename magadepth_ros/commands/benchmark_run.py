@@ -27,7 +27,7 @@ from magadepth_ros.commands.benchmark_timing import (
 )
 from magadepth_ros.commands.progress import progress
 from magadepth_ros.completion import Completer
-from magadepth_ros.engines.request import find_gpu
+from magadepth_ros.engines.build_request import find_gpu
 from magadepth_ros.errors import EngineError, MagadepthError, ModelError
 from magadepth_ros.resources import DEFAULT_MODEL, find_model, model_names
 from magadepth_ros.simulation import simulated_frames, simulated_intrinsics

@@ -151,7 +151,7 @@ def _timed(path: Path, backend: str) -> str:
     from magadepth_ros.completion import Completer
 
     # TensorRT is timed only with an engine of the cache, as a build takes minutes.
-    offer = opening.open_for_service(opening.EngineWish(path, backend))
+    offer = opening.open_for_service(opening.EngineRequest(path, backend))
     with Completer(offer.engine) as completer:
         if offer.build is not None:
             raise DataError('works, but has no engine yet; build it: magadepth export-trt')
@@ -173,8 +173,8 @@ def models() -> Iterator[Finding]:
     for name in model_names():
         try:
             path = find_model(name)
-            wish = opening.EngineWish(path, precision='fp32')
-            with closing(opening.open_for_service(wish, gpu=False).engine) as engine:
+            request = opening.EngineRequest(path, precision='fp32')
+            with closing(opening.open_for_service(request, gpu=False).engine) as engine:
                 info = engine.info
             size = f'{path.stat().st_size / 2**20:.1f} MiB'
             said = (

@@ -18,8 +18,8 @@ from magadepth_ros.commands.export_trt_report import Stages, print_table
 from magadepth_ros.commands.paths import Frames, Model, Output, OutputOrFolder
 from magadepth_ros.commands.values import BATCH, Number, Pattern
 from magadepth_ros.engines import ENGINE_SUFFIXES
+from magadepth_ros.engines.build_request import PRECISIONS, BuildRequest, find_gpu
 from magadepth_ros.engines.check import LIMIT
-from magadepth_ros.engines.request import PRECISIONS, EngineRequest, find_gpu
 from magadepth_ros.engines.tensorrt_library import FULL, RTX, load_library
 from magadepth_ros.errors import DataError, MagadepthError, ModelError, pip_install_extra
 from magadepth_ros.files import write_result
@@ -195,10 +195,10 @@ def _one(onnx: Path, precision: str, args: argparse.Namespace) -> dict[str, Any]
     return row
 
 
-def _request(onnx: Path, precision: str, args: argparse.Namespace) -> EngineRequest:
+def _request(onnx: Path, precision: str, args: argparse.Namespace) -> BuildRequest:
     gpu = find_gpu()
     builder = RTX if args.builder == 'auto' and gpu is None else args.builder
-    return EngineRequest(
+    return BuildRequest(
         model=onnx,
         library=load_library(builder),
         cuda=gpu,
@@ -212,7 +212,7 @@ def _request(onnx: Path, precision: str, args: argparse.Namespace) -> EngineRequ
     ).resolved()
 
 
-def _build(request: EngineRequest, args: argparse.Namespace, stages: Stages) -> dict[str, Any]:
+def _build(request: BuildRequest, args: argparse.Namespace, stages: Stages) -> dict[str, Any]:
     """Convert and build; returns the fields of the row."""
     from magadepth_ros.engines import building
     from magadepth_ros.engines.cache import engine_path

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from magadepth_ros.engines import cache, tensorrt
+from magadepth_ros.engines.build_request import BuildRequest, request_build
 from magadepth_ros.engines.cache import EngineFile
 from magadepth_ros.engines.check import (
     DifferenceError,
@@ -23,7 +24,6 @@ from magadepth_ros.engines.engine import Engine
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
 from magadepth_ros.engines.precision import write_typed
-from magadepth_ros.engines.request import EngineRequest, request_engine
 from magadepth_ros.engines.tensorrt_build import Progress, build_engine
 from magadepth_ros.engines.tensorrt_library import load_library
 from magadepth_ros.errors import EngineError, ModelError
@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def obtain_engine(
-    request: EngineRequest,
+    request: BuildRequest,
     progress: Progress = lambda text, share: None,
     cancelled: Callable[[], bool] = lambda: False,
     path: Path | None = None,
@@ -80,7 +80,7 @@ def obtain_engine(
             return file
 
 
-def is_verified(request: EngineRequest, file: EngineFile) -> bool:
+def is_verified(request: BuildRequest, file: EngineFile) -> bool:
     """Whether the engine was compared with float32 as far as requested and possible here."""
     if request.limit <= 0:
         return True
@@ -89,7 +89,7 @@ def is_verified(request: EngineRequest, file: EngineFile) -> bool:
 
 
 def build_and_check(
-    request: EngineRequest,
+    request: BuildRequest,
     progress: Progress = lambda text, share: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> EngineFile:
@@ -108,13 +108,13 @@ def build_only(
     cancelled: Callable[[], bool],
 ) -> Path:
     """Build the requested engine for this machine unless the cache has it; return its path."""
-    file = obtain_engine(request_engine(model, precision, batch), progress, cancelled)
+    file = obtain_engine(request_build(model, precision, batch), progress, cancelled)
     if file.path is None:
         raise EngineError('the engine was built but cannot be kept; see the warning above')
     return file.path
 
 
-def run_engine(request: EngineRequest, file: EngineFile) -> Engine:
+def run_engine(request: BuildRequest, file: EngineFile) -> Engine:
     """Open the engine of a request, prepared for the request's batch."""
     return tensorrt.TensorRtEngine(file, request.library, request.cuda, request.batch)
 
@@ -146,7 +146,7 @@ def run_engine_file(path: Path, batch: int) -> Engine:
 
 
 @contextmanager
-def _typed(request: EngineRequest, progress: Progress) -> Iterator[Path]:
+def _typed(request: BuildRequest, progress: Progress) -> Iterator[Path]:
     """Yield the model in the requested precision, converted in a temporary folder if necessary."""
     if request.typed is not None:
         yield request.typed
@@ -158,7 +158,7 @@ def _typed(request: EngineRequest, progress: Progress) -> Iterator[Path]:
         yield typed
 
 
-def _checked(request: EngineRequest, file: EngineFile, progress: Progress) -> EngineFile:
+def _checked(request: BuildRequest, file: EngineFile, progress: Progress) -> EngineFile:
     """Return an engine with its comparison with float32 in the report, unless ``limit`` is 0."""
     check = None
     if request.limit > 0:
@@ -171,7 +171,7 @@ def _checked(request: EngineRequest, file: EngineFile, progress: Progress) -> En
     return replace(file, report={**file.report, 'check': check})
 
 
-def _to_check(request: EngineRequest, file: EngineFile, progress: Progress) -> tuple[Engine, bool]:
+def _to_check(request: BuildRequest, file: EngineFile, progress: Progress) -> tuple[Engine, bool]:
     """Return the engine and True where it can run, else its ONNX on the CPU and False."""
     if request.cuda is not None:
         try:

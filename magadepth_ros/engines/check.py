@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from magadepth_ros.engines.engine import Engine, ModelInfo, blank_batch
-from magadepth_ros.engines.runtimes import ON_CPU, EngineWish, first_that_works, open_cpu
+from magadepth_ros.engines.runtimes import ON_CPU, EngineRequest, first_that_works, open_cpu
 from magadepth_ros.errors import DataError, EngineError
 
 LIMIT = 0.01
@@ -83,7 +83,9 @@ def check_frames(info: ModelInfo, data: Path | None = None, count: int = FRAMES)
 
 def open_reference(model: Path, threads: int = 0) -> Engine:
     """Open the float32 reference of an ONNX: OpenVINO where it works, else ONNX Runtime."""
-    return first_that_works(EngineWish(model, precision='fp32', threads=threads), ON_CPU, open_cpu)
+    return first_that_works(
+        EngineRequest(model, precision='fp32', threads=threads), ON_CPU, open_cpu
+    )
 
 
 def check_engine(

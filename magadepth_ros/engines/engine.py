@@ -51,9 +51,9 @@ class Engine(ABC):
     """
     One opened model on one runtime; used from a single thread at a time.
 
-    A runtime's own class takes the arguments of
-    :class:`~magadepth_ros.engines.runtimes.EngineWish` in its constructor, sets these attributes,
-    and implements `_run` and `_release`.
+    A runtime's own class takes the fields of a
+    :class:`~magadepth_ros.engines.runtimes.EngineRequest` in its constructor, sets these
+    attributes, and implements `_run` and `_release`.
     """
 
     info: ModelInfo

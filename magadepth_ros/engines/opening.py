@@ -11,7 +11,7 @@ from pathlib import Path
 from magadepth_ros.engines import building
 from magadepth_ros.engines.cache import find_engine
 from magadepth_ros.engines.engine import Engine
-from magadepth_ros.engines.runtimes import ON_CPU, EngineWish, first_that_works, open_cpu
+from magadepth_ros.engines.runtimes import ON_CPU, EngineRequest, first_that_works, open_cpu
 from magadepth_ros.errors import EngineError, ModelError, PrecisionError
 
 _LOG = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def open_engine(
     """
     Open a model on a runtime; a TensorRT engine that is not in the cache is built first.
 
-    The arguments are those of `EngineWish`.
+    The arguments are those of `EngineRequest`.
 
     Raises
     ------
@@ -56,17 +56,17 @@ def open_engine(
         the runtime is not installed or cannot run the model.
 
     """
-    wish = EngineWish(Path(model), backend, precision, threads, batch)
-    return first_that_works(wish, _backends(wish), _open)
+    request = EngineRequest(Path(model), backend, precision, threads, batch)
+    return first_that_works(request, _backends(request), _open)
 
 
-def open_for_service(wish: EngineWish, gpu: bool = True) -> Offer:
+def open_for_service(request: EngineRequest, gpu: bool = True) -> Offer:
     """
     Open an engine within seconds: a CPU runtime where a TensorRT engine has to be built first.
 
     Parameters
     ----------
-    wish:
+    request:
         the requested engine.
     gpu:
         False takes a runtime on the CPU in place of one on a GPU, and ``auto`` in place of fp16.
@@ -77,73 +77,79 @@ def open_for_service(wish: EngineWish, gpu: bool = True) -> Offer:
         as `open_engine`; also where a backend was named and TensorRT or a GPU is missing.
 
     """
-    return first_that_works(wish, _backends(wish), _offer) if gpu else Offer(_on_cpu(wish))
+    return (
+        first_that_works(request, _backends(request), _offer) if gpu else Offer(_on_cpu(request))
+    )
 
 
-def _backends(wish: EngineWish) -> tuple[str, ...]:
-    if wish.backend not in BACKENDS:
-        raise EngineError(f'unknown backend {wish.backend!r}; use one of {", ".join(BACKENDS)}')
-    if wish.precision not in PRECISIONS:
+def _backends(request: EngineRequest) -> tuple[str, ...]:
+    if request.backend not in BACKENDS:
+        raise EngineError(f'unknown backend {request.backend!r}; use one of {", ".join(BACKENDS)}')
+    if request.precision not in PRECISIONS:
         raise PrecisionError(
-            f'unknown precision {wish.precision!r}; use one of {", ".join(PRECISIONS)}'
+            f'unknown precision {request.precision!r}; use one of {", ".join(PRECISIONS)}'
         )
-    if Path(wish.model).suffix == '.safetensors' and not wish.backend.startswith('torch'):
+    if Path(request.model).suffix == '.safetensors' and not request.backend.startswith('torch'):
         raise ModelError(
-            f'{wish.model}: weights, which only backend torch runs; make the ONNX for the others: '
-            f'magadepth export-onnx {wish.model}'
+            f'{request.model}: weights, which only backend torch runs; '
+            f'make the ONNX for the others: magadepth export-onnx {request.model}'
         )
-    if _is_engine(wish):
+    if _is_engine(request):
         return ('tensorrt',)
-    return FASTEST_FIRST if wish.backend == 'auto' else (wish.backend,)
+    return FASTEST_FIRST if request.backend == 'auto' else (request.backend,)
 
 
-def _is_engine(wish: EngineWish) -> bool:
-    return Path(wish.model).suffix in ENGINE_SUFFIXES
+def _is_engine(request: EngineRequest) -> bool:
+    return Path(request.model).suffix in ENGINE_SUFFIXES
 
 
-def _on_cpu(wish: EngineWish) -> Engine:
+def _on_cpu(request: EngineRequest) -> Engine:
     """Open a CPU runtime in place of a GPU's; it does not have fp16."""
-    if _is_engine(wish):
-        raise EngineError(f'{wish.model}: an engine runs on its GPU only; give the ONNX as model')
-    plain = replace(wish, precision='fp32' if wish.precision == 'fp32' else 'auto')
+    if _is_engine(request):
+        raise EngineError(
+            f'{request.model}: an engine runs on its GPU only; give the ONNX as model'
+        )
+    plain = replace(request, precision='fp32' if request.precision == 'fp32' else 'auto')
     return first_that_works(plain, ON_CPU, open_cpu)
 
 
-def _offer(wish: EngineWish) -> Offer:
+def _offer(request: EngineRequest) -> Offer:
     """Open one backend; for TensorRT the cached engine, else a CPU runtime and a build."""
-    if wish.backend != 'tensorrt' or _is_engine(wish):
-        return Offer(_open(wish))
-    request = building.request_engine(wish.model, wish.precision, wish.batch)
+    if request.backend != 'tensorrt' or _is_engine(request):
+        return Offer(_open(request))
+    build_request = building.request_build(request.model, request.precision, request.batch)
 
     def build(progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> Engine:
-        return building.run_engine(request, building.obtain_engine(request, progress, cancelled))
+        return building.run_engine(
+            build_request, building.obtain_engine(build_request, progress, cancelled)
+        )
 
-    found, why = find_engine(request.model, request.key())
-    if found is not None and building.is_verified(request, found):
+    found, why = find_engine(build_request.model, build_request.key())
+    if found is not None and building.is_verified(build_request, found):
         try:
-            return Offer(building.run_engine(request, found))
+            return Offer(building.run_engine(build_request, found))
         except EngineError as error:
             why = str(error)
     try:
-        offer = Offer(_on_cpu(wish), build)
+        offer = Offer(_on_cpu(request), build)
     except EngineError as error:
         _LOG.info('%s: waiting for the build', error)
-        return Offer(_open(wish))
+        return Offer(_open(request))
     _LOG.info('%s; a CPU runtime completes frames during the build', why)
     return offer
 
 
-def _open(wish: EngineWish) -> Engine:
+def _open(request: EngineRequest) -> Engine:
     """Open one backend; a TensorRT engine is built where there is none."""
-    if wish.backend in ON_CPU:
-        return open_cpu(wish)
-    if wish.backend == 'tensorrt':
-        if _is_engine(wish):
-            return building.run_engine_file(Path(wish.model), wish.batch)
-        request = building.request_engine(wish.model, wish.precision, wish.batch)
-        file = building.obtain_engine(request, building.each_tenth(_LOG.info))
-        return building.run_engine(request, file)
+    if request.backend in ON_CPU:
+        return open_cpu(request)
+    if request.backend == 'tensorrt':
+        if _is_engine(request):
+            return building.run_engine_file(Path(request.model), request.batch)
+        build_request = building.request_build(request.model, request.precision, request.batch)
+        file = building.obtain_engine(build_request, building.each_tenth(_LOG.info))
+        return building.run_engine(build_request, file)
     from magadepth_ros.engines.torch import TorchEngine
 
-    device = wish.backend.partition('-')[2] or 'auto'
-    return TorchEngine(wish.model, wish.precision, wish.threads, wish.batch, device)
+    device = request.backend.partition('-')[2] or 'auto'
+    return TorchEngine(request.model, request.precision, request.threads, request.batch, device)

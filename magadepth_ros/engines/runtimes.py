@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of a runtime, the runtimes on the CPU, and the first of several that works."""
+"""The request for an engine, the runtimes on the CPU, and the first of several that works."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar('T')
 
 
 @dataclass(frozen=True)
-class EngineWish:
+class EngineRequest:
     """
     A request for an engine.
 
@@ -51,7 +51,7 @@ class EngineWish:
 
 
 def first_that_works(
-    wish: EngineWish, backends: Sequence[str], attempt: Callable[[EngineWish], T]
+    request: EngineRequest, backends: Sequence[str], attempt: Callable[[EngineRequest], T]
 ) -> T:
     """
     Return the result of ``attempt`` on the first backend that works; EngineError if none does.
@@ -61,7 +61,7 @@ def first_that_works(
     reasons, refusals = [], []
     for backend in backends:
         try:
-            found = attempt(replace(wish, backend=backend))
+            found = attempt(replace(request, backend=backend))
         except Exception as error:
             # Any other exception may be of a driver or a half-installed library.
             if len(backends) == 1 or isinstance(error, ModelError):
@@ -77,13 +77,13 @@ def first_that_works(
     if refusals:
         # A runtime is installed but failed: only its error helps, not the missing others.
         raise refusals[0]
-    raise EngineError(f'{wish.model}: no runtime works; ' + '; '.join(reasons))
+    raise EngineError(f'{request.model}: no runtime works; ' + '; '.join(reasons))
 
 
-def open_cpu(wish: EngineWish) -> Engine:
-    """Open the backend of a wish, which is one of `ON_CPU`."""
-    given = Path(wish.model), wish.precision, wish.threads, wish.batch
-    if wish.backend == 'openvino':
+def open_cpu(request: EngineRequest) -> Engine:
+    """Open the backend of a request, which is one of `ON_CPU`."""
+    given = Path(request.model), request.precision, request.threads, request.batch
+    if request.backend == 'openvino':
         from magadepth_ros.engines.openvino import OpenVinoEngine
 
         return OpenVinoEngine(*given)

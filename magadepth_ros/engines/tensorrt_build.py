@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from magadepth_ros.engines.request import EngineRequest
+from magadepth_ros.engines.build_request import BuildRequest
 from magadepth_ros.engines.tensorrt_library import TensorRtLibrary
 from magadepth_ros.errors import EngineError
 
@@ -19,7 +19,7 @@ Progress = Callable[[str, float], None]
 
 def build_engine(
     model: Path,
-    request: EngineRequest,
+    request: BuildRequest,
     progress: Progress = lambda text, share: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[bytes, dict[str, Any]]:

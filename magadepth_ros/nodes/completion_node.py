@@ -18,12 +18,12 @@ from rclpy.parameter import Parameter
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
-from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
+from magadepth_ros.engines.opening import EngineRequest, Offer, open_for_service
 from magadepth_ros.errors import DataError, MagadepthError, describe
 from magadepth_ros.nodes.camera_outputs import DebugOutputs
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.conditions import Conditions
-from magadepth_ros.nodes.engine_requests import build_engine, wish_of
+from magadepth_ros.nodes.engine_requests import build_engine, engine_request
 from magadepth_ros.nodes.logger import ThreadLogger
 from magadepth_ros.nodes.node_monitor import NodeMonitor
 from magadepth_ros.nodes.parameters import declare, unknown_overrides
@@ -48,7 +48,7 @@ class CompletionNode(LifecycleNode):
 
     def __init__(
         self,
-        opener: Callable[[EngineWish, bool], Offer] = open_for_service,
+        opener: Callable[[EngineRequest, bool], Offer] = open_for_service,
         **options: Any,
     ) -> None:
         """Declare parameters and services; ``opener`` opens engines, ``options`` go to rclpy."""
@@ -137,7 +137,7 @@ class CompletionNode(LifecycleNode):
     def _configure(self) -> None:
         self.release()
         self._completer.configure(self._settings.completion())
-        if not self._keeper.open(wish_of(self._settings), self.context.ok):
+        if not self._keeper.open(engine_request(self._settings), self.context.ok):
             raise MagadepthError('stopped while the engine was being opened')
         for index, name in enumerate(self._settings.camera_names()):
             self._cameras.append(
@@ -268,7 +268,7 @@ class CompletionNode(LifecycleNode):
         trouble: Exception | None
         try:
             done = Future(executor=self.executor)
-            self._keeper.request(wish_of(self._settings), done.set_result)
+            self._keeper.request(engine_request(self._settings), done.set_result)
             trouble = await done
         except MagadepthError as error:
             trouble = error

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from magadepth_ros.engines.build_request import find_gpu
 from magadepth_ros.engines.building import build_only, each_tenth
-from magadepth_ros.engines.opening import ON_GPU, EngineWish
-from magadepth_ros.engines.request import find_gpu
+from magadepth_ros.engines.opening import ON_GPU, EngineRequest
 from magadepth_ros.errors import describe
 from magadepth_ros.nodes.logger import ThreadLogger
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.resources import AUTO_MODEL, auto_model, find_model
 
 
-def wish_of(parameters: NodeParameters) -> EngineWish:
+def engine_request(parameters: NodeParameters) -> EngineRequest:
     """Return the engine request of the parameters; ModelError where the model is missing."""
     model = parameters.model
     if model == AUTO_MODEL:
@@ -22,7 +22,7 @@ def wish_of(parameters: NodeParameters) -> EngineWish:
             parameters.backend in ('auto', 'torch') and find_gpu() is not None
         )
         model = auto_model(on_gpu)
-    return EngineWish(
+    return EngineRequest(
         find_model(model),
         parameters.backend,
         parameters.precision,
@@ -36,8 +36,8 @@ def build_engine(
 ) -> int:
     """Build the engine of the parameters into the cache; return the exit code, 0 or 2."""
     try:
-        wish, say = wish_of(parameters), each_tenth(logger.info)
-        path = build_only(wish.model, wish.precision, wish.batch, say, cancelled)
+        request, say = engine_request(parameters), each_tenth(logger.info)
+        path = build_only(request.model, request.precision, request.batch, say, cancelled)
     # The process reports any exception of a builder, and exits with 2.
     except Exception as error:
         if cancelled():

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 from magadepth_ros.engines.engine import Engine, ModelInfo, blank_batch, check_prediction
-from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
+from magadepth_ros.engines.opening import EngineRequest, Offer, open_for_service
 from magadepth_ros.errors import EngineError, MagadepthError, describe
 from magadepth_ros.serving.states import (
     OVERTAKEN,
@@ -58,7 +58,7 @@ class EngineKeeper:
 
     def __init__(
         self,
-        opener: Callable[[EngineWish, bool], Offer] = open_for_service,
+        opener: Callable[[EngineRequest, bool], Offer] = open_for_service,
         say: Callable[[str, str], None] = _log,
         accept: Callable[[ModelInfo], None] = lambda info: None,
     ) -> None:
@@ -88,7 +88,7 @@ class EngineKeeper:
 
     # Requests
 
-    def open(self, wish: EngineWish, keep_on: Callable[[], bool] = lambda: True) -> bool:
+    def open(self, request: EngineRequest, keep_on: Callable[[], bool] = lambda: True) -> bool:
         """
         Open an engine and wait for it; the engine in use serves until the new one works.
 
@@ -108,7 +108,7 @@ class EngineKeeper:
             answers.append(error)
             answered.set()
 
-        self.request(wish, answer)
+        self.request(request, answer)
         while not answered.wait(0.1):
             if not keep_on():
                 self._do(self.states.withdraw)
@@ -121,9 +121,9 @@ class EngineKeeper:
             raise EngineError(f'the engine cannot be opened: {describe(error)}') from error
         return True
 
-    def request(self, wish: EngineWish, answer: Callable[[Exception | None], None]) -> None:
+    def request(self, request: EngineRequest, answer: Callable[[Exception | None], None]) -> None:
         """Open an engine without waiting: ``answer`` gets the error of `open`, or None."""
-        self._do(lambda: self.states.ask(wish, answer))
+        self._do(lambda: self.states.ask(request, answer))
 
     def close(self, patience: float = 1.0) -> bool:
         """
@@ -258,13 +258,13 @@ class EngineKeeper:
         if task.cancelled.wait(task.pause):
             raise EngineError(OVERTAKEN)
         if task.build is None:
-            offer = self._opener(task.wish, task.gpu)
+            offer = self._opener(task.request, task.gpu)
         else:
             offer = Offer(
                 task.build(lambda *given: self._progress(task, *given), task.cancelled.is_set)
             )
         try:
-            return offer, warm_up(offer.engine, task.wish.batch)
+            return offer, warm_up(offer.engine, task.request.batch)
         except BaseException:
             self._close(offer.engine)
             raise

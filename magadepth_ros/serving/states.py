@@ -15,7 +15,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from magadepth_ros.engines.engine import Engine
-from magadepth_ros.engines.opening import ON_GPU, Build, EngineWish, Offer
+from magadepth_ros.engines.opening import ON_GPU, Build, EngineRequest, Offer
 from magadepth_ros.errors import EngineError, describe
 
 FAILURES_BEFORE_REOPEN = 3
@@ -47,12 +47,12 @@ class State(Enum):
 @dataclass(eq=False)
 class Task:
     """
-    Work of one thread: open what ``wish`` names after ``pause`` seconds, or run ``build``.
+    Work of one thread: open what ``request`` names after ``pause`` seconds, or run ``build``.
 
     ``cancelled`` may be set at any time; the result of a cancelled task is discarded.
     """
 
-    wish: EngineWish
+    request: EngineRequest
     gpu: bool = True
     pause: float = 0.0
     build: Build | None = None
@@ -107,7 +107,7 @@ class KeeperStates:
     def __init__(self) -> None:
         self.state = State.CLOSED
         self.engine: Engine | None = None
-        self.wish = EngineWish('')
+        self.request = EngineRequest('')
         self.error = ''
         """Reason why the last frame was not completed; '' where it was."""
         self.trouble = ''
@@ -125,12 +125,14 @@ class KeeperStates:
 
     # Requests
 
-    def ask(self, wish: EngineWish, answer: Callable[[Exception | None], None]) -> list[Action]:
+    def ask(
+        self, request: EngineRequest, answer: Callable[[Exception | None], None]
+    ) -> list[Action]:
         """Begin to open the requested engine; the engine in use serves until it is open."""
         actions = self._overtake()
         if self.state is State.CLOSED:
             self.state = State.OPENING
-        self._opening = Task(wish, answer=answer)
+        self._opening = Task(request, answer=answer)
         return [*actions, Start(self._opening)]
 
     def withdraw(self) -> list[Action]:
@@ -160,14 +162,14 @@ class KeeperStates:
         if task.answer is not None:
             actions.append(Answer(task))
             self._end_build()
-            self.wish, self._gpu, self._pause = task.wish, True, FIRST_PAUSE
+            self.request, self._gpu, self._pause = task.request, True, FIRST_PAUSE
             self.error = self.trouble = ''
         else:
             # The error and the pause stay until a frame is completed.
             self.reopened += 1
             self.trouble = '' if task.gpu else self.trouble
         if offer.build is not None and self._building is None:
-            self._building = Task(task.wish, build=offer.build)
+            self._building = Task(task.request, build=offer.build)
             actions.append(Start(self._building))
         if self._building is not None:
             self.state = State.BUILDING
@@ -266,14 +268,14 @@ class KeeperStates:
         if engine.backend not in ON_GPU:
             return [Discard(engine), *self._open_again()]
         self._gpu, self.trouble = False, f'{engine.backend} failed: {self.error}'
-        self._opening = Task(self.wish, gpu=False, discard=[engine])
+        self._opening = Task(self.request, gpu=False, discard=[engine])
         return [
             Say('error', f'{self.trouble}; the CPU takes over'),
             Start(self._opening),
         ]
 
     def _open_again(self) -> list[Action]:
-        self._opening = Task(self.wish, gpu=self._gpu, pause=self._pause)
+        self._opening = Task(self.request, gpu=self._gpu, pause=self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         return [Start(self._opening)]
 

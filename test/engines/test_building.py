@@ -23,9 +23,9 @@ from support.models import write_tiny_model
 from support.pictures import holey_batch
 
 from magadepth_ros.engines import building, tensorrt
+from magadepth_ros.engines.build_request import BuildRequest
 from magadepth_ros.engines.cache import find_engine, read_engine
 from magadepth_ros.engines.precision import stated_precision, write_typed
-from magadepth_ros.engines.request import EngineRequest
 from magadepth_ros.engines.tensorrt_library import RTX, load_library
 from magadepth_ros.errors import EngineError
 
@@ -40,8 +40,8 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
 
 
-def request_for(model: Path, precision: str = 'fp32', **options) -> EngineRequest:
-    return EngineRequest(model, LIBRARY, None, precision, **options).resolved()
+def request_for(model: Path, precision: str = 'fp32', **options) -> BuildRequest:
+    return BuildRequest(model, LIBRARY, None, precision, **options).resolved()
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16'])
@@ -105,7 +105,7 @@ def test_an_onnx_that_states_its_arithmetic_is_built_as_it_is(tmp_path):
         assert stated_precision(tmp_path / f'{precision}.onnx') == precision
     typed = tmp_path / 'fp16.onnx'
     seen = []
-    request = EngineRequest(typed, LIBRARY, typed=typed)
+    request = BuildRequest(typed, LIBRARY, typed=typed)
     file = building.obtain_engine(request, lambda text, share: seen.append(text))
     assert file.key.precision == 'fp16'
     assert file.report['precision_share']['fp16'] > 0
@@ -132,7 +132,7 @@ def test_an_int8_onnx_of_another_tool_is_built_as_it_is(tmp_path):
         op_types_to_quantize=['Conv'],
         extra_options={'ActivationSymmetric': True, 'QuantizeBias': False},
     )
-    request = EngineRequest(typed, LIBRARY, typed=typed, limit=0.05)
+    request = BuildRequest(typed, LIBRARY, typed=typed, limit=0.05)
     file = building.obtain_engine(request)
     assert file.key.precision == 'int8'
     assert file.report['precision_share']['int8'] > 0
@@ -244,10 +244,10 @@ def test_two_processes_build_once(tmp_path):
     code = (
         'import sys; from pathlib import Path\n'
         'from magadepth_ros.engines import building\n'
-        'from magadepth_ros.engines.request import EngineRequest\n'
+        'from magadepth_ros.engines.build_request import BuildRequest\n'
         'from magadepth_ros.engines.tensorrt_library import load_library\n'
         'seen = []\n'
-        'request = EngineRequest(Path(sys.argv[1]), load_library("tensorrt-rtx"),\n'
+        'request = BuildRequest(Path(sys.argv[1]), load_library("tensorrt-rtx"),\n'
         '                                 precision="fp32", limit=0)\n'
         'building.obtain_engine(request, lambda text, share: seen.append(text))\n'
         'print("built" if "built" in seen else "found")\n'
@@ -269,6 +269,6 @@ def test_two_processes_build_once(tmp_path):
 
 def test_full_tensorrt_without_a_gpu_is_refused(tmp_path):
     full = replace(LIBRARY, name='tensorrt')
-    request = EngineRequest(write_tiny_model(tmp_path / 'tiny.onnx'), full)
+    request = BuildRequest(write_tiny_model(tmp_path / 'tiny.onnx'), full)
     with pytest.raises(EngineError, match='build with tensorrt-rtx'):
         request.resolved()

@@ -17,7 +17,7 @@ onnxruntime = pytest.importorskip('onnxruntime', reason='ONNX Runtime is the ref
 from support.models import write_tiny_model
 from support.pictures import holey_batch
 
-from magadepth_ros.engines import open_engine, opening, request
+from magadepth_ros.engines import build_request, open_engine, opening
 from magadepth_ros.engines.metadata import read_model_info
 from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
 from magadepth_ros.engines.openvino import OpenVinoEngine, choose_precision
@@ -155,7 +155,7 @@ def test_auto_goes_on_whatever_a_runtime_raises(tmp_path, caplog, monkeypatch):
     def broken(name='auto'):
         raise RuntimeError('driver and library do not fit')
 
-    monkeypatch.setattr(request, 'load_library', broken)
+    monkeypatch.setattr(build_request, 'load_library', broken)
     model = write_tiny_model(tmp_path / 'm.onnx')
     with caplog.at_level('INFO'):
         assert open_engine(model, threads=1).backend in ('openvino', 'torch-cuda')
@@ -228,10 +228,10 @@ def test_a_broken_model_is_not_blamed_on_the_runtimes(tmp_path):
 def test_a_precision_that_no_runtime_has_is_said_without_what_others_lack(tmp_path, monkeypatch):
     model, real = write_tiny_model(tmp_path / 'm.onnx'), opening._open
 
-    def without_gpu(wish):
-        if wish.backend in opening.ON_GPU:
+    def without_gpu(request):
+        if request.backend in opening.ON_GPU:
             raise EngineError('there is no GPU here')
-        return real(wish)
+        return real(request)
 
     monkeypatch.setattr(opening, '_open', without_gpu)
     with pytest.raises(PrecisionError) as refused:

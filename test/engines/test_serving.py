@@ -19,9 +19,9 @@ from support.models import write_tiny_model
 from support.pictures import holey_batch
 
 from magadepth_ros.engines import building, open_engine
+from magadepth_ros.engines.build_request import BuildRequest
 from magadepth_ros.engines.cache import engine_path, find_engine
-from magadepth_ros.engines.opening import EngineWish
-from magadepth_ros.engines.request import EngineRequest
+from magadepth_ros.engines.opening import EngineRequest
 from magadepth_ros.errors import EngineError
 from magadepth_ros.serving.keeper import EngineKeeper
 from magadepth_ros.serving.states import State
@@ -37,11 +37,11 @@ class Machine:
         self.go_on = threading.Event()
         self.go_on.set()
         self.damage = lambda data: data
-        monkeypatch.setattr(building, 'request_engine', self.request)
+        monkeypatch.setattr(building, 'request_build', self.request)
         monkeypatch.setattr(building, 'build_engine', self.build)
 
     def request(self, model, precision='auto', batch=1):
-        return EngineRequest(
+        return BuildRequest(
             Path(model), self.trt.library(), self.cuda, precision, batch
         ).resolved()
 
@@ -83,14 +83,14 @@ def depth_of(keeper, count: int = 1) -> np.ndarray:
     return keeper.use(lambda engine: engine.infer(*holey_batch(count))).depth
 
 
-def wish(model, precision='fp32', backend='tensorrt', batch=1) -> EngineWish:
-    return EngineWish(model, backend, precision, threads=1, batch=batch)
+def request(model, precision='fp32', backend='tensorrt', batch=1) -> EngineRequest:
+    return EngineRequest(model, backend, precision, threads=1, batch=batch)
 
 
 def test_the_cpu_serves_until_the_engine_is_there(machine, model, keeper, caplog):
     machine.go_on.clear()
     with caplog.at_level('INFO'):
-        keeper.open(wish(model, 'fp16'))
+        keeper.open(request(model, 'fp16'))
         before = depth_of(keeper)
         assert keeper.engine_name == 'openvino fp32 tiny'
         assert keeper.states.state is State.BUILDING
@@ -105,7 +105,7 @@ def test_the_cpu_serves_until_the_engine_is_there(machine, model, keeper, caplog
 
 def test_the_second_start_has_the_engine_at_once(machine, model, keeper):
     open_engine(model, 'tensorrt', 'fp16').close()
-    keeper.open(wish(model, 'fp16'))
+    keeper.open(request(model, 'fp16'))
     assert (keeper.states.state, keeper.engine_name) == (State.SERVING, 'tensorrt fp16 tiny')
     assert machine.builds == 1
     check = find_engine(model, machine.request(model, 'fp16').key())[0].report['check']
@@ -119,7 +119,7 @@ def test_a_cached_engine_that_the_runtime_refuses_does_not_stop_the_service(
     machine.trt.Runtime = lambda logger: type(
         'Runtime', (), {'deserialize_cuda_engine': lambda self, data: None}
     )()
-    keeper.open(wish(model))
+    keeper.open(request(model))
     wait_for(lambda: keeper.states.state is State.DEGRADED)
     assert np.isfinite(depth_of(keeper)).all()
     assert keeper.engine_name == 'openvino fp32 tiny'
@@ -134,7 +134,7 @@ def test_an_engine_that_computes_wrongly_never_serves(machine, model, keeper):
         return network.SerializeToString()
 
     machine.damage = damage
-    keeper.open(wish(model, 'fp16'))
+    keeper.open(request(model, 'fp16'))
     wait_for(lambda: keeper.states.state is State.DEGRADED)
     assert 'use precision fp32' in keeper.states.trouble
     assert keeper.engine_name == 'openvino fp32 tiny'
@@ -144,14 +144,14 @@ def test_an_engine_that_computes_wrongly_never_serves(machine, model, keeper):
 
 
 def test_an_engine_built_ahead_is_checked_before_its_first_use(machine, model, keeper):
-    request = machine.request(model, 'fp32')
-    file = building.obtain_engine(request)
+    to_build = machine.request(model, 'fp32')
+    file = building.obtain_engine(to_build)
     unchecked = replace(file, report={**file.report, 'check': None})
     building.cache.store_engine(unchecked, file.path)
-    keeper.open(wish(model))
+    keeper.open(request(model))
     wait_for(lambda: keeper.states.state is State.SERVING)
     assert machine.builds == 1
-    assert find_engine(model, request.key())[0].report['check']['engine_run'] is True
+    assert find_engine(model, to_build.key())[0].report['check']['engine_run'] is True
 
 
 @pytest.mark.parametrize('backend', ['tensorrt', 'auto'])
@@ -161,7 +161,7 @@ def test_a_gpu_whose_every_call_fails_from_some_frame_on_hands_over_to_the_cpu(
 ):
     if cached:
         open_engine(model, 'tensorrt').close()
-    keeper.open(wish(model, backend=backend))
+    keeper.open(request(model, backend=backend))
     wait_for(lambda: keeper.states.state is State.SERVING)
     expected = depth_of(keeper)
     machine.cuda.stick()
@@ -201,7 +201,7 @@ def test_auto_takes_tensorrt_where_it_works(machine, model):
 
 def test_closing_while_it_is_built_leaves_nothing(machine, model, keeper):
     machine.go_on.clear()
-    keeper.open(wish(model))
+    keeper.open(request(model))
     threading.Timer(0.2, machine.go_on.set).start()
     assert keeper.close(30)
     with pytest.raises(EngineError, match='no engine'):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from magadepth_ros.engines.engine import ModelInfo, Prediction
-from magadepth_ros.engines.opening import EngineWish, Offer
+from magadepth_ros.engines.opening import EngineRequest, Offer
 from magadepth_ros.errors import DataError, EngineError, ModelError
 from magadepth_ros.serving import keeper as keepers
 from magadepth_ros.serving import states as keeper_states
@@ -18,7 +18,7 @@ from magadepth_ros.serving.states import State
 
 INFO = ModelInfo('test', 24, 32, 0.1, 10.0, 'none', '1', 'none', 'Apache-2.0')
 RGB, DEPTH = np.zeros((1, 3, 24, 32), np.float32), np.ones((1, 1, 24, 32), np.float32)
-WISH = EngineWish('model.onnx')
+REQUEST = EngineRequest('model.onnx')
 
 
 class Constant:
@@ -57,7 +57,7 @@ class Shop:
         self.gate = threading.Event()
         self.gate.set()
 
-    def __call__(self, wish: EngineWish, gpu: bool) -> Offer:
+    def __call__(self, request: EngineRequest, gpu: bool) -> Offer:
         self.asked.append(gpu)
         self.gate.wait(30)
         if self.error is not None:
@@ -116,7 +116,7 @@ def fail(keeper, engine: Constant, times: int = 3) -> None:
 @pytest.fixture
 def reopening(keeper, shop):
     """Give a keeper whose engine broke, and whose next is being opened until the gate opens."""
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     shop.gate.clear()
     fail(keeper, shop.engines[0])
     wait_for(lambda: len(shop.asked) == 2)
@@ -124,7 +124,7 @@ def reopening(keeper, shop):
 
 
 def test_it_opens_works_and_gives_back(keeper, shop):
-    assert keeper.open(WISH)
+    assert keeper.open(REQUEST)
     assert keeper.engine_name == 'openvino fp32 test'
     assert value(keeper) == 1.0
     keeper.close(30)
@@ -139,7 +139,7 @@ def test_every_number_of_frames_is_warmed_up(keeper, shop, monkeypatch):
     monkeypatch.setattr(
         Constant, 'infer', lambda *given: seen.append(len(given[1])) or infer(*given)
     )
-    keeper.open(EngineWish('model.onnx', batch=3))
+    keeper.open(EngineRequest('model.onnx', batch=3))
     assert seen == [1, 2, 3]
 
 
@@ -147,53 +147,53 @@ def test_an_engine_that_gives_no_numbers_is_not_taken(keeper, shop, monkeypatch)
     nan = Prediction(np.full_like(DEPTH, np.nan), None)
     monkeypatch.setattr(Constant, 'infer', lambda self, rgb, depth: nan)
     with pytest.raises(EngineError, match='NaN or infinity in depth'):
-        keeper.open(WISH)
+        keeper.open(REQUEST)
     assert shop.engines[0].closed
 
 
 def test_a_model_that_does_not_open_leaves_the_one_in_use(keeper, shop):
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     for error, expected in (
         (ModelError('no metadata'), ModelError),
         (ValueError('x'), EngineError),
     ):
         shop.error = error
         with pytest.raises(expected, match=str(error)):
-            keeper.open(WISH)
+            keeper.open(REQUEST)
     assert value(keeper) == 1.0 and keeper.states.state is State.SERVING
 
 
 def test_a_model_that_is_refused_is_closed(keeper, shop, refusal):
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     refusal.append(DataError('it has other limits'))
     with pytest.raises(DataError, match='other limits'):
-        keeper.open(WISH)
+        keeper.open(REQUEST)
     keeper.close(30)
     assert [engine.closed for engine in shop.engines] == [True, True]
 
 
 def test_reloading_swaps_and_closes_the_old(keeper, shop):
-    keeper.open(WISH)
-    keeper.open(WISH)
+    keeper.open(REQUEST)
+    keeper.open(REQUEST)
     wait_for(lambda: [engine.closed for engine in shop.engines] == [True, False])
 
 
 def test_of_two_reloads_the_later_wins(keeper, shop):
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     shop.gate.clear()
     told = []
-    keeper.request(WISH, told.append)
+    keeper.request(REQUEST, told.append)
     wait_for(lambda: len(shop.asked) == 2)
     shop.gate, gate = threading.Event(), shop.gate
     shop.gate.set()
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     gate.set()
     wait_for(lambda: [engine.closed for engine in shop.engines] == [True, False, True])
     assert 'overtaken' in str(told[0])
 
 
 def test_three_failures_reopen_and_frames_come_again(keeper, shop):
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     fail(keeper, shop.engines[0])
     assert keeper.states.error
     wait_for(lambda: keeper.states.reopened == 1)
@@ -203,7 +203,7 @@ def test_three_failures_reopen_and_frames_come_again(keeper, shop):
 
 
 def test_whatever_is_raised_is_one_failure(keeper, shop):
-    keeper.open(WISH)
+    keeper.open(REQUEST)
 
     def work(engine):
         raise ZeroDivisionError('out of the blue')
@@ -216,13 +216,13 @@ def test_whatever_is_raised_is_one_failure(keeper, shop):
 
 
 def test_an_engine_that_breaks_on_closing_is_let_go(keeper, shop, monkeypatch):
-    keeper.open(WISH)
+    keeper.open(REQUEST)
 
     def close() -> None:
         raise RuntimeError('the device is gone')
 
     monkeypatch.setattr(shop.engines[0], 'close', close)
-    assert keeper.open(WISH)
+    assert keeper.open(REQUEST)
     assert value(keeper) == 1.0
 
 
@@ -237,14 +237,14 @@ def test_an_engine_that_reopens_after_closing_is_not_taken(reopening, shop):
 def test_an_engine_that_reopens_after_a_reload_is_not_taken(reopening, shop):
     shop.gate, gate = threading.Event(), shop.gate
     shop.gate.set()
-    reopening.open(WISH)
+    reopening.open(REQUEST)
     gate.set()
     wait_for(lambda: [engine.closed for engine in shop.engines] == [True, False, True])
     assert reopening.states.reopened == 0
 
 
 def test_a_reload_while_a_frame_is_in_the_engine_costs_it_nothing(keeper, shop):
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     first = shop.engines[0]
     first.asked.clear()
     first.answers.clear()
@@ -252,7 +252,7 @@ def test_a_reload_while_a_frame_is_in_the_engine_costs_it_nothing(keeper, shop):
     thread = threading.Thread(target=lambda: came.append(value(keeper)))
     thread.start()
     assert first.asked.wait(30)
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     assert not first.closed
     first.answers.set()
     thread.join(30)
@@ -262,7 +262,7 @@ def test_a_reload_while_a_frame_is_in_the_engine_costs_it_nothing(keeper, shop):
 
 def test_an_engine_that_hangs_is_left_alone_and_another_is_opened(keeper, shop, monkeypatch):
     monkeypatch.setattr(keepers, 'HANGS_AFTER', (0.05, 0.05))
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     assert not keeper.leave_hung()
     hung = shop.engines[0]
     hung.asked.clear()
@@ -290,7 +290,7 @@ def test_an_engine_that_hangs_is_left_alone_and_another_is_opened(keeper, shop, 
 def test_an_engine_that_opens_after_closing_is_not_taken(keeper, shop):
     shop.gate.clear()
     told = []
-    keeper.request(WISH, told.append)
+    keeper.request(REQUEST, told.append)
     keeper.close(0.0)
     assert 'stopped' in str(told[0])
     shop.gate.set()
@@ -300,7 +300,7 @@ def test_an_engine_that_opens_after_closing_is_not_taken(keeper, shop):
 
 def test_stopping_does_not_wait_for_an_engine_that_opens_slowly(keeper, shop):
     shop.gate.clear()
-    assert not keeper.open(WISH, lambda: False)
+    assert not keeper.open(REQUEST, lambda: False)
     assert keeper.states.state is State.CLOSED
 
 
@@ -324,7 +324,7 @@ class Builder:
 
 def test_not_one_frame_fails_while_a_built_engine_takes_over(keeper, shop):
     shop.build = build = Builder()
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     wait_for(lambda: keeper.states.build == 'building 50%: building')
     assert keeper.states.state is State.BUILDING
     values = []
@@ -344,7 +344,7 @@ def test_a_build_that_fails_leaves_the_service_alone(keeper, shop, error):
     shop.build = build = Builder()
     build.error = error
     build.go_on.set()
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     wait_for(lambda: keeper.states.state is State.DEGRADED)
     assert str(error) in keeper.states.trouble and str(error) in keeper.states.build
     assert value(keeper) == 1.0
@@ -355,12 +355,12 @@ def test_a_gpu_that_fails_is_replaced_by_the_cpu_and_closed_after(keeper, shop, 
     fast = Constant('tensorrt', 2.0)
     if cached:
         shop.first = 'tensorrt'
-        keeper.open(WISH)
+        keeper.open(REQUEST)
         fast = shop.engines[0]
     else:
         shop.build = build = Builder(fast)
         build.go_on.set()
-        keeper.open(WISH)
+        keeper.open(REQUEST)
         wait_for(lambda: keeper.states.state is State.SERVING)
     shop.build = None
     closed_when = []
@@ -375,7 +375,7 @@ def test_a_gpu_that_fails_is_replaced_by_the_cpu_and_closed_after(keeper, shop, 
 
 def test_closing_stops_a_build(keeper, shop):
     shop.build = Builder()
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     assert keeper.close(30)
     assert shop.engines[0].closed and not shop.build.fast.closed
 
@@ -383,7 +383,7 @@ def test_closing_stops_a_build(keeper, shop):
 def test_an_engine_that_was_never_used_is_closed_too(keeper, shop):
     shop.build = build = Builder()
     build.go_on.set()
-    keeper.open(WISH)
+    keeper.open(REQUEST)
     wait_for(lambda: keeper.states.state is State.SERVING)
     assert keeper.close(30)
     assert build.fast.closed

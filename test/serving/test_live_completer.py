@@ -12,13 +12,13 @@ import pytest
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.settings import CompletionSettings
 from magadepth_ros.engines.engine import ModelInfo, Prediction
-from magadepth_ros.engines.opening import EngineWish, Offer
+from magadepth_ros.engines.opening import EngineRequest, Offer
 from magadepth_ros.errors import DataError
 from magadepth_ros.serving.live_completer import LiveCompleter
 
 INFO = ModelInfo('test', 24, 32, 0.1, 10.0, 'none', '1', 'none', 'Apache-2.0')
 FRAME = RgbdFrame(np.full((24, 32, 3), 99, np.uint8), np.full((24, 32), 2.0, np.float32))
-WISH = EngineWish('model.onnx')
+REQUEST = EngineRequest('model.onnx')
 
 
 class TwoMetres:
@@ -54,13 +54,13 @@ def gate():
 
 @pytest.fixture
 def completer(infos, gate):
-    def opener(wish: EngineWish, gpu: bool) -> Offer:
+    def opener(request: EngineRequest, gpu: bool) -> Offer:
         gate.wait(30)
         return Offer(TwoMetres(infos.pop(0)))
 
     completer = LiveCompleter(lambda *said: None, opener)
     assert completer.depth_range == (0.0, 65.0)
-    completer.keeper.open(WISH)
+    completer.keeper.open(REQUEST)
     yield completer
     completer.keeper.close(30)
 
@@ -74,7 +74,7 @@ def test_frames_are_completed_with_the_settings_of_now(completer):
 
 def test_another_model_may_have_another_size(completer, infos):
     infos.append(replace(INFO, height=48, width=16))
-    completer.keeper.open(WISH)
+    completer.keeper.open(REQUEST)
     assert completer.complete([FRAME])[0].depth.shape == (24, 32)
 
 
@@ -89,7 +89,7 @@ def test_steady_fills_begin_anew_with_another_engine(completer, infos, monkeypat
     held = completer.complete([frame])[0].depth
     assert before[12, 16] == 2.0 < held[12, 16]
     infos.append(INFO)
-    completer.keeper.open(WISH)
+    completer.keeper.open(REQUEST)
     fresh = completer.complete([frame])[0].depth
     assert held[12, 16] < fresh[12, 16]
 
@@ -105,7 +105,7 @@ def test_a_model_that_leaves_no_depth_within_the_limits_is_refused(completer, in
     completer.configure(CompletionSettings(min_depth=5.0))
     infos.append(replace(INFO, max_depth=4.0))
     with pytest.raises(DataError, match='expected min_depth below max_depth'):
-        completer.keeper.open(WISH)
+        completer.keeper.open(REQUEST)
     assert completer.depth_range == (5.0, 10.0)
 
 
@@ -113,7 +113,7 @@ def test_what_is_set_while_an_engine_opens_stays_set(completer, infos, gate):
     infos.append(INFO)
     gate.clear()
     told, done = [], threading.Event()
-    completer.keeper.request(WISH, lambda error: (told.append(error), done.set()))
+    completer.keeper.request(REQUEST, lambda error: (told.append(error), done.set()))
     completer.configure(CompletionSettings(max_depth=4.0))
     gate.set()
     assert done.wait(30)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from magadepth_ros.engines.opening import EngineWish, Offer
+from magadepth_ros.engines.opening import EngineRequest, Offer
 from magadepth_ros.errors import EngineError
 from magadepth_ros.serving.states import (
     FAILURES_BEFORE_REOPEN,
@@ -25,7 +25,7 @@ from magadepth_ros.serving.states import (
     Task,
 )
 
-WISH = EngineWish('model.onnx')
+REQUEST = EngineRequest('model.onnx')
 ERROR = EngineError('the device is gone')
 
 
@@ -57,7 +57,7 @@ def answers(actions: list) -> list:
 
 
 def ask(states: KeeperStates) -> Task:
-    (task,) = started(states.ask(WISH, lambda error: None))
+    (task,) = started(states.ask(REQUEST, lambda error: None))
     return task
 
 
@@ -107,7 +107,7 @@ def test_a_reload_that_fails_changes_nothing():
 def test_of_two_requests_the_first_is_told_that_it_is_overtaken():
     states = serving(cpu())
     early = ask(states)
-    actions = states.ask(WISH, lambda error: None)
+    actions = states.ask(REQUEST, lambda error: None)
     assert early.cancelled.is_set() and 'overtaken' in str(answers(actions)[0])
     late = cpu()
     assert discarded(states.opened(early, Offer(late))) == [late]
@@ -294,7 +294,7 @@ def test_whatever_happens_every_engine_is_closed_once_and_every_request_is_answe
         event = rng.choice(['ask', 'task', 'task', 'task', 'frame', 'frame', 'hang', 'close'])
         if event == 'ask':
             asked += 1
-            take(states.ask(WISH, lambda error: None))
+            take(states.ask(REQUEST, lambda error: None))
         elif event == 'task' and tasks:
             task = tasks.pop(rng.randrange(len(tasks)))
             good = rng.random() < 0.6

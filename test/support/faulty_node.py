@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from magadepth_ros.engines.engine import Prediction
-from magadepth_ros.engines.opening import EngineWish, Offer, open_for_service
+from magadepth_ros.engines.opening import EngineRequest, Offer, open_for_service
 from magadepth_ros.errors import EngineError
 from magadepth_ros.nodes.completion_node import CompletionNode
 from magadepth_ros.nodes.process import run
@@ -50,12 +50,12 @@ class FaultyEngine:
         self._engine.close()
 
 
-def faulty(wish: EngineWish, gpu: bool) -> Offer:
+def faulty(request: EngineRequest, gpu: bool) -> Offer:
     """Open as the node does, slowly with FAULT=slow_open:S."""
     kind, _, value = FAULT.partition(':')
     if kind == 'slow_open':
         time.sleep(float(value))
-    return Offer(FaultyEngine(open_for_service(wish, gpu).engine))
+    return Offer(FaultyEngine(open_for_service(request, gpu).engine))
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@ from pathlib import Path
 from support.gpu import HostCuda, HostTensorRt
 
 from magadepth_ros.engines import building
-from magadepth_ros.engines.request import EngineRequest
+from magadepth_ros.engines.build_request import BuildRequest
 from magadepth_ros.errors import EngineError
 from magadepth_ros.nodes.completion_node import CompletionNode
 from magadepth_ros.nodes.process import run
@@ -23,9 +23,9 @@ CUDA = HostCuda()
 TRT = HostTensorRt(CUDA)
 
 
-def request_engine(model, precision='auto', batch=1):
+def request_build(model, precision='auto', batch=1):
     """Ask for an engine for that GPU."""
-    return EngineRequest(Path(model), TRT.library(), CUDA, precision, batch).resolved()
+    return BuildRequest(Path(model), TRT.library(), CUDA, precision, batch).resolved()
 
 
 def build(typed, request, progress, cancelled):
@@ -39,5 +39,5 @@ def build(typed, request, progress, cancelled):
 
 
 if __name__ == '__main__':
-    building.request_engine, building.build_engine = request_engine, build
+    building.request_build, building.build_engine = request_build, build
     sys.exit(run(CompletionNode))

@@ -20,11 +20,11 @@ pytest.importorskip('onnx')
 from support.exports import export_untrained, random_frame
 
 from magadepth_ros.completion.completer import Completer
+from magadepth_ros.engines.build_request import BuildRequest
 from magadepth_ros.engines.building import build_and_check
 from magadepth_ros.engines.check import check_frames
 from magadepth_ros.engines.onnxruntime import OnnxRuntimeEngine
 from magadepth_ros.engines.openvino import OpenVinoEngine
-from magadepth_ros.engines.request import EngineRequest
 from magadepth_ros.engines.tensorrt_library import RTX, load_library
 from magadepth_ros.errors import EngineError
 from magadepth_ros.simulation import simulated_frames
@@ -107,7 +107,7 @@ def test_tensorrt_for_rtx_builds_an_engine(exported, precision):
     # Without training rounding adds up as nobody would let it: fp16 must not overflow, no more.
     limit = 1.0 if precision == 'fp16' else 0.0
 
-    file = build_and_check(EngineRequest(path, library, None, precision, limit=limit))
+    file = build_and_check(BuildRequest(path, library, None, precision, limit=limit))
 
     data, report = file.data, file.report
     share = report['precision_share']

@@ -23,7 +23,7 @@ PRECISIONS = ('fp32', 'fp16')
 
 
 @dataclass(frozen=True)
-class EngineRequest:
+class BuildRequest:
     """
     A request for an engine: model, library, GPU, and how it is built and checked.
 
@@ -64,7 +64,7 @@ class EngineRequest:
     limit: float = LIMIT
     typed: Path | None = None
 
-    def resolved(self) -> EngineRequest:
+    def resolved(self) -> BuildRequest:
         """Return the request with ``auto`` replaced; EngineError where it cannot be fulfilled."""
         if self.cuda is None and not self.library.portable:
             raise EngineError(
@@ -110,6 +110,6 @@ def find_gpu() -> CudaDriver | None:
         return None
 
 
-def request_engine(model: Path | str, precision: str = 'auto', batch: int = 1) -> EngineRequest:
+def request_build(model: Path | str, precision: str = 'auto', batch: int = 1) -> BuildRequest:
     """Return the request for running ``model`` on this machine's GPU; EngineError without one."""
-    return EngineRequest(Path(model), load_library(), CudaDriver(), precision, batch).resolved()
+    return BuildRequest(Path(model), load_library(), CudaDriver(), precision, batch).resolved()
