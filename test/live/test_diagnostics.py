@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
@@ -44,12 +44,13 @@ class Patient:
         graph.listen(PointCloud2, '/depth/points', 1)
 
     def values(self, name: str) -> dict[str, str]:
-        status = self.status(name)
-        return {v.key: v.value for v in status.values} if status else {}
+        return {v.key: v.value for v in self.status(name).values}
 
-    def status(self, name: str):
+    def status(self, name: str) -> DiagnosticStatus:
+        """Return the latest status of a name; an empty one of level STALE before the first."""
         statuses = self.said[-1].status if self.said else ()
-        return next((s for s in statuses if s.name.endswith(f': {name}')), None)
+        stale = DiagnosticStatus(level=DiagnosticStatus.STALE)
+        return next((s for s in statuses if s.name.endswith(f': {name}')), stale)
 
     def expect(
         self, send: Callable[[], object], code: str, word: str = '', name: str = 'camera'
