@@ -27,6 +27,7 @@ from magadepth_ros.commands.benchmark_timing import (
 )
 from magadepth_ros.commands.progress import progress
 from magadepth_ros.completion import Completer
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.engines.build_request import find_gpu
 from magadepth_ros.errors import EngineError, MagadepthError, ModelError
 from magadepth_ros.resources import DEFAULT_MODEL, find_model, model_names
@@ -60,7 +61,7 @@ def measure_all(args: argparse.Namespace) -> dict[str, Any]:
         cv2.setNumThreads(args.threads or threads)
         with progress(len(args.sizes) * args.repeats, 'rounds', ' rounds') as bar:
             for width, height in args.sizes:
-                camera = simulated_intrinsics(width, height)
+                camera = CameraModel(width, height, *simulated_intrinsics(width, height))
                 candidates = [model_candidate(n, c, camera) for n, c in completers]
                 frames = simulated_frames(width, height, FRAMES)
                 rows += measure(candidates + peers, frames, args.repeats, bar.update)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from magadepth_ros.completion import Completer
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.project import CloudProjector
 
@@ -36,9 +37,7 @@ class Candidate:
     run: Callable[[np.ndarray, np.ndarray], dict[str, float]]
 
 
-def model_candidate(
-    name: str, completer: Completer, camera: tuple[float, float, float, float]
-) -> Candidate:
+def model_candidate(name: str, completer: Completer, camera: CameraModel) -> Candidate:
     """Return the candidate of a model, with all stages and the cloud of the result."""
     projector = CloudProjector()
 

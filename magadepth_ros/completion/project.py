@@ -41,8 +41,8 @@ class CloudProjector:
     def project(
         self,
         depth: np.ndarray,
-        rgb: np.ndarray | None,
-        intrinsics: tuple[float, float, float, float] | CameraModel,
+        rgb: np.ndarray,
+        camera: CameraModel,
         stride: int = 1,
         out: np.ndarray | None = None,
         confidence: np.ndarray | None = None,
@@ -55,10 +55,9 @@ class CloudProjector:
         depth:
             (H, W) float32 metres along z, NaN = unknown.
         rgb:
-            (H, W, 3) uint8 RGB, or None for black points.
-        intrinsics:
-            the camera, of the shape of ``depth``; or fx, fy, cx, cy of an image of its size that
-            is not distorted [px].
+            (H, W, 3) uint8 RGB.
+        camera:
+            intrinsics for an image of the aspect ratio of ``depth``.
         stride:
             distance of the points in both directions [px].
         out:
@@ -74,15 +73,10 @@ class CloudProjector:
             overwritten by the next call.
 
         """
-        if isinstance(intrinsics, CameraModel):
-            camera = intrinsics.scaled(depth.shape[1], depth.shape[0])
-            # Without distortion, all rays of a row have the same y, and all rays of a column the
-            # same x.
-            straight = (camera.fx, camera.fy, camera.cx, camera.cy)
-            intrinsics = camera if camera.distorted else straight
+        camera = camera.scaled(depth.shape[1], depth.shape[0])
         depth = np.ascontiguousarray(depth[::stride, ::stride])
         shape = depth.shape
-        rays_x, rays_y, blind = self._rays_of(intrinsics, shape, stride)
+        rays_x, rays_y, blind = self._rays_of(camera, stride)
         if out is None:
             size = (*shape, 4 if confidence is None else 5)
             if self._buffer.shape != size:
@@ -92,14 +86,11 @@ class CloudProjector:
         x = np.multiply(depth, rays_x, out=take(shape))
         y = np.multiply(depth, rays_y, out=take(shape))
         colour = take(shape, np.uint32)
-        if rgb is None:
-            colour.fill(0)
-        else:
-            rows = rgb[::stride]
-            bgra = take((*rows.shape[:2], 4), np.uint8)
-            cv2.cvtColor(rows, cv2.COLOR_RGB2BGRA, dst=bgra)
-            # The alpha byte must be 0: with 255 half of all colours would read as NaN.
-            np.bitwise_and(bgra.view('<u4')[:, ::stride, 0], np.uint32(0x00FFFFFF), out=colour)
+        rows = rgb[::stride]
+        bgra = take((*rows.shape[:2], 4), np.uint8)
+        cv2.cvtColor(rows, cv2.COLOR_RGB2BGRA, dst=bgra)
+        # The alpha byte must be 0: with 255 half of all colours would read as NaN.
+        np.bitwise_and(bgra.view('<u4')[:, ::stride, 0], np.uint32(0x00FFFFFF), out=colour)
         # One pass writes whole points; a pass for each field would cost as much as this one.
         fields = [x, y, depth, colour.view(np.float32)]
         if confidence is not None:
@@ -109,29 +100,17 @@ class CloudProjector:
             out[..., 2][blind] = np.nan
         return out
 
-    def _rays_of(
-        self,
-        intrinsics: tuple[float, float, float, float] | CameraModel,
-        shape: tuple[int, int],
-        stride: int,
-    ) -> Rays:
-        key = (intrinsics, shape, stride)
+    def _rays_of(self, camera: CameraModel, stride: int) -> Rays:
+        key = (camera, stride)
         if key not in self._rays:
             if len(self._rays) >= 8:
                 self._rays.clear()
-            if isinstance(intrinsics, CameraModel):
-                x, y = (ray[::stride, ::stride].copy() for ray in intrinsics.rays())
-                blind = np.isnan(x)
-                self._rays[key] = x, y, blind if blind.any() else None
-                return self._rays[key]
-            fx, fy, cx, cy = intrinsics
-            columns = (np.arange(shape[1]) * stride - cx) / fx
-            rows = (np.arange(shape[0]) * stride - cy) / fy
-            self._rays[key] = (
-                columns.astype(np.float32)[None, :],
-                rows.astype(np.float32)[:, None],
-                None,
-            )
+            x, y = (ray[::stride, ::stride] for ray in camera.rays())
+            blind = np.isnan(x)
+            if not camera.distorted:
+                # All rays of a column have the same x, and all rays of a row the same y.
+                x, y = x[:1], y[:, :1]
+            self._rays[key] = x.copy(), y.copy(), blind if blind.any() else None
         return self._rays[key]
 
 

@@ -251,7 +251,8 @@ def test_a_fisheye_has_no_rays_behind_the_camera():
     assert np.isnan(x[angle > np.pi / 2 + 0.02]).all()
     assert np.isfinite(x[angle < np.pi / 2 - 0.02]).all()
     assert (np.isnan(x) == np.isnan(y)).all()
-    cloud = CloudProjector().project(np.full((480, 640), 2, np.float32), None, camera)
+    rgb = np.zeros((480, 640, 3), np.uint8)
+    cloud = CloudProjector().project(np.full((480, 640), 2, np.float32), rgb, camera)
     assert (np.isnan(cloud[..., 2]) == np.isnan(x)).all()
 
 

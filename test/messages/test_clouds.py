@@ -10,6 +10,7 @@ import pytest
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
+from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import EncodingError
 from magadepth_ros.messages.clouds import cloud_memory, fill_cloud
@@ -21,7 +22,9 @@ def test_a_subscriber_finds_points_and_colours_by_the_fields(in_place):
     rgb = np.array([[[255, 0, 1], [2, 3, 4]], [[5, 6, 7], [8, 9, 10]]], np.uint8)
     msg = PointCloud2()
     memory = cloud_memory(msg, 2, 2) if in_place else None
-    cloud = CloudProjector().project(depth, rgb, (100.0, 50.0, 0.5, 0.5), out=memory)
+    cloud = CloudProjector().project(
+        depth, rgb, CameraModel(2, 2, 100.0, 50.0, 0.5, 0.5), out=memory
+    )
     fill_cloud(msg, Header(frame_id='f'), cloud)
     assert (msg.height, msg.width, msg.is_dense, msg.header.frame_id) == (2, 2, False, 'f')
     assert msg.row_step == msg.width * msg.point_step
@@ -62,8 +65,8 @@ def test_a_cloud_may_have_a_confidence():
     depth = np.array([[1.0, np.nan], [3.0, 4.0]], np.float32)
     confidence = np.array([[1.0, 0.0], [0.25, 0.5]], np.float32)
     memory = cloud_memory(msg, 2, 2, 5)
-    project = CloudProjector().project
-    cloud = project(depth, None, (9.0, 9.0, 0.5, 0.5), out=memory, confidence=confidence)
+    rgb, camera = np.zeros((2, 2, 3), np.uint8), CameraModel(2, 2, 9.0, 9.0, 0.5, 0.5)
+    cloud = CloudProjector().project(depth, rgb, camera, out=memory, confidence=confidence)
     fill_cloud(msg, Header(), cloud)
     assert [(f.name, f.offset) for f in msg.fields][-1] == ('confidence', 16)
     points = np.frombuffer(msg.data, '<f4').reshape(2, 2, msg.point_step // 4)
