@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write files atomically, and find out what the path of an input names."""
+"""Check paths that people type, and write files atomically."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from magadepth_ros.errors import DataError, pip_install_extra
-
-BAG_SUFFIXES = ('.mcap', '.db3', '.bag')
+from magadepth_ros.errors import DataError
 
 MANIFEST_NAME = 'manifest.json'
 """Name of the file that lists the frames of a folder."""
@@ -89,16 +87,3 @@ def as_path(text: str | Path) -> Path | None:
     except (OSError, RuntimeError, ValueError):  # too long, ~ of an unknown user, a NUL
         return None
     return path if str(text) else None
-
-
-def is_bag_path(path: str | Path) -> bool:
-    """Whether an input is a ROS bag: one of its files, or a folder with a metadata.yaml."""
-    path = Path(path)
-    return path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file()
-
-
-def no_bag_reader(path: str | Path, error: ModuleNotFoundError) -> DataError:
-    """Return the error for a bag where the package that reads bags is missing."""
-    return DataError(
-        f'{path}: bags need the Python package {error.name!r}: {pip_install_extra("bags")}'
-    )

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from magadepth_ros import __version__
-from magadepth_ros.files import BAG_SUFFIXES
+from magadepth_ros.recordings import BAG_SUFFIXES
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -25,8 +25,8 @@ from magadepth_ros.completion import Completer, CompletionSettings
 from magadepth_ros.completion.settings import read_settings
 from magadepth_ros.completion.static_frames import rigid
 from magadepth_ros.errors import DataError
-from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
+from magadepth_ros.recordings import importing_rosbags, is_bag_path
 
 _DESCRIPTION = """\
 Fill the holes of recorded depth images: of folders of frames, of bags, or of one pair.
@@ -241,10 +241,8 @@ def _complete(args: argparse.Namespace, opened: Open, item: Item, resume: bool) 
 
 def _complete_bag(args: argparse.Namespace, opened: Open, source: Path, output: Path) -> str:
     """Complete a bag; returns a sentence about the result."""
-    try:
+    with importing_rosbags(source):
         from magadepth_ros.commands.complete_bag import BagOptions, complete_bag
-    except ModuleNotFoundError as error:
-        raise no_bag_reader(source, error) from None
 
     options = BagOptions(
         args.rgb_topic,

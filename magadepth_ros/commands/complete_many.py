@@ -15,7 +15,8 @@ from typing import Any
 from magadepth_ros.completion.settings import CompletionSettings
 from magadepth_ros.engines.cache import sha256_of
 from magadepth_ros.errors import DataError
-from magadepth_ros.files import MANIFEST_NAME, is_bag_path, write_result
+from magadepth_ros.files import MANIFEST_NAME, write_result
+from magadepth_ros.recordings import is_bag_path
 from magadepth_ros.resources import find_model
 
 SETTINGS = 'settings.json'

@@ -18,8 +18,8 @@ from magadepth_ros.commands.ros_processes import node_command, prepare_environme
 from magadepth_ros.commands.stopping import Stop
 from magadepth_ros.commands.values import SECONDS, Number, whole
 from magadepth_ros.errors import EngineError
-from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
+from magadepth_ros.recordings import is_bag_path
 from magadepth_ros.resources import AUTO_MODEL, find_config, find_model
 from magadepth_ros.simulation import RATES, SIDES
 from magadepth_ros.topics import realsense_topics
@@ -154,10 +154,8 @@ def _check_input(path: Path) -> None:
     if not is_bag_path(path):
         read_manifest(path)
         return
-    try:
-        from magadepth_ros.recordings.bags import find_topics, open_bag
-    except ModuleNotFoundError as error:
-        raise no_bag_reader(path, error) from None
+    from magadepth_ros.recordings.bags import find_topics, open_bag
+
     with open_bag(path) as reader:
         find_topics(reader)
 

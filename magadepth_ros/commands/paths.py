@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from magadepth_ros.commands.values import Number, Topic, refuse
 from magadepth_ros.errors import DataError, MagadepthError
-from magadepth_ros.files import MANIFEST_NAME, as_path, is_bag_path, require_writable
+from magadepth_ros.files import MANIFEST_NAME, as_path, require_writable
+from magadepth_ros.recordings import is_bag_path
 from magadepth_ros.resources import find_model
 
 

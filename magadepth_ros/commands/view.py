@@ -20,7 +20,7 @@ from magadepth_ros.commands.paths import Output, Source
 from magadepth_ros.commands.stopping import Stop
 from magadepth_ros.commands.values import COUNT, NAMESPACE, SECONDS, Number, Topic
 from magadepth_ros.errors import DataError
-from magadepth_ros.files import is_bag_path, no_bag_reader
+from magadepth_ros.recordings import is_bag_path
 from magadepth_ros.simulation import RATES
 from magadepth_ros.viewer import ViewedFrame, Viewer, require_display, require_rerun
 
@@ -134,11 +134,9 @@ def _of_topic(args: argparse.Namespace, stop: Stop) -> Any:
 
 
 def _of_bag(args: argparse.Namespace) -> Any:
-    try:
-        from magadepth_ros.recordings.bag_frames import bag_frames, completed_frames
-    except ModuleNotFoundError as error:
-        raise no_bag_reader(args.source, error) from None
+    # Imported here: a topic needs no rosbags.
     from magadepth_ros.completion import Completer
+    from magadepth_ros.recordings.bag_frames import bag_frames, completed_frames
 
     topics = args.rgb_topic, args.depth_topic
     recorded = completed_frames(args.source, f'/{args.namespace.strip("/")}', *topics)

@@ -16,12 +16,12 @@ from std_msgs.msg import Header
 from magadepth_ros.completion.camera_model import CameraModel
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.errors import DataError
-from magadepth_ros.files import is_bag_path, no_bag_reader
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.messages.camera_info import info_of
 from magadepth_ros.messages.compressed import depth_to_compressed, rgb_to_compressed
 from magadepth_ros.messages.images import fill
 from magadepth_ros.pictures import to_millimetres
+from magadepth_ros.recordings import importing_rosbags, is_bag_path
 from magadepth_ros.simulation import SimulatedView, simulated_intrinsics, simulated_views
 from magadepth_ros.simulation.drive import BasePose
 
@@ -141,10 +141,9 @@ def _prepared(source: str, settings: PlaybackSettings) -> Iterator[CameraMessage
 
 
 def _bag(source: str, settings: PlaybackSettings) -> Iterator[CameraMessages]:
-    try:
+    with importing_rosbags(source):
         from magadepth_ros.recordings.bag_frames import bag_frames
-    except ModuleNotFoundError as error:
-        raise no_bag_reader(source, error) from None
+
     while True:
         for frame in islice(bag_frames(source), settings.count or None):
             yield _messages(_fitted(frame, settings), settings)

@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from magadepth_ros.errors import DataError
-from magadepth_ros.files import MANIFEST_NAME, is_bag_path
+from magadepth_ros.files import MANIFEST_NAME
+from magadepth_ros.recordings import is_bag_path
 from magadepth_training.datasets.manifest import ManifestSource
 from magadepth_training.datasets.sample import Source
 
