@@ -13,17 +13,7 @@ import numpy as np
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import MANIFEST_NAME
-from magadepth_ros.pictures import decode, read_depth, read_rgb, write_depth_png
-
-__all__ = [
-    'Frame',
-    'FrameData',
-    'Manifest',
-    'read_depth',
-    'read_manifest',
-    'read_rgb',
-    'write_depth_png',
-]
+from magadepth_ros.pictures import decode, read_depth, read_rgb
 
 
 class FrameData(NamedTuple):

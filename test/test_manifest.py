@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from magadepth_ros.errors import DataError
-from magadepth_ros.manifest import read_depth, read_manifest, read_rgb, write_depth_png
-from magadepth_ros.pictures import to_millimetres
+from magadepth_ros.manifest import read_manifest
+from magadepth_ros.pictures import read_depth, read_rgb, to_millimetres, write_depth_png
 
 DEPTH = np.arange(12 * 16, dtype=np.uint16).reshape(12, 16) * 20
 

@@ -12,14 +12,8 @@ from magadepth_ros.completion import Completer, Completion
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.units import out_of_range
 from magadepth_ros.errors import DataError
-from magadepth_ros.manifest import (
-    Frame,
-    Manifest,
-    read_depth,
-    read_manifest,
-    read_rgb,
-    write_depth_png,
-)
+from magadepth_ros.manifest import Frame, Manifest, read_manifest
+from magadepth_ros.pictures import read_depth, read_rgb, write_depth_png
 
 Open = Callable[[], AbstractContextManager[Completer]]
 """Opens the completer; called once the input is known to be readable."""

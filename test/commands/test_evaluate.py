@@ -14,7 +14,7 @@ from support.models import write_tiny_model
 
 from magadepth_ros.commands.evaluate import distinct_names
 from magadepth_ros.commands.main import main
-from magadepth_ros.manifest import write_depth_png
+from magadepth_ros.pictures import write_depth_png
 from magadepth_training.datasets.manifest import ManifestSource
 from magadepth_training.evaluation import baselines
 from magadepth_training.evaluation.baselines import BASELINES

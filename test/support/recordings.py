@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from magadepth_ros.manifest import write_depth_png
+from magadepth_ros.pictures import write_depth_png
 
 
 def write_recording(

@@ -14,7 +14,7 @@ from magadepth_ros.completion import Completer
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.settings import read_settings
 from magadepth_ros.errors import DataError
-from magadepth_ros.manifest import read_depth
+from magadepth_ros.pictures import read_depth
 from magadepth_training.datasets.sample import Sample
 from magadepth_training.evaluation.baselines import Baseline, select_baselines
 
