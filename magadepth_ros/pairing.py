@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pair RGB and depth messages, and hold the newest pair of each camera for the worker."""
+"""Pair the RGB and depth messages of a camera by their stamps."""
 
 from __future__ import annotations
 
-import struct
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from magadepth_ros.errors import DataError
+from magadepth_ros.stamps import NANO
 
 RGB = 0
 DEPTH = 1
@@ -20,31 +18,12 @@ DEPTH = 1
 HALF_FRAME = -1.0
 """Value of ``slop``: half of the shorter period of the two streams, measured by stamps."""
 
-NANO = 1_000_000_000
 JUMP_NS = NANO
 """Stamps of one stream that go back by more than this mean another clock or a looped bag."""
 
 _FIRST_SLOP_NS = NANO // 60
 _SHORTEST_SLOP_NS = 1_000_000
 _LONGEST_SLOP_NS = NANO // 4
-
-
-def stamp_ns(message: Any) -> int:
-    """Return header.stamp [ns] of a message."""
-    stamp = message.header.stamp
-    return stamp.sec * NANO + stamp.nanosec
-
-
-def serialised_stamp_ns(data: bytes) -> int:
-    """Return header.stamp [ns] of a serialised message (CDR); DataError where that is cut off."""
-    if len(data) < 12:
-        raise DataError(
-            f'serialised message: expected a header, 12 bytes or more, got {len(data)}; the '
-            'message was cut short, or is of a type without a header'
-        )
-    # Four bytes of encapsulation, the second of which is odd for little-endian.
-    seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
-    return seconds * NANO + nanoseconds
 
 
 @dataclass(frozen=True)
@@ -244,55 +223,3 @@ class Pairer:
         rgb_waits, depth_waits = self.waiting()
         counters.unmatched_rgb = counters.received_rgb - counters.matched - rgb_waits
         counters.unmatched_depth = counters.received_depth - counters.matched - depth_waits
-
-
-class LatestPairs:
-    """
-    The newest pair of each camera, for one thread that takes them.
-
-    Nothing queues: a newer pair replaces the one that waits, so that a slow engine drops pairs and
-    never shows old ones. A pair that is not newer than the last one of its camera is dropped too,
-    except after a jump of the clock (another ``epoch``) and for stamps of zero.
-    """
-
-    def __init__(self) -> None:
-        self._ready = threading.Condition()
-        self._closed = False
-        self._waiting: dict[int, MessagePair] = {}
-        self._last: dict[int, tuple[int, int]] = {}
-
-    def put(self, camera: int, pair: MessagePair) -> int:
-        """Add a pair, from any thread; returns how many pairs were dropped as stale, 0 or 1."""
-        with self._ready:
-            if self._closed:
-                return 0
-            epoch, stamp_ns = self._last.get(camera, (-1, 0))
-            if pair.epoch == epoch and 0 < pair.stamp_ns <= stamp_ns:
-                return 1
-            dropped = int(camera in self._waiting)
-            self._waiting[camera] = pair
-            self._last[camera] = (pair.epoch, pair.stamp_ns)
-            self._ready.notify()
-            return dropped
-
-    def take(self, timeout: float) -> list[tuple[int, MessagePair]]:
-        """Wait up to ``timeout`` seconds; return the waiting pairs, at most one a camera."""
-        with self._ready:
-            self._ready.wait_for(lambda: self._waiting or self._closed, timeout)
-            taken = sorted(self._waiting.items())
-            self._waiting.clear()
-            return taken
-
-    def close(self) -> None:
-        """Refuse further pairs, and wake the waiting thread."""
-        with self._ready:
-            self._closed = True
-            self._waiting.clear()
-            self._ready.notify_all()
-
-    def open(self) -> None:
-        """Accept pairs again after `close`, as if none had come yet."""
-        with self._ready:
-            self._closed = False
-            self._waiting.clear()
-            self._last.clear()

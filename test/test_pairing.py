@@ -11,7 +11,8 @@ from std_msgs.msg import Header
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.nodes import synchroniser
-from magadepth_ros.pairing import DEPTH, HALF_FRAME, NANO, RGB, Pairer
+from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, Pairer
+from magadepth_ros.stamps import NANO
 
 FRAME = NANO // 30
 NAMES = ('rgb', 'depth')

@@ -18,7 +18,7 @@ from magadepth_ros.messages.encodings import COLOUR, DEPTH
 from magadepth_ros.messages.images import image_to_depth, image_to_rgb
 from magadepth_ros.messages.masks import Masks, mask_of
 from magadepth_ros.messages.registration import DepthRegistration, View
-from magadepth_ros.pairing import stamp_ns
+from magadepth_ros.stamps import stamp_ns
 from magadepth_ros.topics import CameraTopics
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from magadepth_ros.errors import UnknownEncodingError
 from magadepth_ros.messages.encodings import COLOUR
 from magadepth_ros.messages.images import view
-from magadepth_ros.pairing import NANO, stamp_ns
+from magadepth_ros.stamps import NANO, stamp_ns
 
 _KEPT = 16
 _ENCODINGS = ('mono8', '8UC1')

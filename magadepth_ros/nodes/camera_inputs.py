@@ -17,7 +17,8 @@ from magadepth_ros.messages.frames import FrameReader
 from magadepth_ros.nodes import qos
 from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.parameters import NodeParameters
-from magadepth_ros.pairing import DEPTH, RGB, Pairer, stamp_ns
+from magadepth_ros.pairing import DEPTH, RGB, Pairer
+from magadepth_ros.stamps import stamp_ns
 from magadepth_ros.topics import INPUTS, CameraTopics
 
 

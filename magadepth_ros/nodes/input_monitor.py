@@ -19,7 +19,8 @@ from magadepth_ros.errors import (
 from magadepth_ros.messages.frames import FrameReader
 from magadepth_ros.nodes.condition_table import ERROR, OK, WARN
 from magadepth_ros.nodes.conditions import Conditions
-from magadepth_ros.pairing import DEPTH, NANO, RGB, MessagePair, Pairer
+from magadepth_ros.pairing import DEPTH, RGB, MessagePair, Pairer
+from magadepth_ros.stamps import NANO
 
 PATIENCE = 2.0
 """Seconds after which missing messages are a fault; longer for streams below 1.5 Hz."""

@@ -22,7 +22,7 @@ from magadepth_ros.nodes.camera_parameters import CameraParameters
 from magadepth_ros.nodes.camera_playback import PlaybackSettings, playback
 from magadepth_ros.nodes.parameter_declaration import declared
 from magadepth_ros.nodes.process import run
-from magadepth_ros.pairing import NANO
+from magadepth_ros.stamps import NANO
 from magadepth_ros.topics import info_beside, realsense_topics
 
 DEPTH_LEFT = 0.05

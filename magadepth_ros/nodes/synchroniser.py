@@ -9,7 +9,8 @@ from typing import Any
 from rclpy.duration import Duration
 
 from magadepth_ros.errors import DataError
-from magadepth_ros.pairing import NANO, MessagePair, Pairer, stamp_ns
+from magadepth_ros.pairing import MessagePair, Pairer
+from magadepth_ros.stamps import NANO, stamp_ns
 
 try:
     import message_filters

@@ -13,7 +13,7 @@ from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.frames import FrameReader, depth_of
 from magadepth_ros.messages.registration import DepthRegistration
-from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, MessagePair, Pairer, serialised_stamp_ns
+from magadepth_ros.pairing import DEPTH, HALF_FRAME, RGB, MessagePair, Pairer
 from magadepth_ros.recordings.bags import (
     TRANSFORMS,
     find_topics,
@@ -21,6 +21,7 @@ from magadepth_ros.recordings.bags import (
     open_bag,
     read_message,
 )
+from magadepth_ros.stamps import serialised_stamp_ns
 from magadepth_ros.topics import CameraTopics
 
 _QUEUE = 60

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.messages.frames import FrameReader
 from magadepth_ros.messages.images import image_to_depth
-from magadepth_ros.pairing import serialised_stamp_ns, stamp_ns
+from magadepth_ros.stamps import serialised_stamp_ns, stamp_ns
 from magadepth_ros.subscribers.subscriber import Subscriber
 from magadepth_ros.subscribers.topic_statistics import TopicStatistics
 from magadepth_ros.topics import realsense_topics

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.frames import FrameReader, depth_of
-from magadepth_ros.pairing import serialised_stamp_ns
+from magadepth_ros.stamps import serialised_stamp_ns
 from magadepth_ros.subscribers.subscriber import Subscriber
 from magadepth_ros.topics import CameraTopics
 from magadepth_ros.viewer import ViewedFrame

@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import Image, PointCloud2
 
 from magadepth_ros.nodes.frame_statistics import STAGES
-from magadepth_ros.pairing import serialised_stamp_ns
+from magadepth_ros.stamps import serialised_stamp_ns
 from magadepth_ros.subscribers.subscriber import Subscriber
 from magadepth_ros.subscribers.topic_statistics import TopicStatistics
 

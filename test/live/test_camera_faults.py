@@ -22,7 +22,7 @@ from support.models import write_tiny_model
 from support.shared_memory import dead_segments_removed
 
 from magadepth_ros.nodes.condition_table import CONDITIONS
-from magadepth_ros.pairing import serialised_stamp_ns
+from magadepth_ros.stamps import serialised_stamp_ns
 from magadepth_ros.tables import align
 
 NODE = 'magadepth_ros.nodes.completion_node'

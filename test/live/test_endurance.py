@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from support.live import NANO, Graph, Process, free_domain, running
 from support.models import write_tiny_model
 
-from magadepth_ros.pairing import serialised_stamp_ns
+from magadepth_ros.stamps import serialised_stamp_ns
 from magadepth_ros.tables import align
 
 NODE = 'magadepth_ros.nodes.completion_node'

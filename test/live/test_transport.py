@@ -14,7 +14,7 @@ from support.models import write_tiny_model
 
 from magadepth_ros.messages.compressed import compressed_to_depth
 from magadepth_ros.messages.images import image_to_depth
-from magadepth_ros.pairing import serialised_stamp_ns
+from magadepth_ros.stamps import serialised_stamp_ns
 
 CAMERA = '/camera/camera'
 RGB, DEPTH = f'{CAMERA}/color/image_raw', f'{CAMERA}/aligned_depth_to_color/image_raw'

@@ -17,7 +17,7 @@ from magadepth_ros.errors import DataError
 from magadepth_ros.messages.compressed import depth_to_compressed, rgb_to_compressed
 from magadepth_ros.messages.frames import FrameReader, depth_of, rgb_of
 from magadepth_ros.messages.images import fill
-from magadepth_ros.pairing import serialised_stamp_ns, stamp_ns
+from magadepth_ros.stamps import serialised_stamp_ns, stamp_ns
 from magadepth_ros.topics import CameraTopics
 
 STAMP = 1_800_000_000_123_456_789

@@ -24,7 +24,8 @@ from magadepth_ros.messages.registration import DepthRegistration
 from magadepth_ros.nodes.condition_table import ERROR, OK, WARN
 from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.input_monitor import InputMonitor
-from magadepth_ros.pairing import DEPTH, NANO, RGB, MessagePair, Pairer
+from magadepth_ros.pairing import DEPTH, RGB, MessagePair, Pairer
+from magadepth_ros.stamps import NANO
 from magadepth_ros.topics import CameraTopics
 
 TOPICS = CameraTopics('/rgb/image', '/rgb/camera_info', '/depth/image')
