@@ -86,6 +86,12 @@ def test_changelog_begins_with_forthcoming_or_this_version():
     assert heads[0] == 'Forthcoming' or heads[0].startswith(__version__)
 
 
+def test_no_line_of_the_changelog_is_indented_by_more_than_its_entry():
+    # It would be an error of reStructuredText, and begin a quotation.
+    for line in (ROOT / 'CHANGELOG.rst').read_text(encoding='utf-8').splitlines():
+        assert re.match(r'(  )?\S|$', line), line
+
+
 def test_ros_can_read_manifest_and_changelog_and_needs_nothing_of_pip(package_xml):
     package = pytest.importorskip('catkin_pkg.package', reason='reads package.xml')
     changelog = pytest.importorskip('catkin_pkg.changelog', reason='reads the changelog')
