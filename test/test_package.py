@@ -188,6 +188,21 @@ def test_a_stub_keeps_the_library_paths_of_overlays_and_drops_those_of_other_whe
     assert run(wheels) == ('|none|a b *' if guard else f'|{":".join(wheels)}|a b *')
 
 
+def test_a_source_distribution_has_the_files_of_both_kinds_of_install(tmp_path, by_pip, by_colcon):
+    subprocess.run(
+        [sys.executable, '-W', 'ignore', 'setup.py', '-q', 'egg_info', '--egg-base', tmp_path],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    (listed,) = tmp_path.glob('*.egg-info/SOURCES.txt')
+    wanted = {
+        file
+        for setup in (by_pip, by_colcon)
+        for files in files_of(setup).values()
+        for file in files
+    }
+    assert wanted <= set(listed.read_text(encoding='utf-8').splitlines())
+
+
 def test_entry_points_have_their_functions(by_pip):
     for line in by_pip['scripts']:
         module, _, function = line.partition('=')[2].strip().partition(':')
