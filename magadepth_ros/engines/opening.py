@@ -57,7 +57,9 @@ def open_engine(
 
     """
     request = EngineRequest(Path(model), backend, precision, threads, batch)
-    return first_that_works(request, _backends(request), _open)
+    engine = first_that_works(request, _backends(request), _open)
+    _log_choice(engine)
+    return engine
 
 
 def open_for_service(request: EngineRequest, gpu: bool = True) -> Offer:
@@ -77,9 +79,16 @@ def open_for_service(request: EngineRequest, gpu: bool = True) -> Offer:
         as `open_engine`; also where a backend was named and TensorRT or a GPU is missing.
 
     """
-    return (
-        first_that_works(request, _backends(request), _offer) if gpu else Offer(_on_cpu(request))
-    )
+    if gpu:
+        offer = first_that_works(request, _backends(request), _offer)
+    else:
+        offer = Offer(_on_cpu(request))
+    _log_choice(offer.engine)
+    return offer
+
+
+def _log_choice(engine: Engine) -> None:
+    _LOG.info('%s runs on %s in %s', engine.info.network, engine.backend, engine.precision)
 
 
 def _backends(request: EngineRequest) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def first_that_works(
     reasons, refusals = [], []
     for backend in backends:
         try:
-            found = attempt(replace(request, backend=backend))
+            return attempt(replace(request, backend=backend))
         except Exception as error:
             # Any other exception may be of a driver or a half-installed library.
             if len(backends) == 1 or isinstance(error, ModelError):
@@ -70,10 +70,6 @@ def first_that_works(
             if isinstance(error, PrecisionError):
                 refusals.append(error)
             reasons.append(f'{backend}: {describe(error)}')
-            continue
-        if len(backends) > 1:
-            _LOG.info('backend %s is used', backend)
-        return found
     if refusals:
         # A runtime is installed but failed: only its error helps, not the missing others.
         raise refusals[0]

@@ -149,6 +149,7 @@ def test_auto_ends_with_openvino_and_says_why(tmp_path, caplog, monkeypatch):
     assert engine.backend == 'openvino'
     assert 'backend tensorrt is not used' in caplog.text
     assert 'backend torch-cuda is not used' in caplog.text
+    assert 'tiny runs on openvino in fp32' in caplog.text
 
 
 def test_auto_goes_on_whatever_a_runtime_raises(tmp_path, caplog, monkeypatch):

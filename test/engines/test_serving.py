@@ -93,6 +93,7 @@ def test_the_cpu_serves_until_the_engine_is_there(machine, model, keeper, caplog
         keeper.open(request(model, 'fp16'))
         before = depth_of(keeper)
         assert keeper.engine_name == 'openvino fp32 tiny'
+        assert 'tiny runs on openvino in fp32' in caplog.text
         assert keeper.states.state is State.BUILDING
         machine.go_on.set()
         wait_for(lambda: keeper.states.state is State.SERVING)
