@@ -47,6 +47,6 @@ class Draws:
         """int64 in 0..count-1."""
         return (self.rand(*shape) * count).long().clamp_(max=count - 1)
 
-    def sign(self, *shape: int) -> torch.Tensor:
-        """-1 or 1."""
-        return torch.where(self.chance(0.5, *shape), 1.0, -1.0)
+    def sign(self, share: float) -> torch.Tensor:
+        """1 with the given probability, else -1; shape (B, 1, 1, 1)."""
+        return torch.where(self.chance(share, 1, 1, 1), 1.0, -1.0)

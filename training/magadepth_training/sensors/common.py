@@ -32,19 +32,14 @@ def blobs(draws: Draws, height: int, width: int, scale: float = 1.0) -> torch.Te
     )
 
 
-def per_sample(values: torch.Tensor) -> torch.Tensor:
-    """(B,) -> (B, 1, 1, 1)."""
-    return values[:, None, None, None]
+def focal_length(scene: SceneBatch) -> torch.Tensor:
+    """Return fx of each scene [px], shape (B, 1, 1, 1)."""
+    return scene.intrinsics[:, :1, None, None]
 
 
 def window_max(image: torch.Tensor, size: int) -> torch.Tensor:
     """Maximum of (B, C, H, W) over size x size pixels (odd)."""
     return functional.max_pool2d(image, size, 1, size // 2)
-
-
-def window_min(image: torch.Tensor, size: int) -> torch.Tensor:
-    """Minimum of (B, C, H, W) over size x size pixels (odd)."""
-    return -window_max(-image, size)
 
 
 def shadow(disparity: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
@@ -60,8 +55,8 @@ def shadow(disparity: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
     disparity:
         (B, 1, H, W) pixels, f * baseline / Z.
     side:
-        (B,) 1: the second eye is to the camera's right, shadows fall to the left of near things;
-        -1: the other way round.
+        (B, 1, 1, 1): 1 where the second eye is to the camera's right (shadows fall to the left of
+        near things), -1 where it is to the left.
 
     Returns
     -------
@@ -69,7 +64,7 @@ def shadow(disparity: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
         bool (B, 1, H, W).
 
     """
-    mirrored = per_sample(side) < 0
+    mirrored = side < 0
     d = torch.where(mirrored, disparity.flip(-1), disparity)
     column = torch.arange(d.shape[-1], device=d.device, dtype=d.dtype)
     landing = (column - d).flip(-1)
@@ -108,14 +103,14 @@ def displace(image: torch.Tensor, dx: torch.Tensor, dy: torch.Tensor) -> torch.T
     return image.flatten(2).gather(2, (y * width + x).flatten(2)).view_as(image)
 
 
-def edges(depth: torch.Tensor, relative: float = 0.03) -> torch.Tensor:
+def edges(depth: torch.Tensor, relative: float) -> torch.Tensor:
     """Bool (B, 1, H, W): depth jumps by more than ``relative`` of it within 3 x 3 pixels."""
-    return window_max(depth, 3) - window_min(depth, 3) > relative * depth
+    return window_max(depth, 3) + window_max(-depth, 3) > relative * depth
 
 
-def close_small(valid: torch.Tensor, share: float = 0.6) -> torch.Tensor:
+def close_small(valid: torch.Tensor) -> torch.Tensor:
     """Count lone missing pixels of bool (B, 1, H, W) as measured: matching windows bridge them."""
-    return valid | (window_mean(valid.float(), 3) > share)
+    return valid | (window_mean(valid.float(), 3) > 0.6)
 
 
 def despeckle(valid: torch.Tensor, size: int, share: float) -> torch.Tensor:
@@ -124,7 +119,7 @@ def despeckle(valid: torch.Tensor, size: int, share: float) -> torch.Tensor:
 
 
 def border(
-    draws: Draws, depth: torch.Tensor, widest: tuple[float, float], probability: float = 0.8
+    draws: Draws, depth: torch.Tensor, widest: tuple[float, float], probability: float
 ) -> torch.Tensor:
     """
     Bool (B, 1, H, W), true inside the part of the picture that registered depth covers.

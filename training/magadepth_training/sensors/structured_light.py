@@ -28,13 +28,13 @@ def structured_light(
     depth, cosine, gloss = seen_at.depth, seen_at.cosine, seen_at.gloss
 
     # Where an edge is measured wanders by the size of a dot; blobs of the correlation window.
-    wander = common.per_sample(draws.uniform(*config.lateral)) * width / 320.0
+    wander = draws.uniform(*config.lateral, 1, 1, 1) * width / 320.0
     dx, dy = (common.field(draws, height, width, 3.0, 2) * wander).split(1, 1)
     depth = common.displace(depth, dx, dy)
 
-    reach = scene.intrinsics[:, 0] * draws.uniform(*config.baseline)
-    side = torch.where(draws.chance(config.right_share), 1.0, -1.0)
-    disparity = common.per_sample(reach) / depth
+    reach = common.focal_length(scene) * draws.uniform(*config.baseline, 1, 1, 1)
+    side = draws.sign(config.right_share)
+    disparity = reach / depth
     hidden = common.shadow(disparity, side)
     # The correlation window needs most of its dots: the shadow eats into its surroundings.
     hidden = common.window_mean(hidden.float(), 3) > draws.uniform(0.2, 0.6, 1, 1, 1)
@@ -42,24 +42,24 @@ def structured_light(
     diffuse = seen_at.albedo * (1.0 - 0.75 * gloss)
     signal = diffuse * cosine / depth.square()
     signal = signal / (1.0 + config.sun * scene.sunlight)
-    threshold = common.per_sample(draws.log_uniform(*config.signal))
+    threshold = draws.log_uniform(*config.signal, 1, 1, 1)
     ragged = config.blur * common.blobs(draws, height, width, 1.6)
     glare = common.glare(gloss, cosine, ragged)
     seen = torch.log(signal / threshold + 1e-9) + ragged > 0.0
-    grazing = cosine < common.per_sample(draws.uniform(0.06, 0.2)) * (1.0 + 0.3 * ragged)
+    grazing = cosine < draws.uniform(0.06, 0.2, 1, 1, 1) * (1.0 + 0.3 * ragged)
     valid = seen & ~grazing & ~glare & ~hidden
     lost_glass = seen_at.stopped & (ragged > -0.5)
     mixed = common.edges(depth, 0.05) & (draws.rand(height, width)[:, None] < 0.12)
     valid = valid & ~lost_glass & ~mixed
     valid = common.despeckle(common.close_small(valid), 7, 0.4)
     valid &= common.border(draws, depth, config.border, 0.85)
-    valid &= depth > common.per_sample(draws.uniform(*config.min_depth))
-    valid &= depth < common.per_sample(draws.log_uniform(*config.max_depth))
+    valid &= depth > draws.uniform(*config.min_depth, 1, 1, 1)
+    valid &= depth < draws.log_uniform(*config.max_depth, 1, 1, 1)
 
-    sigma = common.per_sample(draws.uniform(*config.disparity_noise)) * per_640
+    sigma = draws.uniform(*config.disparity_noise, 1, 1, 1) * per_640
     noise = 0.8 * common.field(draws, height, width, 3.0) + 0.5 * draws.randn(1, height, width)
-    step = common.per_sample(draws.uniform(*config.disparity_step)) * per_640
+    step = draws.uniform(*config.disparity_step, 1, 1, 1) * per_640
     measured = disparity + noise * sigma
     measured = torch.round(measured / step) * step
-    measured = common.per_sample(reach) / measured.clamp(min=1e-3)
+    measured = reach / measured.clamp(min=1e-3)
     return torch.where(valid, measured, 0.0)

@@ -33,30 +33,30 @@ def tof(scene: SceneBatch, draws: Draws, config: ToFConfig) -> torch.Tensor:
     edge = common.edges(depth, 0.04)
     share = draws.rand(1, height, width)
     flying = torch.where(edge, torch.lerp(depth, mixed, share), depth)
-    survives = share < common.per_sample(draws.uniform(*config.flying))
+    survives = share < draws.uniform(*config.flying, 1, 1, 1)
 
     # Multipath: a point deep in a hollow (behind the mean of its surroundings) is lengthened.
     size = max(3, width // 16 * 2 + 1)
     near = common.window_mean(depth, size)
     hollow = ((depth - near) / (0.1 * near)).clamp(0.0, 1.0)
     hollow = common.window_mean(hollow, 5)
-    bias = common.per_sample(draws.uniform(*config.multipath)) * hollow * (1.5 - seen_at.albedo)
-    wiggle = 0.003 * torch.sin(depth * 4.0 + common.per_sample(draws.uniform(0.0, 6.28)))
+    bias = draws.uniform(*config.multipath, 1, 1, 1) * hollow * (1.5 - seen_at.albedo)
+    wiggle = 0.003 * torch.sin(depth * 4.0 + draws.uniform(0.0, 6.28, 1, 1, 1))
 
-    sigma = common.per_sample(draws.log_uniform(*config.noise)) / amplitude.clamp(min=1e-3).sqrt()
+    sigma = draws.log_uniform(*config.noise, 1, 1, 1) / amplitude.clamp(min=1e-3).sqrt()
     measured = flying * (1.0 + bias) + wiggle + sigma * draws.randn(1, height, width)
 
-    threshold = common.per_sample(draws.log_uniform(*config.amplitude))
+    threshold = draws.log_uniform(*config.amplitude, 1, 1, 1)
     ragged = 0.25 * common.blobs(draws, height, width) + 0.25 * draws.randn(1, height, width)
     sunny = 1.0 + 3.0 * scene.sunlight
     seen = torch.log(amplitude / (threshold * sunny) + 1e-9) + ragged > 0.0
     glare = common.glare(gloss, cosine, ragged)
-    reach = scene.intrinsics[:, 0] * draws.uniform(*config.baseline)
-    unseen = common.shadow(common.per_sample(reach) / depth, draws.sign())
+    reach = common.focal_length(scene) * draws.uniform(*config.baseline, 1, 1, 1)
+    unseen = common.shadow(reach / depth, draws.sign(0.5))
     valid = seen & (~edge | survives) & ~glare & ~unseen
     valid &= ~(seen_at.stopped & (ragged > -0.1))
     valid = common.despeckle(valid, 3, 0.4)
     valid &= common.border(draws, depth, config.border, 0.7)
-    limit = common.per_sample(draws.uniform(*config.max_depth))
+    limit = draws.uniform(*config.max_depth, 1, 1, 1)
     valid &= (measured > config.min_depth) & (depth < limit)
     return torch.where(valid, measured, 0.0)
