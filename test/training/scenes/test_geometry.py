@@ -20,9 +20,9 @@ def camera(batch: int = 1) -> Camera:
     x = (torch.arange(W) - (W - 1) / 2) / F
     y = (torch.arange(H) - (H - 1) / 2) / F
     right, down, forward = (a.expand(batch, 3) for a in axes)
-    return Camera(
-        torch.zeros(batch, 3), right, down, forward, x.expand(batch, W), y.expand(batch, H)
-    )
+    intrinsics = torch.tensor([[F, F, (W - 1) / 2, (H - 1) / 2]]).expand(batch, 4)
+    x, y = x.expand(batch, W), y.expand(batch, H)
+    return Camera(torch.zeros(batch, 3), right, down, forward, x, y, intrinsics)
 
 
 def rays(centre: list[float], rotation: torch.Tensor | None = None) -> LocalRays:

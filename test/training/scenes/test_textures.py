@@ -52,7 +52,7 @@ def test_coordinates_stay_on_the_surface_when_the_camera_moves():
         camera = Camera(
             start, torch.tensor([[1.0, 0, 0]]), torch.tensor([[0, 0, -1.0]]),
             torch.tensor([[0, 1.0, 0]]), (ray[0] / ray[1]).view(1, 1),
-            (-ray[2] / ray[1]).view(1, 1),
+            (-ray[2] / ray[1]).view(1, 1), torch.tensor([[1.0, 1.0, 0, 0]]),
         )  # fmt: skip
         depth = trace.room_depth(camera, layout)
         seen.append(trace.surface(camera, layout, depth, torch.full((1, 1, 1), COUNT)))

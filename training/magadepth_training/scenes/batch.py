@@ -80,8 +80,6 @@ class SceneBatch(Batched):
     @staticmethod
     def concatenate(parts: list[SceneBatch]) -> SceneBatch:
         """Join batches along the sample axis."""
-        if len(parts) == 1:
-            return parts[0]
         return SceneBatch(
             **{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(SceneBatch)}
         )

@@ -37,7 +37,6 @@ def _mirrors(
     materials: torch.Tensor,
     lights: Lights,
     picture: torch.Tensor,
-    focal: torch.Tensor,
     config: SceneConfig,
     pairs: int,
 ) -> None:
@@ -46,8 +45,8 @@ def _mirrors(
     layout, camera = layout[some], camera[some]
     normal = layout.rotation[:, FIRST_WALL, :, 1]
     centre = layout.centre[:, FIRST_WALL]
-    inwards = centre - layout.room_half * torch.tensor([0.0, 0.0, 1.0]).to(centre.device)
-    normal = -torch.sign((inwards * normal).sum(-1, keepdim=True)) * normal
+    outwards = centre - layout.room_centre
+    normal = -torch.sign((outwards * normal).sum(-1, keepdim=True)) * normal
     face = centre + normal * layout.half[:, FIRST_WALL, 1:2]
     seen = hit.surface[some] == FIRST_WALL
     depth = hit.depth[some]
@@ -57,7 +56,7 @@ def _mirrors(
     there = torch.maximum(there, depth)
     image = shade(
         trace.surface(reflected, layout, there, index),
-        reflected, layout, materials[some], lights[some], picture, focal[some], pairs, 0,
+        reflected, layout, materials[some], lights[some], picture, pairs, 0,
     )  # fmt: skip
     seen = seen[:, None]
     scene['light'][some] = torch.where(seen, 0.9 * image.light, scene['light'][some])
@@ -68,7 +67,6 @@ def _mirrors(
 
 def _render(
     camera: Camera,
-    intrinsics: torch.Tensor,
     layout: Layout,
     materials: torch.Tensor,
     lights: Lights,
@@ -77,12 +75,9 @@ def _render(
     config: SceneConfig,
 ) -> SceneBatch:
     pairs = config.chunk(picture.device)
-    focal = intrinsics[:, 0]
     solid_depth, index = trace.opaque(camera, layout, config.near, pairs)
     solid = trace.surface(camera, layout, solid_depth, index)
-    shading = shade(
-        solid, camera, layout, materials, lights, picture, focal, pairs, config.shadow_every
-    )
+    shading = shade(solid, camera, layout, materials, lights, picture, pairs, config.shadow_every)
     solid_depth = solid_depth[:, None]
     scene = {
         'light': shading.light,
@@ -91,7 +86,7 @@ def _render(
         'shininess': shading.gloss.clone(),
     }
     if config.mirror_every:
-        _mirrors(scene, solid, camera, layout, materials, lights, picture, focal, config, pairs)
+        _mirrors(scene, solid, camera, layout, materials, lights, picture, config, pairs)
 
     pane_depth, pane = trace.glass(camera, layout, config.near, pairs)
     clear = pane_depth[:, None] < solid_depth
@@ -127,7 +122,7 @@ def _render(
         mirror=scene['mirror'] * (1.0 - transparency),
         texture=(square - mean * mean).clamp(min=0.0).sqrt(),
         sunlight=shading.sun,
-        intrinsics=intrinsics,
+        intrinsics=camera.intrinsics,
     )
 
 
@@ -172,7 +167,7 @@ def generate_scenes(
     with torch.autocast(device.type, enabled=False):
         draws = Draws(generator, device, batch)
         layout = make_layout(draws, config)
-        camera, intrinsics = make_cameras(draws, layout, height, width, config)
+        camera = make_cameras(draws, layout, height, width, config)
         materials = make_materials(draws, layout)
         lights = make_lights(draws, layout, config)
         picture = atlas(device)
@@ -185,7 +180,6 @@ def generate_scenes(
             parts.append(
                 _render(
                     camera[part],
-                    intrinsics[part],
                     layout[part],
                     materials[part],
                     lights[part],

@@ -55,6 +55,8 @@ class Camera(Batched):
     """(B, W) normalised column coordinates, (u - cx) / fx."""
     y: torch.Tensor
     """(B, H) normalised row coordinates, (v - cy) / fy."""
+    intrinsics: torch.Tensor
+    """(B, 4) fx, fy, cx, cy in pixels."""
 
     def reflected(self, point: torch.Tensor, normal: torch.Tensor) -> Camera:
         """Mirror the cameras at planes given by a point and a unit normal, both (B, 3)."""

@@ -43,9 +43,14 @@ class Layout(Batched):
     half: torch.Tensor
     """(B, COUNT, 3) half sizes; of a frustum: both radii and half its height."""
     room_half: torch.Tensor
-    """(B, 3) half sizes of the room; its centre is at half its height."""
+    """(B, 3) half sizes of the room."""
     focus: torch.Tensor
     """(B, 3) where on the desk most things lie."""
+
+    @property
+    def room_centre(self) -> torch.Tensor:
+        """(B, 3) metres."""
+        return self.room_half * torch.tensor([0.0, 0.0, 1.0]).to(self.room_half.device)
 
 
 def _assemble(draws, kind, parts, sizes, count):

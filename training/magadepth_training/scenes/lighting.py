@@ -97,15 +97,14 @@ def shade(
     materials: torch.Tensor,
     lights: Lights,
     atlas: torch.Tensor,
-    focal: torch.Tensor,
     pairs: int,
-    shadow_every: int = 0,
+    shadow_every: int,
 ) -> Shading:
     """
     Light up the surfaces that a camera sees.
 
-    ``materials`` is (B, SURFACES, FIELDS), ``focal`` (B,) in pixels decides the texture's detail,
-    every ``shadow_every``-th scene gets the first lamp's shadows (0: none).
+    ``materials`` is (B, SURFACES, FIELDS); every ``shadow_every``-th scene gets the first lamp's
+    shadows (0: none).
     """
     batch, height, width = hit.depth.shape
     offset = torch.arange(batch, device=hit.depth.device)[:, None, None] * SURFACES
@@ -119,7 +118,8 @@ def shade(
     distance = torch.sqrt(total(r * r for r in hit.ray))
     view = [-r / distance for r in hit.ray]
     facing = total(n * e for n, e in zip(hit.normal, view, strict=True)).clamp(0.0, 1.0)
-    footprint = hit.depth / focal[:, None, None] / facing.clamp(min=0.15).sqrt()
+    focal = camera.intrinsics[:, :1, None]
+    footprint = hit.depth / focal / facing.clamp(min=0.15).sqrt()
     texture = look_up(atlas, m[6], u, v, footprint * per_metre * SIZE)
     albedo = torch.lerp(m[0:3].transpose(0, 1), m[3:6].transpose(0, 1), texture)
 

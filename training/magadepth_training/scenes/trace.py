@@ -10,13 +10,7 @@ from functools import partial
 import torch
 
 from magadepth_training.scenes import geometry
-from magadepth_training.scenes.geometry import (
-    Camera,
-    LocalRays,
-    PointRays,
-    Rays,
-    total,
-)
+from magadepth_training.scenes.geometry import Camera, LocalRays, PointRays, Rays, total
 from magadepth_training.scenes.layout import Layout
 from magadepth_training.scenes.primitives import COUNT, GLASS_GROUPS, OPAQUE_GROUPS
 
@@ -25,7 +19,7 @@ _INTERSECT = {
     'ellipsoid': geometry.ellipsoid,
     'frustum': geometry.frustum,
 }
-_KIND = {'box': 0, 'ellipsoid': 1, 'frustum': 2}
+_KINDS = list(_INTERSECT)
 ROOM_FACES = 6
 SURFACES = COUNT + ROOM_FACES
 """Number of surfaces that have a material of their own: the primitives, then the room's faces."""
@@ -83,9 +77,8 @@ def nearest(
 def room_depth(camera: Camera, layout: Layout) -> torch.Tensor:
     """Depth (B, H, W) of the room's walls, floor and ceiling."""
     half = layout.room_half[:, None]
-    centre = half * torch.tensor([0.0, 0.0, 1.0]).to(half.device)
     eye = torch.eye(3).to(half.device).expand(half.shape[0], 1, 3, 3)
-    return geometry.room(LocalRays(camera, centre, eye), half)[:, 0]
+    return geometry.room(LocalRays(camera, layout.room_centre[:, None], eye), half)[:, 0]
 
 
 def _seen(
@@ -122,15 +115,13 @@ def lit(light: torch.Tensor, ray: list[torch.Tensor], layout: Layout, pairs: int
 def _tables(layout: Layout) -> torch.Tensor:
     """Parameters (16, B * (COUNT + 1)) of the primitives and the room, for look-up by pixel."""
     batch, device = layout.centre.shape[0], layout.centre.device
-    room_half = layout.room_half[:, None]
-    up = torch.tensor([0.0, 0.0, 1.0]).to(device)
-    centre = torch.cat([layout.centre, room_half * up], 1)
-    half = torch.cat([layout.half, room_half], 1)
+    centre = torch.cat([layout.centre, layout.room_centre[:, None]], 1)
+    half = torch.cat([layout.half, layout.room_half[:, None]], 1)
     eye = torch.eye(3).to(device).expand(batch, 1, 3, 3)
     rotation = torch.cat([layout.rotation, eye], 1).flatten(2)
     kinds = torch.zeros(COUNT + 1)
     for name, first, last in (*OPAQUE_GROUPS, *GLASS_GROUPS):
-        kinds[first:last] = _KIND[name]
+        kinds[first:last] = _KINDS.index(name)
     kind = kinds.to(device).expand(batch, -1)[..., None]
     return torch.cat([rotation, centre, half, kind], -1).flatten(0, 1).T.contiguous()
 

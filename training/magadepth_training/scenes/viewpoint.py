@@ -14,8 +14,8 @@ from magadepth_training.scenes.layout import Layout
 
 def make_cameras(
     draws: Draws, layout: Layout, height: int, width: int, config: SceneConfig
-) -> tuple[Camera, torch.Tensor]:
-    """Draw a camera per scene; returns it with its intrinsics (B, 4) fx, fy, cx, cy [px]."""
+) -> Camera:
+    """Draw a camera per scene."""
     limit = layout.room_half
     kind = draws.rand(1)
     at_desk = kind < config.desk_share
@@ -71,4 +71,4 @@ def make_cameras(
     v = torch.arange(height, device=draws.device, dtype=torch.float32)
     x = (u - cx[:, None]) / fx[:, None]
     y = (v - cy[:, None]) / fy[:, None]
-    return Camera(origin, right, down, forward, x, y), torch.stack([fx, fy, cx, cy], -1)
+    return Camera(origin, right, down, forward, x, y, torch.stack([fx, fy, cx, cy], -1))
