@@ -19,6 +19,9 @@ def _references_of_unused() -> int:
 
 _UNUSED = _references_of_unused()
 
+MOST_KINDS = 128
+"""Number of different shapes and types of arrays in a pool; a frame needs five to ten."""
+
 
 class Buffers:
     """
@@ -27,6 +30,9 @@ class Buffers:
     So a caller may keep a result for any time; only released arrays are overwritten. Use it from
     one thread at a time. The memory belongs to an `array.array` of bytes, as in a message of ROS,
     so that a result is published without a copy.
+
+    A pool with `MOST_KINDS` shapes and types forgets its arrays before it makes another, so that
+    pictures of ever new sizes do not fill the memory.
     """
 
     def __init__(self) -> None:
@@ -34,7 +40,11 @@ class Buffers:
 
     def take(self, shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
         """Return an array of this shape and type with arbitrary content."""
-        known = self._arrays.setdefault((shape, dtype), [])
+        known = self._arrays.get((shape, dtype))
+        if known is None:
+            if len(self._arrays) >= MOST_KINDS:
+                self._arrays.clear()
+            known = self._arrays[shape, dtype] = []
         for array in known:
             if sys.getrefcount(array) == _UNUSED:
                 return array

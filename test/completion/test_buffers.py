@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 
 from magadepth_ros.completion.buffers import Buffers
@@ -28,3 +30,14 @@ def test_each_shape_and_type_has_its_own():
 
     assert buffers.take((2, 3), np.uint8).dtype == np.uint8
     assert buffers.take((3, 2), np.uint8).shape == (3, 2)
+
+
+def test_frames_of_ever_new_sizes_do_not_fill_the_memory():
+    buffers = Buffers()
+    kept, unused = buffers.take((2, 3)), weakref.ref(buffers.take((3, 2)))
+    kept[:] = 7
+    for size in range(1000):
+        buffers.take((4, size))
+
+    assert unused() is None
+    assert not np.shares_memory(kept, buffers.take((2, 3))) and (kept == 7).all()
