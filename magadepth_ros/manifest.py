@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from magadepth_ros.errors import DataError
-from magadepth_ros.files import MANIFEST_NAME
+from magadepth_ros.files import MANIFEST_NAME, as_path
 from magadepth_ros.pictures import decode, read_depth, read_rgb
 
 
@@ -172,8 +172,8 @@ def _frame(manifest: Path, index: int, entry: Any, scale: float) -> Frame:
             return None
         if not isinstance(value, str) or not value:
             raise DataError(f'{where}: expected the name of a file as "{key}", got {value!r}')
-        path = manifest.parent / value
-        if not path.is_file():
+        path = as_path(manifest.parent / value)
+        if path is None or not path.is_file():
             raise DataError(f'{where}: "{key}" names {value}, which is not in {manifest.parent}')
         return path
 

@@ -90,6 +90,7 @@ def test_missing_folder_and_manifest(tmp_path: Path) -> None:
         ([{'rgb': '0007.rgb.png', 'depth': '0007.depth.png'}], {'depth_scale': None}, 'scale'),
         ([{'rgb': '0007.rgb.png', 'depth': '0007.depth.png'}], {'depth_scale': 0}, 'scale'),
         ([{'rgb': '0007.rgb.png', 'depth': 'gone.png'}], {}, r'gone\.png'),
+        ([{'rgb': 'a' * 300, 'depth': '0007.depth.png'}], {}, 'which is not in'),
         ([{'rgb': '0007.rgb.png'}], {}, '"depth"'),
         ([{'rgb': '0007.rgb.png', 'depth': '0007.depth.png', 'K': [1, 2]}], {}, 'fx, fy'),
         (['0007'], {}, 'frame 0'),
