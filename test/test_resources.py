@@ -15,7 +15,7 @@ from magadepth_ros import resources
 from magadepth_ros.errors import DataError, ModelError
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = ('__init__.py', 'errors.py', 'resources.py')
+MODULES = ('__init__.py', 'errors.py', 'files.py', 'resources.py')
 
 
 @pytest.fixture
