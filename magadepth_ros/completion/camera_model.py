@@ -112,13 +112,13 @@ class CameraModel:
         """
         if (width, height) == (self.width, self.height):
             return self
-        sx, sy = width / self.width, height / self.height
-        if abs(sx * self.height - height) > 1 and abs(sy * self.width - width) > 1:
+        if not same_aspect_ratio(self.size, (width, height)):
             raise DataError(
                 f'camera_info is for {self.width}x{self.height}, the image is {width}x{height}: '
                 'expected one size, or sizes of the same shape; remap camera_info to the topic '
                 'that belongs to the image'
             )
+        sx, sy = width / self.width, height / self.height
         (fx, _, cx), (_, fy, cy), _ = scaled_matrix(self.matrix, sx, sy).tolist()
         return replace(self, width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
 
@@ -198,6 +198,12 @@ class CameraModel:
                 'use images that are already rectified'
             )
         return out_x, out_y
+
+
+def same_aspect_ratio(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether the second (width, height) is a scaled first one, to a pixel of either."""
+    (width, height), (w, h) = size, other
+    return abs(width * h - height * w) <= max(width, height)
 
 
 def scaled_matrix(

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from magadepth_ros.completion.camera_model import CameraModel
+from magadepth_ros.completion.camera_model import CameraModel, same_aspect_ratio
 from magadepth_ros.errors import DataError, ShapeError
 
 
@@ -102,7 +102,7 @@ class RgbdFrame:
         """
         (h, w), (width, height) = mask.shape, self.size
         if (w, h) != self.size:
-            if abs(width * h - height * w) > max(width, height):
+            if not same_aspect_ratio(self.size, (w, h)):
                 raise ShapeError(
                     f'the mask is {w}x{h} and depth {width}x{height}: expected one size, or sizes '
                     'of the same shape; make the mask of the colour image'
@@ -118,7 +118,7 @@ def at_size_of(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
     if rgb.shape[:2] == depth.shape:
         return rgb
     (height, width), (h, w) = rgb.shape[:2], depth.shape
-    if abs(width * h - height * w) > max(width, height):
+    if not same_aspect_ratio((width, height), (w, h)):
         raise ShapeError(
             f'RGB is {width}x{height} and depth {w}x{h}: expected one size, or sizes of the same '
             'shape; switch depth alignment on in the camera driver and use its aligned topic'
