@@ -13,8 +13,8 @@ import numpy as np
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_result
 
-_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
-_JPEG_SIGNATURE = b'\xff\xd8\xff'
+PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+JPEG_SIGNATURE = b'\xff\xd8\xff'
 
 
 def read_rgb(path: str | Path) -> np.ndarray:
@@ -80,10 +80,15 @@ def write_depth_png(path: str | Path, depth_m: np.ndarray) -> None:
     path = Path(path)
     if depth_m.ndim != 2:
         raise DataError(f'{path}: expected depth of shape (H, W), got {depth_m.shape}')
-    ok, encoded = cv2.imencode('.png', to_millimetres(depth_m))
-    if not ok:
-        raise DataError(f'{path}: depth of shape {depth_m.shape} could not be encoded as PNG')
-    write_result(path, encoded.tobytes())
+    write_result(path, encode(to_millimetres(depth_m)))
+
+
+def encode(pixels: np.ndarray, suffix: str = '.png', *options: int) -> bytes:
+    """Encode a picture (BGR, as OpenCV has it); ``options`` are pairs of OpenCV's imencode."""
+    done, data = cv2.imencode(suffix, pixels, options)
+    if not done:
+        raise DataError(f'a picture of {pixels.shape} cannot be encoded as {suffix}')
+    return data.tobytes()
 
 
 def decode(path: Path, flags: int) -> np.ndarray:
@@ -105,11 +110,11 @@ def _fault(data: bytes) -> str:
     """Return the fault of a PNG or JPEG; OpenCV reads the top of a cut file without an error."""
     if not data:
         return 'the file is empty'
-    if data.startswith(_JPEG_SIGNATURE):
+    if data.startswith(JPEG_SIGNATURE):
         return '' if data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda') else 'JPEG cut short'
-    if not data.startswith(_PNG_SIGNATURE):
+    if not data.startswith(PNG_SIGNATURE):
         return ''
-    at = len(_PNG_SIGNATURE)
+    at = len(PNG_SIGNATURE)
     while at + 12 <= len(data):
         (length,) = struct.unpack_from('>I', data, at)
         end = at + 12 + length

@@ -20,7 +20,7 @@ import numpy as np
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.project import CloudProjector
 from magadepth_ros.errors import DataError, pip_install_extra
-from magadepth_ros.pictures import to_millimetres
+from magadepth_ros.pictures import encode, to_millimetres
 
 CLOUD_STRIDE = 2
 _JPEG_QUALITY = 85
@@ -168,13 +168,11 @@ class Viewer:
         stream.log('rgb', self._picture(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2BGR)))
         known = completed[completed > 0]
         # One range for both, so that equal depth has equal colours.
-        reach = (
-            tuple(float(v) for v in np.percentile(known, (1, 99))) if known.size else (0.0, 1.0)
-        )
+        near, far = np.percentile(known, (1, 99)) if known.size else (0.0, 1.0)
+        span = [1000.0 * float(near), 1000.0 * float(far)]
         for name, depth in (('depth/measured', viewed.measured), ('depth/completed', completed)):
             if depth is not None:
                 millimetres = to_millimetres(depth)
-                span = [1000.0 * value for value in reach]
                 stream.log(name, rerun.DepthImage(millimetres, meter=1000.0, depth_range=span))
         if viewed.confidence is not None:
             grey = (np.nan_to_num(viewed.confidence).clip(0, 1) * 255).astype(np.uint8)
@@ -188,10 +186,8 @@ class Viewer:
 
     def _picture(self, pixels: np.ndarray) -> Any:
         # As JPEG a recording has a fifth of the size.
-        done, data = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-        if not done:
-            raise DataError(f'a picture of {pixels.shape} cannot be encoded as JPEG')
-        return self._rerun.EncodedImage(contents=data.tobytes(), media_type='image/jpeg')
+        data = encode(pixels, '.jpg', cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY)
+        return self._rerun.EncodedImage(contents=data, media_type='image/jpeg')
 
 
 def _layout() -> Any:

@@ -13,9 +13,9 @@ import numpy as np
 
 from magadepth_ros import __version__
 from magadepth_ros.completion.colorize import colorize
-from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_result
 from magadepth_ros.machine import cores, processor
+from magadepth_ros.pictures import encode
 
 if TYPE_CHECKING:
     from magadepth_ros.subscribers.demo_subscriber import DemoSubscriber, Snapshot
@@ -110,10 +110,7 @@ def write_preview(path: Path, snapshot: Snapshot) -> None:
         cv2.copyMakeBorder(panel, 0, height - panel.shape[0], 0, 0, cv2.BORDER_CONSTANT)
         for panel in panels
     ]
-    done, data = cv2.imencode('.png', np.hstack(panels)[:, :, ::-1])
-    if not done:
-        raise DataError(f'{path}: the picture could not be encoded')
-    write_result(path, data.tobytes())
+    write_result(path, encode(np.hstack(panels)[:, :, ::-1]))
 
 
 def table(summary: dict[str, Any]) -> str:

@@ -11,15 +11,13 @@ import numpy as np
 
 from magadepth_ros.errors import EncodingError, UnknownEncodingError
 from magadepth_ros.messages import rvl
-from magadepth_ros.messages.images import MAX_SIDE, fill_data, flat, to_metres, to_rgb
-from magadepth_ros.pictures import to_millimetres
+from magadepth_ros.messages.images import check_size, fill_data, flat, to_metres, to_rgb
+from magadepth_ros.pictures import JPEG_SIGNATURE, PNG_SIGNATURE, encode, to_millimetres
 
 if TYPE_CHECKING:
     from sensor_msgs.msg import CompressedImage
     from std_msgs.msg import Header
 
-_PNG = b'\x89PNG\r\n\x1a\n'
-_JPEG = b'\xff\xd8\xff'
 _HEADER = struct.Struct('<iff')
 _SIZE = struct.Struct('<II')
 
@@ -77,12 +75,12 @@ def compressed_to_depth(msg: CompressedImage) -> np.ndarray:
 
     """
     data = flat(msg.data)
-    if data[:3].tobytes() == _JPEG or 'jpeg' in msg.format or 'jpg' in msg.format:
+    if data[:3].tobytes() == JPEG_SIGNATURE or 'jpeg' in msg.format or 'jpg' in msg.format:
         raise UnknownEncodingError(
             f'depth as {msg.format!r}: JPEG keeps 8 of 16 bits and smears edges, so the depth is '
             'lost; use the compressedDepth topic of the camera'
         )
-    if data[:8].tobytes() == _PNG:
+    if data[:8].tobytes() == PNG_SIGNATURE:
         return to_metres(_decode(data, cv2.IMREAD_UNCHANGED, msg.format, depth=True))
     encoding = msg.format.split(';')[0].strip()
     if encoding not in ('16UC1', 'mono16', '32FC1'):
@@ -154,10 +152,7 @@ def depth_to_compressed(
         body = _SIZE.pack(raw.shape[1], raw.shape[0]) + rvl.encode(raw)
     elif compression == 'png':
         # Level 1: a third of the time of the default for a tenth more bytes.
-        done, png = cv2.imencode('.png', raw, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-        if not done:
-            raise EncodingError(f'PNG encoder refuses an image of {raw.shape}')
-        body = png.tobytes()
+        body = encode(raw, '.png', cv2.IMWRITE_PNG_COMPRESSION, 1)
     else:
         raise EncodingError(f'depth compression: expected png or rvl, got {compression!r}')
     msg = CompressedImage(header=header, format=f'{encoding}; compressedDepth {compression}')
@@ -169,13 +164,9 @@ def rgb_to_compressed(header: Header, rgb: np.ndarray, quality: int = 90) -> Com
     """Encode (H, W, 3) uint8 RGB as JPEG (``quality`` 1..100), as image_transport does."""
     from sensor_msgs.msg import CompressedImage
 
-    done, jpeg = cv2.imencode(
-        '.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )
-    if not done:
-        raise EncodingError(f'JPEG encoder refuses an image of {rgb.shape}')
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     msg = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
-    fill_data(msg, jpeg.reshape(-1))
+    fill_data(msg, flat(encode(bgr, '.jpg', cv2.IMWRITE_JPEG_QUALITY, quality)))
     return msg
 
 
@@ -199,10 +190,10 @@ def _check_whole(data: np.ndarray, name: str) -> None:
     """Refuse pictures that are cut short or too large: OpenCV would decode either."""
     head = data[:24].tobytes()
     tail = data[-4096:].tobytes()
-    if head.startswith(_PNG):
+    if head.startswith(PNG_SIGNATURE):
         width, height = struct.unpack('>II', head[16:24]) if len(head) == 24 else (0, 0)
         whole = b'IEND' in tail
-    elif head.startswith(_JPEG):
+    elif head.startswith(JPEG_SIGNATURE):
         width, height = _jpeg_size(data)
         whole = b'\xff\xd9' in tail
     else:
@@ -210,10 +201,7 @@ def _check_whole(data: np.ndarray, name: str) -> None:
             f'{name!r}: expected JPEG or PNG data, got {data.size} bytes that begin with '
             f'{head[:4].hex() or "nothing"}'
         )
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise EncodingError(
-            f'{name!r}: expected 1..{MAX_SIDE} pixels a side, got {width}x{height}'
-        )
+    check_size(repr(name), width, height)
     if not whole:
         raise EncodingError(f'{name!r}: the picture has no end; the message was cut short')
 
@@ -240,6 +228,5 @@ def _decode_rvl(body: np.ndarray) -> np.ndarray:
     if body.size < _SIZE.size:
         raise EncodingError(f'RVL: expected width and height, got {body.size} bytes')
     width, height = _SIZE.unpack(body[: _SIZE.size].tobytes())
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise EncodingError(f'RVL: expected 1..{MAX_SIDE} pixels a side, got {width}x{height}')
+    check_size('RVL', width, height)
     return rvl.decode(body[_SIZE.size :], width * height).reshape(height, width)

@@ -45,11 +45,7 @@ def view(msg: Image, layout: Layout) -> np.ndarray:
 
     """
     width, height, step = int(msg.width), int(msg.height), int(msg.step)
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise EncodingError(
-            f'image size: expected 1..{MAX_SIDE} pixels a side, got {width}x{height}; '
-            'look at what fills width and height in the publisher'
-        )
+    check_size('image size', width, height)
     row = width * layout.bytes_per_pixel
     if step < row:
         raise EncodingError(
@@ -72,6 +68,15 @@ def view(msg: Image, layout: Layout) -> np.ndarray:
     pixels = np.ndarray(shape, dtype, buffer=memory, strides=strides)
     pixels.flags.writeable = False
     return pixels
+
+
+def check_size(what: str, width: int, height: int) -> None:
+    """Raise EncodingError, which begins with ``what``, for a size [px] that no image has."""
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise EncodingError(
+            f'{what}: expected 1..{MAX_SIDE} pixels a side, got {width}x{height}; '
+            'look at what fills width and height in the publisher'
+        )
 
 
 def image_to_rgb(msg: Image) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from magadepth_ros.completion.colorize import colorize
 from magadepth_ros.errors import DataError
 from magadepth_ros.files import write_result
+from magadepth_ros.pictures import encode
 from magadepth_training.datasets.sample import Sample
 
 CELL_WIDTH_PX = 280
@@ -72,11 +73,7 @@ class ContactSheet:
             cv2.copyMakeBorder(line, 0, 0, 0, width - line.shape[1], cv2.BORDER_CONSTANT)
             for line in self._lines
         ]
-        picture = cv2.cvtColor(np.vstack(lines), cv2.COLOR_RGB2BGR)
-        ok, encoded = cv2.imencode('.png', picture)
-        if not ok:
-            raise DataError(f'{path}: the contact sheet could not be encoded')
-        write_result(path, encoded.tobytes())
+        write_result(path, encode(cv2.cvtColor(np.vstack(lines), cv2.COLOR_RGB2BGR)))
 
 
 def _error(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
