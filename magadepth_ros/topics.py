@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import NamedTuple
 
 
@@ -143,6 +144,9 @@ OUTPUTS = tuple(topic.name for topic in PUBLISHED if topic.name.startswith('dept
 """Topics that are published for each camera."""
 
 
+IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+
+
 def realsense_topics(name: str = 'camera', namespace: str = 'camera') -> CameraTopics:
     """Return the topics of a camera; drivers up to 4.54 have no namespace: ``''``."""
     base = f'/{namespace}/{name}' if namespace else f'/{name}'
@@ -158,3 +162,13 @@ def is_name(text: str) -> bool:
 def info_beside(image_topic: str) -> str:
     """Return the camera_info topic that belongs to an image topic by image_transport's rule."""
     return image_topic.rpartition('/')[0] + '/camera_info'
+
+
+def info_among(topics: Container[str], image_topic: str) -> str:
+    """
+    Return the camera_info of an image among the topics that there are; '' where there is none.
+
+    A transport's topic (compressed, compressedDepth) is one level below its image.
+    """
+    base = image_topic.rpartition('/')[0]
+    return next((t for t in (info_beside(image_topic), info_beside(base)) if t in topics), '')

@@ -107,8 +107,7 @@ class BagFrames:
 
     def read(self, pair: MessagePair) -> RgbdFrame:
         """Make a frame of a pair; raises what `FrameReader.read` raises."""
-        rgb = read_message(pair.rgb.connection, pair.rgb.data)
-        return self._frames.read(rgb, read_message(pair.depth.connection, pair.depth.data))
+        return self._read(pair.rgb, pair.depth)
 
     def read_at(self, location: FrameLocation) -> RgbdFrame:
         """Read the frame at a location; DataError where the bag no longer has it."""
@@ -119,9 +118,11 @@ class BagFrames:
             if message is None:
                 raise DataError(f'{topic} at {logged_ns} ns is gone; was the bag written anew?')
             found.append(BagMessage(*message))
-        rgb, depth = found
-        stamp, other = (serialised_stamp_ns(message.data) for message in found)
-        return self.read(MessagePair(rgb, depth, stamp, other - stamp, 0, 0.0))
+        return self._read(*found)
+
+    def _read(self, rgb: BagMessage, depth: BagMessage) -> RgbdFrame:
+        picture = read_message(rgb.connection, rgb.data)
+        return self._frames.read(picture, read_message(depth.connection, depth.data))
 
 
 def locate_frames(reader: Any, topics: CameraTopics) -> list[FrameLocation]:

@@ -13,10 +13,9 @@ from rosbags.rosbag2 import Reader as Ros2Reader
 from rosbags.typesys import Stores, get_typestore
 
 from magadepth_ros.errors import DataError, TopicError
-from magadepth_ros.topics import CameraTopics
+from magadepth_ros.topics import IMAGE_TYPES, CameraTopics, info_among
 
-IMAGE = 'sensor_msgs/msg/Image'
-COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+IMAGE, COMPRESSED = IMAGE_TYPES
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 _READ = (IMAGE, COMPRESSED, TRANSFORMS, CAMERA_INFO)
@@ -136,13 +135,8 @@ def find_topics(reader: Reader, rgb: str | None = None, depth: str | None = None
         [t for t in images if not any(w in t for w in ('depth', 'infra', 'confid', '/ir/'))],
         ('color', 'colour', 'rgb', 'rect', 'left'),
     )
-    return CameraTopics(rgb, _info_beside(rgb, types), depth, _info_beside(depth, types))
-
-
-def _info_beside(topic: str, types: dict[str, str]) -> str:
-    # A transport's topic is one level below the image.
-    beside = [topic.rsplit('/', n)[0] + '/camera_info' for n in (1, 2) if topic.count('/') >= n]
-    return next((t for t in beside if types.get(t) == CAMERA_INFO), '')
+    infos = {topic for topic, kind in types.items() if kind == CAMERA_INFO}
+    return CameraTopics(rgb, info_among(infos, rgb), depth, info_among(infos, depth))
 
 
 def read_message(connection: Any, data: bytes) -> Any:

@@ -17,12 +17,11 @@ from magadepth_ros.errors import DataError, EncodingError
 from magadepth_ros.messages.frames import FrameReader, depth_of
 from magadepth_ros.stamps import serialised_stamp_ns
 from magadepth_ros.subscribers.subscriber import Subscriber
-from magadepth_ros.topics import CameraTopics
+from magadepth_ros.topics import IMAGE_TYPES, CameraTopics
 from magadepth_ros.viewer import ViewedFrame
 
 _KEPT = 20
 _COMPRESSED = '/compressedDepth'
-_IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 _NEAR_NS = 50_000_000
 """How far the stamp of the measured depth may be from the RGB's [ns]."""
 
@@ -142,7 +141,7 @@ class FrameSubscriber(Subscriber):
             except NodeNameNonExistentError:
                 # The node has just ended.
                 continue
-            images = [name for name, kinds in found if set(kinds) & set(_IMAGES)]
+            images = [name for name, kinds in found if set(kinds) & set(IMAGE_TYPES)]
             depths = [name for name in images if 'depth' in name]
             colours = [n for n in images if n not in depths and 'mask' not in n]
             if not self._depth and len(depths) == 1:

@@ -10,9 +10,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from magadepth_ros.subscribers.subscriber import Subscriber
-from magadepth_ros.topics import info_beside
-
-_IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+from magadepth_ros.topics import IMAGE_TYPES, info_among
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,8 @@ def look(seconds: float) -> Graph:
         topics = dict(node.get_topic_names_and_types())
         for name, kinds in sorted(topics.items()):
             publishers = node.count_publishers(name)
-            if publishers and kinds[0] in _IMAGES:
-                has_info = (
-                    info_beside(name) in topics or info_beside(name[: name.rfind('/')]) in topics
-                )
+            if publishers and kinds[0] in IMAGE_TYPES:
+                has_info = bool(info_among(topics, name))
                 graph.images.append(ImageTopic(name, kinds[0], publishers, has_info))
     finally:
         subscriber.close()
