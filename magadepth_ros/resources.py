@@ -80,8 +80,8 @@ def auto_model(on_gpu: bool) -> str:
     ``magadepth_small`` on a GPU; on a CPU ``magadepth_tiny``, or ``guided_fill`` where that is not
     installed.
     """
-    wanted = ('magadepth_small',) if on_gpu else ('magadepth_tiny',)
-    return next((name for name in wanted if name in model_names()), 'guided_fill')
+    wanted = 'magadepth_small' if on_gpu else 'magadepth_tiny'
+    return wanted if wanted in model_names() else 'guided_fill'
 
 
 def model_names() -> list[str]:

@@ -17,9 +17,9 @@ def merge(
     predicted: np.ndarray,
     confidence: np.ndarray,
     depth_range: tuple[float, float] | None,
-    keep_measured: bool = True,
-    confidence_threshold: float = 0.0,
-    buffers: Buffers | None = None,
+    keep_measured: bool,
+    confidence_threshold: float,
+    buffers: Buffers,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """
     Put measurements over a prediction, and drop implausible and doubtful pixels.
@@ -52,7 +52,6 @@ def merge(
         how many pixels are unknown.
 
     """
-    buffers = buffers or Buffers()
     shape = predicted.shape
     flags = partial(buffers.take, shape, np.bool_)
     known = None

@@ -58,7 +58,7 @@ COLOUR: dict[str, Layout] = {
 }
 """Encodings that are read as a colour image."""
 
-SUBSAMPLED = frozenset({'yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'})
+SUBSAMPLED = frozenset(name for name, layout in COLOUR.items() if layout.channels == 2)
 """Encodings whose chroma is shared by two pixels, so that the width is even."""
 
 DEPTH: dict[str, Layout] = {

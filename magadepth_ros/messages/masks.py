@@ -33,12 +33,11 @@ class Masks:
 
     def nearest(self, stamp: int, max_age: float) -> Any:
         """Return the mask nearest to a stamp [ns], within ``max_age`` [s] of it, or None."""
-        gap, _, mask = min(
-            ((abs(at - stamp), -at, message) for at, message in self._kept),
-            key=lambda item: item[:2],
-            default=(0, 0, None),
+        # Of two equally near masks the later one.
+        at, mask = min(
+            self._kept, key=lambda kept: (abs(kept[0] - stamp), -kept[0]), default=(stamp, None)
         )
-        return mask if gap <= max_age * NANO else None
+        return mask if abs(at - stamp) <= max_age * NANO else None
 
 
 def mask_of(message: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ from magadepth_ros.completion.completer import Completer, Completion
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.completion.settings import CompletionSettings
 from magadepth_ros.engines.engine import Engine, ModelInfo
-from magadepth_ros.engines.opening import EngineRequest, Offer, open_for_service
+from magadepth_ros.engines.opening import EngineRequest, Offer
 from magadepth_ros.serving.keeper import EngineKeeper
 
 
@@ -27,7 +27,7 @@ class LiveCompleter:
     def __init__(
         self,
         say: Callable[[str, str], None],
-        opener: Callable[[EngineRequest, bool], Offer] = open_for_service,
+        opener: Callable[[EngineRequest, bool], Offer],
     ) -> None:
         self.keeper = EngineKeeper(opener, say, self._accept)
         self._settings = CompletionSettings()

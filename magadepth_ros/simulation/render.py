@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from magadepth_ros.simulation.scene import TILE, TILES, Box, CameraPose, Scene, Sphere
 
 _FAR = np.float32(1e6)
+_CORNERS = np.array(list(product((-1, 1), repeat=3)))
 _Planes = Sequence[np.ndarray] | np.ndarray
 
 
@@ -80,8 +82,7 @@ def _cast_box(
     half = np.array(box.half, np.float32)
     cos, sin = np.cos(box.yaw), np.sin(box.yaw)
     turn = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], np.float32)
-    signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, 8).T
-    corners = (signs * half) @ turn.T + np.array(box.centre)
+    corners = (_CORNERS * half) @ turn.T + np.array(box.centre)
     window = _window(camera, corners, hit.depth.shape)
     ray_x, ray_y, ray_z = (plane[window] for plane in rays)
     if ray_x.size == 0:
@@ -132,8 +133,8 @@ def _cast_box(
 def _cast_sphere(
     ball: Sphere, camera: CameraPose, rays: np.ndarray, hit: _Hits, number: int
 ) -> None:
-    signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, 8).T
-    window = _window(camera, np.array(ball.centre) + signs * ball.radius, hit.depth.shape)
+    corners = np.array(ball.centre) + _CORNERS * ball.radius
+    window = _window(camera, corners, hit.depth.shape)
     direction = [plane[window] for plane in rays]
     if direction[0].size == 0:
         return
