@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from support.recordings import write_recording
 from torch.utils.data import default_collate
 
 from magadepth_ros.errors import DataError
+from magadepth_training.adapt import InMemory
 from magadepth_training.datasets.manifest import ManifestSource
 from magadepth_training.frames import Frames
 from magadepth_training.module import TrainingModule
@@ -386,6 +388,23 @@ def test_generated_scenes_are_a_data_set_like_others(setting, tmp_path):
     path = train(Run(output=tmp_path, overrides={'steps': 1}, **run))
 
     assert all(torch.isfinite(t).all() for t in load_network(path).state_dict().values())
+
+
+def test_raw_frames_are_validated_at_hidden_pixels(setting, tmp_path):
+    train(Run(output=tmp_path, **{**setting, 'validation': setting['sources']}))
+
+    errors = validation_steps(tmp_path)
+    assert len(errors) == 2 and all(error > 0 for error in errors.values())
+
+
+def test_frames_without_a_hidden_pixel_choose_no_weights(setting, tmp_path):
+    source = setting['validation'][0]
+    complete = InMemory('complete', [replace(s, depth=s.target) for s in source])
+    for name, validation in (('watched', [complete]), ('alone', [])):
+        run = {**setting, 'validation': validation}
+        train(Run(output=tmp_path / name, overrides={'learning_rate': 0.1}, **run))
+
+    assert_same(weights(tmp_path / 'watched'), weights(tmp_path / 'alone'))
 
 
 def test_without_data_it_is_said_what_to_give(setting, tmp_path):

@@ -7,7 +7,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,13 +20,11 @@ from magadepth_ros.errors import DataError
 
 from .datasets.sample import Sample, Source
 from .export import export_onnx
-from .frames import Frames, fitted
-from .holes import HidingConfig
+from .frames import Frames
 from .loading import WholeFrames
 from .module import hidden_errors
 from .networks.output import Network
 from .networks.surfaces.choice import ChoiceHead
-from .samples import hidden
 from .scene_source import GeneratedScenes
 from .train import Run, train
 from .weights import family_of, load_network
@@ -127,8 +125,9 @@ def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adapta
         )
     own, held_out = split(source)
     size = network.height, network.width
+    times = -(-MEASURED // len(held_out))
     judges = {
-        'recording': Frames([InMemory('held out', list(with_holes(held_out, *size)))], *size, [1]),
+        'recording': Frames([held_out] * times, *size, [1] * times),
         'scenes': Frames([generated(JUDGES, *size, seed=2)], *size, [1]),
     }
     scenes = generated(SCENES, *size, seed=1)
@@ -205,18 +204,6 @@ def generated(count: int, height: int, width: int, seed: int) -> InMemory:
         return InMemory(source.name, [source[i] for i in range(count)])
     finally:
         torch.set_num_threads(threads)
-
-
-def with_holes(source: Source, height: int, width: int) -> Iterator[Sample]:
-    """Hide some measured pixels, the same in each call; return frames with targets."""
-    frames = [fitted(source[i], height, width) for i in range(len(source))]
-    for number in range(len(frames) * -(-MEASURED // len(frames))):
-        rng = np.random.default_rng((5, number))
-        frame = frames[number % len(frames)]
-        lent = frames[int(rng.integers(len(frames)))].depth <= 0
-        mask = hidden(rng, frame.rgb, frame.depth, frame.depth, lent, HidingConfig())
-        depth = np.where(mask, np.float32(0), frame.depth)
-        yield Sample(frame.rgb, depth, frame.depth, scene=source.name, place=source.name)
 
 
 def relative_error(network: Network, frames: Frames) -> float:

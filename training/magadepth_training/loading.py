@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import lightning
+import numpy as np
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from .frames import Frame, Frames
 from .recipe import Recipe
-from .samples import TrainingSamples, tensors
+from .samples import TrainingSamples, hidden, tensors
 
 
 class SampleNumbers(Sampler[list[int]]):
@@ -32,7 +33,11 @@ class SampleNumbers(Sampler[list[int]]):
 
 
 class WholeFrames(Dataset[dict[str, Tensor]]):
-    """Unchanged frames for the validation."""
+    """
+    Frames for the validation, the same in each call.
+
+    Measured pixels of a frame without a target of its own are hidden, as in the training.
+    """
 
     def __init__(self, frames: Sequence[Frame]):
         self.frames = frames
@@ -42,7 +47,13 @@ class WholeFrames(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         frame = self.frames[index]
-        return tensors(frame.rgb, frame.depth, frame.target)
+        depth = frame.depth
+        if not frame.own_holes:
+            rng = np.random.default_rng((5, index))
+            lender = self.frames[int(rng.integers(len(self.frames)))]
+            mask = hidden(rng, frame.rgb, depth, frame.target, lender.depth <= 0)
+            depth = np.where(mask, np.float32(0), depth)
+        return tensors(frame.rgb, depth, frame.target)
 
 
 class RunData(lightning.LightningDataModule):
@@ -64,6 +75,8 @@ class RunData(lightning.LightningDataModule):
         assert self.trainer is not None
         rank, world = self.trainer.global_rank, self.trainer.world_size
         return [
-            DataLoader(WholeFrames(frames.frames[rank::world]), batch_size=4)
+            DataLoader(
+                Subset(WholeFrames(frames.frames), range(rank, len(frames), world)), batch_size=4
+            )
             for frames in self.watched.values()
         ]

@@ -92,10 +92,14 @@ class TrainingModule(lightning.LightningModule):
             )
 
     def take_errors(self) -> dict[str, tuple[float, float]]:
-        """Sum over all processes; REL and RMSE [m] of each watched set, a mean over frames."""
+        """
+        Return REL and RMSE [m] of each watched set, means over the frames of all processes.
+
+        Both are NaN where no frame has enough hidden pixels.
+        """
         sums = self.trainer.strategy.reduce(self.sums, reduce_op='sum')
         assert isinstance(sums, Tensor)
-        means = (sums[:, :2] / sums[:, 2:].clamp(min=1)).tolist()
+        means = (sums[:, :2] / sums[:, 2:]).tolist()
         return {name: (rel, rmse) for name, (rel, rmse) in zip(self.watched, means)}
 
     def configure_gradient_clipping(

@@ -51,7 +51,7 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
         views: Views | None = None,
     ):
         self.frames, self.count, self.seed = frames, count, seed
-        self.hiding, self.views = HidingConfig(), views or Views()
+        self.views = views or Views()
         self.until = np.cumsum(frames.weights)
         # Only the holes of frames of real sensors are borrowed.
         shares = [float((frame.depth <= 0).mean()) for frame in frames.frames]
@@ -79,7 +79,7 @@ class TrainingSamples(Dataset[dict[str, Tensor]]):
                 # Otherwise holes that the fill gets right would outweigh those that it gets wrong.
                 mask = rng.random(depth.shape) < rng.uniform(0, 0.02)
             else:
-                mask = hidden(rng, rgb, depth, target, lender.depth <= 0, self.hiding)
+                mask = hidden(rng, rgb, depth, target, lender.depth <= 0)
             depth = np.where(mask, np.float32(0), depth)
             if (target > 0).mean() > 0.97 and rng.random() < 0.5:
                 depth = noisy(rng, depth, self.views.noise)
@@ -96,10 +96,9 @@ def hidden(
     depth: np.ndarray,
     target: np.ndarray,
     lent: np.ndarray,
-    hiding: HidingConfig,
 ) -> np.ndarray:
     """Choose pixels as `hide` does, but at least a hundredth of the frame."""
-    mask = hide(rng, rgb, depth, lent, hiding)
+    mask = hide(rng, rgb, depth, lent, HidingConfig())
     if (mask & (target > 0)).mean() < LEAST:
         mask |= ellipses(rng, *depth.shape)
     return mask
