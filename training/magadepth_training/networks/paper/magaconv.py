@@ -43,7 +43,7 @@ class MagaConv(VanillaConv):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1):
         super().__init__(in_channels, out_channels, kernel, stride)
-        whole_window = float(self.weight.abs().sum(dim=(1, 2, 3)).mean())
+        whole_window = float(self.weight.detach().abs().sum(dim=(1, 2, 3)).mean())
         start = min(0.95, 2 * math.log(2) / whole_window)
         self.raw_epsilon = nn.Parameter(torch.tensor(math.log(start / (1 - start))))
 
