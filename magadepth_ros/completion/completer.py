@@ -40,8 +40,6 @@ class Completer:
             engine.close()
             raise
         self._warned = False
-        self._rgb = np.zeros((0, 3, engine.info.height, engine.info.width), np.float32)
-        self._depth = np.zeros((0, 1, engine.info.height, engine.info.width), np.float32)
 
     @classmethod
     def open(
@@ -140,14 +138,22 @@ class Completer:
             return []
         info = self.engine.info
         count = len(frames)
-        self._reserve(count)
-        fitted = [self._fit(frame, index) for index, frame in enumerate(frames)]
+        rgb = self._buffers.take((count, 3, info.height, info.width))
+        depth = self._buffers.take((count, 1, info.height, info.width))
+        fitted = [
+            self._fit(frame, rgb_input, depth_input[0])
+            for frame, rgb_input, depth_input in zip(frames, rgb, depth, strict=True)
+        ]
         start = perf_counter()
-        prediction = self.engine.infer(self._rgb[:count], self._depth[:count])
-        check_prediction(prediction, (count, 1, info.height, info.width))
+        prediction = self.engine.infer(rgb, depth)
+        check_prediction(prediction, depth.shape)
         infer_ms = (perf_counter() - start) * 1e3 / count
-        how = infer_ms, self.settings, self.depth_range
-        return [self._finisher.finish(f, prediction, i, *how) for i, f in enumerate(fitted)]
+        return [
+            self._finisher.finish(
+                frame, prediction, index, infer_ms, self.settings, self.depth_range
+            )
+            for index, frame in enumerate(fitted)
+        ]
 
     def begin(self) -> None:
         """Forget earlier frames, as before another recording: nothing is smoothed with them."""
@@ -163,20 +169,8 @@ class Completer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _reserve(self, count: int) -> None:
-        if len(self._rgb) < count:
-            self._rgb = np.zeros((count, *self._rgb.shape[1:]), np.float32)
-            self._depth = np.zeros((count, *self._depth.shape[1:]), np.float32)
-
-    def _fit(self, frame: RgbdFrame, index: int) -> FittedFrame:
-        fitted = fit_frame(
-            frame,
-            self.depth_range,
-            self.settings,
-            self._rgb[index],
-            self._depth[index, 0],
-            self._buffers,
-        )
+    def _fit(self, frame: RgbdFrame, rgb: np.ndarray, depth: np.ndarray) -> FittedFrame:
+        fitted = fit_frame(frame, self.depth_range, self.settings, rgb, depth, self._buffers)
         if not fitted.count and not self._warned:
             fault = out_of_range(frame.depth, *self.depth_range)
             self._warned = bool(fault)

@@ -31,11 +31,10 @@ def stride_for(shape: tuple[int, int]) -> int:
 
 
 class CloudProjector:
-    """Projects images of one or more cameras, keeping rays and the output buffer between calls."""
+    """Projects images of one or more cameras; it keeps their rays between calls."""
 
     def __init__(self) -> None:
         self._rays: dict[tuple, Rays] = {}
-        self._buffer = np.empty((0, 0, 4), np.float32)
         self._buffers = Buffers()
 
     def project(
@@ -61,7 +60,7 @@ class CloudProjector:
         stride:
             distance of the points in both directions [px].
         out:
-            array of the cloud's shape to write it into; by default the projector's own memory.
+            array of the cloud's shape to write it into; by default memory of the projector's pool.
         confidence:
             (H, W) float32, 0..1, for a fifth field; None for none.
 
@@ -69,20 +68,16 @@ class CloudProjector:
         -------
         np.ndarray
             (ceil(H/stride), ceil(W/stride), 4 or 5) float32: x, y, z [m], NaN where unknown, the
-            colour as bits 0x00RRGGBB, and the confidence, if it is given. Without ``out``
-            overwritten by the next call.
+            colour as bits 0x00RRGGBB, and the confidence, if it is given.
 
         """
         camera = camera.scaled(depth.shape[1], depth.shape[0])
         depth = np.ascontiguousarray(depth[::stride, ::stride])
         shape = depth.shape
         rays_x, rays_y, blind = self._rays_of(camera, stride)
-        if out is None:
-            size = (*shape, 4 if confidence is None else 5)
-            if self._buffer.shape != size:
-                self._buffer = np.empty(size, np.float32)
-            out = self._buffer
         take = self._buffers.take
+        if out is None:
+            out = take((*shape, 4 if confidence is None else 5))
         x = np.multiply(depth, rays_x, out=take(shape))
         y = np.multiply(depth, rays_y, out=take(shape))
         colour = take(shape, np.uint32)
