@@ -16,7 +16,7 @@ SAME_SURFACE = 0.02
 """Relative depth step up to which two neighbouring pixels are taken for one surface."""
 
 STRETCH_LIMIT = 0.06
-"""Difference of aspect ratios below which the image is stretched instead of letterboxed."""
+"""Largest logarithm of a stretch in width; images that need more are letterboxed."""
 
 _TO_UNIT = np.float32(1.0 / 255.0)
 
@@ -63,16 +63,13 @@ def geometry(sensor_height: int, sensor_width: int, height: int, width: int) -> 
     keeps its ratio and is centred between two bars (letterbox). Nothing is ever cropped.
     """
     scale = min(height / sensor_height, width / sensor_width)
-    ratio = (sensor_width / sensor_height) / (width / height)
-    if abs(np.log(ratio)) <= STRETCH_LIMIT:
-        inner_height, inner_width = height, width
-    else:
-        # Even sizes between bars, so that a later halving has whole pixels.
-        inner_height, inner_width = height, width
-        if ratio > 1:
-            inner_height = min(height, max(1, 2 * round(sensor_height * scale / 2)))
-        else:
-            inner_width = min(width, max(1, 2 * round(sensor_width * scale / 2)))
+    stretch = np.log((sensor_width / sensor_height) / (width / height))
+    inner_height, inner_width = height, width
+    # Even sizes between bars, so that a later halving has whole pixels.
+    if stretch > STRETCH_LIMIT:
+        inner_height = min(height, max(1, 2 * round(sensor_height * scale / 2)))
+    elif stretch < -STRETCH_LIMIT:
+        inner_width = min(width, max(1, 2 * round(sensor_width * scale / 2)))
     return Geometry(
         sensor_height,
         sensor_width,

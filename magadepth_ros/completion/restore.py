@@ -225,7 +225,7 @@ def follow_measured(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
     levels = [(error, weight)]
     for _ in range(_LEVELS):
         rows, columns = levels[-1][0].shape
-        size = (max(1, (columns + 1) // 2), max(1, (rows + 1) // 2))
+        size = ((columns + 1) // 2, (rows + 1) // 2)
         levels.append(tuple(cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in levels[-1]))
     error, weight = levels[-1]
     shift = error / (weight + np.float32(1e-3))

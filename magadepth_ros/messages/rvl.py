@@ -34,12 +34,10 @@ def encode(depth: np.ndarray) -> bytes:
     flat = np.ascontiguousarray(depth, np.uint16).reshape(-1)
     known = flat != 0
     edges = np.flatnonzero(np.diff(known, prepend=False, append=False))
-    starts, ends = edges[0::2], edges[1::2]
-    counts = ends - starts
-    zeros = starts - np.concatenate([[0], ends[:-1]]) if len(starts) else starts
-    tail = len(flat) - (ends[-1] if len(ends) else 0)
-    if tail:
-        zeros, counts = np.append(zeros, tail), np.append(counts, 0)
+    # Zeros, values, zeros, values ... zeros; no values follow the last zeros, if there are any.
+    runs = np.diff(edges, prepend=0, append=len(flat))
+    runs = np.append(runs, 0) if runs[-1] else runs[:-1]
+    zeros, counts = runs[0::2], runs[1::2]
     values = flat[known].astype(np.int32)
     delta = np.diff(values, prepend=np.int32(0))
     numbers = np.empty(2 * len(counts) + len(values), np.int32)

@@ -129,7 +129,7 @@ class FrameSubscriber(Subscriber):
         self.node.create_subscription(kind, topic, on_bytes, profile, raw=True)
 
     def _find_inputs(self) -> None:
-        # Return the images that the publisher of the completed depth subscribes to.
+        # Listen to the images that the publisher of the completed depth subscribes to.
         for publisher in self.node.get_publishers_info_by_topic(self._completed):
             if not publisher.node_namespace.startswith('/'):
                 # The graph knows the topics of a new node before its name.
