@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from magadepth_ros.recordings.bags import (
 from magadepth_ros.stamps import serialised_stamp_ns
 from magadepth_ros.topics import CameraTopics
 
+S = TypeVar('S')
+T = TypeVar('T')
 _QUEUE = 60
 
 
@@ -152,21 +154,10 @@ def bag_frames(
         the bag or its topics cannot be used, or no frame could be read; the message says why.
 
     """
-    fault = 'no stamps of colour and depth match'
-    found = False
     with open_bag(path) as reader:
         frames = BagFrames(reader, find_topics(reader, rgb_topic, depth_topic))
-        for message in messages(reader):
-            for pair in frames.take(*message):
-                try:
-                    frame = frames.read(pair)
-                except (DataError, EncodingError) as error:
-                    fault = str(error)
-                    continue
-                found = True
-                yield frame
-    if not found:
-        raise DataError(f'{path}: no frame could be read: {fault}')
+        pairs = (pair for message in messages(reader) for pair in frames.take(*message))
+        yield from _readable(path, pairs, frames.read)
 
 
 def completed_frames(
@@ -187,7 +178,7 @@ def completed_frames(
     Raises
     ------
     DataError
-        the bag or its topics cannot be used.
+        the bag or its topics cannot be used, or no frame could be read; the message says why.
 
     """
     made = [f'{namespace}/completed', f'{namespace}/confidence']
@@ -200,24 +191,44 @@ def completed_frames(
 def _completed_frames(
     path: str | Path, made: list[str], rgb_topic: str | None, depth_topic: str | None
 ) -> Iterator[tuple[RgbdFrame, np.ndarray, np.ndarray]]:
-    waiting: dict[int, dict[str, Any]] = {}
     with open_bag(path) as reader:
         frames = BagFrames(reader, find_topics(reader, rgb_topic, depth_topic))
-        for connection, logged_ns, data in messages(reader):
-            if connection.topic in made:
-                parts = waiting.setdefault(serialised_stamp_ns(data), {})
-                parts[connection.topic] = (connection, data)
-            for pair in frames.take(connection, logged_ns, data):
-                waiting.setdefault(pair.stamp_ns, {})['pair'] = pair
-            for stamp in [stamp for stamp, parts in waiting.items() if len(parts) == 3]:
-                parts = waiting.pop(stamp)
-                try:
-                    depth, confidence = (depth_of(read_message(*parts[t])) for t in made)
-                    yield frames.read(parts['pair']), depth, confidence
-                except (DataError, EncodingError):
-                    continue
-            while len(waiting) > _QUEUE:
-                del waiting[min(waiting)]
+
+        def read(parts: dict[str, Any]) -> tuple[RgbdFrame, np.ndarray, np.ndarray]:
+            depth, confidence = (depth_of(read_message(*parts[topic])) for topic in made)
+            return frames.read(parts['pair']), depth, confidence
+
+        yield from _readable(path, _with_completed(reader, frames, made), read)
+
+
+def _with_completed(reader: Any, frames: BagFrames, made: list[str]) -> Iterator[dict[str, Any]]:
+    # The pair of each frame, and the messages of the topics ``made`` with the stamp of its RGB.
+    waiting: dict[int, dict[str, Any]] = {}
+    for connection, logged_ns, data in messages(reader):
+        if connection.topic in made:
+            parts = waiting.setdefault(serialised_stamp_ns(data), {})
+            parts[connection.topic] = (connection, data)
+        for pair in frames.take(connection, logged_ns, data):
+            waiting.setdefault(pair.stamp_ns, {})['pair'] = pair
+        for stamp in [stamp for stamp, parts in waiting.items() if len(parts) == 3]:
+            yield waiting.pop(stamp)
+        while len(waiting) > _QUEUE:
+            del waiting[min(waiting)]
+
+
+def _readable(path: str | Path, found: Iterable[S], read: Callable[[S], T]) -> Iterator[T]:
+    """Yield what can be read of what was found; DataError where that is nothing."""
+    fault, empty = 'no stamps match; record all topics with the same clock', True
+    for item in found:
+        try:
+            result = read(item)
+        except (DataError, EncodingError) as error:
+            fault = str(error)
+            continue
+        empty = False
+        yield result
+    if empty:
+        raise DataError(f'{path}: no frame could be read: {fault}')
 
 
 def _first(reader: Any, topic: str) -> Any:

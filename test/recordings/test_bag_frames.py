@@ -199,3 +199,22 @@ def test_completed_frames_are_found_where_they_were_made(tmp_path):
         assert depth.shape == confidence.shape == frame.depth.shape
         assert np.nanmax(confidence) <= 1 < np.nanmedian(depth)
         assert (frame.camera.fx, frame.camera.cx) == pytest.approx((136.0, 79.5))
+
+
+def test_completed_topics_of_other_stamps_are_an_error_that_says_so(tmp_path):
+    pixels = np.ones((90, 160), np.float32)
+    colour, depth = np.zeros((90, 160, 3), np.uint8), '32FC1'
+    messages = [
+        (RGB, image(START, COLOUR_FRAME, colour, 'rgb8')),
+        (DEPTH, image(START, COLOUR_FRAME, pixels, depth)),
+        ('/depth/completed', image(START + 1, COLOUR_FRAME, pixels, depth)),
+        ('/depth/confidence', image(START + 1, COLOUR_FRAME, pixels, depth)),
+    ]
+    bag = write_bag(tmp_path / 'in', messages)
+    with pytest.raises(DataError, match='no frame could be read: no stamps match'):
+        list(completed_frames(bag))
+    messages[2:] = [
+        (topic, image(START, COLOUR_FRAME, pixels, '8UC3')) for topic, _ in messages[2:]
+    ]
+    with pytest.raises(DataError, match='no frame could be read: depth encoding'):
+        list(completed_frames(write_bag(tmp_path / 'colour', messages)))
