@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import TypeVar
@@ -14,11 +15,11 @@ from magadepth_ros.engines.engine import Engine, ModelInfo, blank_batch, check_p
 from magadepth_ros.engines.opening import EngineRequest, Offer, open_for_service
 from magadepth_ros.errors import EngineError, MagadepthError, describe
 from magadepth_ros.serving.states import (
-    OVERTAKEN,
     Action,
     Answer,
     Discard,
     KeeperStates,
+    Overtaken,
     Say,
     Start,
     Task,
@@ -101,19 +102,13 @@ class EngineKeeper:
             the model or the runtime failed; the engine in use, if any, stays.
 
         """
-        answered = threading.Event()
-        answers: list[Exception | None] = []
-
-        def answer(error: Exception | None) -> None:
-            answers.append(error)
-            answered.set()
-
-        self.request(request, answer)
-        while not answered.wait(0.1):
+        answer: Future[Exception | None] = Future()
+        self.request(request, answer.set_result)
+        while not wait((answer,), 0.1).done:
             if not keep_on():
                 self._do(self.states.withdraw)
-        error = answers[0]
-        if isinstance(error, EngineError) and str(error) == OVERTAKEN:
+        error = answer.result()
+        if isinstance(error, Overtaken):
             return False
         if isinstance(error, MagadepthError):
             raise error
@@ -256,7 +251,7 @@ class EngineKeeper:
     def _make(self, task: Task) -> tuple[Offer, float]:
         """Return a warm engine and the seconds that its last inference took."""
         if task.cancelled.wait(task.pause):
-            raise EngineError(OVERTAKEN)
+            raise Overtaken
         if task.build is None:
             offer = self._opener(task.request, task.gpu)
         else:

@@ -24,7 +24,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 MOST_HANGS = 3
 """Number of hanging engines, each with its memory, after which no other one is opened."""
 
-OVERTAKEN = 'stopped, or overtaken by a later reload'
+
+class Overtaken(EngineError):
+    """An opening was cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__('stopped, or overtaken by a later reload')
 
 
 class State(Enum):
@@ -288,7 +293,7 @@ class KeeperStates:
         if task is None:
             return []
         task.cancelled.set()
-        return [] if task.answer is None else [Answer(task, EngineError(OVERTAKEN))]
+        return [] if task.answer is None else [Answer(task, Overtaken())]
 
     def _end_build(self) -> None:
         task, self._building = self._building, None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
@@ -56,9 +56,9 @@ class DemoSubscriber(Subscriber):
         self.trouble = ''
         self._kept: dict[str, dict[int, bytes | Image]] = {}
         self._keeping = False
-        best_effort = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-        self._best_effort = best_effort
-        self.node.create_subscription(CameraInfo, CAMERA.rgb_info, self._on_camera, best_effort)
+        self.node.create_subscription(
+            CameraInfo, CAMERA.rgb_info, self._on_camera, qos_profile_sensor_data
+        )
         self.node.create_subscription(Image, '/depth/completed', self._on_depth, 2)
         self._raw(Image, '/depth/confidence', self.confidence)
         self._raw(PointCloud2, '/depth/points', self.cloud)
@@ -68,7 +68,7 @@ class DemoSubscriber(Subscriber):
         """Subscribe to the inputs too and keep messages, until `snapshot` finds a whole frame."""
         self._keeping = True
         for name in (CAMERA.rgb, CAMERA.depth):
-            self._raw(Image, name, TopicStatistics(), self._best_effort)
+            self._raw(Image, name, TopicStatistics(), qos_profile_sensor_data)
 
     def snapshot(self) -> Snapshot | None:
         """Return the newest frame of which all four images are there, or None."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import NodeNameNonExistentError
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -125,8 +125,7 @@ class FrameSubscriber(Subscriber):
             while len(kept) > _KEPT:
                 del kept[min(kept)]
 
-        profile = QoSProfile(depth=5, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-        self.node.create_subscription(kind, topic, on_bytes, profile, raw=True)
+        self.node.create_subscription(kind, topic, on_bytes, qos_profile_sensor_data, raw=True)
 
     def _find_inputs(self) -> None:
         # Listen to the images that the publisher of the completed depth subscribes to.
