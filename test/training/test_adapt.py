@@ -29,7 +29,7 @@ def little_work(monkeypatch):
     quick = {'steps': 40, 'batch_size': 2, 'learning_rate': 0.05, 'ema': 0.0}
     monkeypatch.setattr(adapting, 'RECIPE', {**adapting.RECIPE, **quick})
     monkeypatch.setattr(adapting, 'SCENES', 1)
-    monkeypatch.setattr(adapting, 'JUDGES', 2)
+    monkeypatch.setattr(adapting, 'SCENES_HELD_OUT', 2)
     monkeypatch.setattr(adapting, 'MEASURED', 4)
 
 

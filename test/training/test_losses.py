@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 from magadepth_training.losses import (
-    EVEN,
+    FILL_ERROR_OFFSET,
     choice_loss,
     laplacian,
     paper_loss,
@@ -176,7 +176,7 @@ def test_the_relative_term_by_hand():
 
     terms = choice_loss(choosing(torch.full((1, 1, 8, 8), 1.1)), depth, target)
 
-    assert terms['relative'].item() == pytest.approx(0.1 / (0.2 + EVEN), rel=1e-5)
+    assert terms['relative'].item() == pytest.approx(0.1 / (0.2 + FILL_ERROR_OFFSET), rel=1e-5)
 
 
 def test_only_hidden_pixels_with_a_target_count():

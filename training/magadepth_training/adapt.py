@@ -38,9 +38,9 @@ MOST = 500
 """Largest number of frames used, evenly spaced: neighbouring frames are nearly the same."""
 MEASURED = 60
 """Least number of measured samples; fewer held-out frames are hidden several times each."""
-SCENES, JUDGES = 32, 24
+SCENES, SCENES_HELD_OUT = 32, 24
 """Numbers of generated scenes to train on beside the recording, and of others to measure on."""
-LOSS = 0.02
+ALLOWED_GROWTH = 0.02
 """Largest relative growth of the error on generated scenes."""
 RECIPE = {
     'steps': 1_000_000,
@@ -86,7 +86,7 @@ class Adaptation:
     def kept(self) -> bool:
         """Whether the recording gains, and the scenes lose no more than 2 %."""
         before, after = self.scenes
-        return self.recording[1] < self.recording[0] and after <= before * (1 + LOSS)
+        return self.recording[1] < self.recording[0] and after <= before * (1 + ALLOWED_GROWTH)
 
 
 def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adaptation:
@@ -126,13 +126,13 @@ def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adapta
     own, held_out = split(source)
     size = network.height, network.width
     times = -(-MEASURED // len(held_out))
-    judges = {
+    watched = {
         'recording': Frames([held_out] * times, *size, [1] * times),
-        'scenes': Frames([generated(JUDGES, *size, seed=2)], *size, [1]),
+        'scenes': Frames([generated(SCENES_HELD_OUT, *size, seed=2)], *size, [1]),
     }
     scenes = generated(SCENES, *size, seed=1)
     begun = time.monotonic()
-    before = {name: relative_error(network, frames) for name, frames in judges.items()}
+    before = {name: relative_error(network, frames) for name, frames in watched.items()}
     # Time for the measurement at the end and for the export.
     left = 60 * minutes - (time.monotonic() - started) - 1.5 * (time.monotonic() - begun) - 10
     with tempfile.TemporaryDirectory() as folder:
@@ -155,7 +155,7 @@ def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adapta
             )
         )
         network = load_network(trained)
-    after = {name: relative_error(network, frames) for name, frames in judges.items()}
+    after = {name: relative_error(network, frames) for name, frames in watched.items()}
     result = Adaptation(
         len(own),
         len(held_out),

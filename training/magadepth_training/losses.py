@@ -54,13 +54,13 @@ def paper_loss(
     return terms
 
 
-EVEN = 0.02
+FILL_ERROR_OFFSET = 0.02
 """Added to the fill's error in the divisor, so that well-filled frames have similar weights."""
 
-SOFT = 0.015
+TEMPERATURE = 0.015
 """Difference of log depth by which the target weight of a candidate falls to 1/e."""
 
-DIFFERS = 0.02
+LEAST_RANGE = 0.02
 """Least range of the candidates' log errors at which the choice matters."""
 
 
@@ -95,20 +95,21 @@ def choice_loss(
     candidates, choice = output.candidates, output.choice
     fill = candidates.depths[:, :1] * candidates.scale
     count = hidden.sum(dim=(1, 2, 3)).clamp(min=1)
-    hopeless = (hidden * (fill / true - 1).abs()).sum(dim=(1, 2, 3)) / count
-    even = hidden / (hopeless.reshape(-1, 1, 1, 1) + EVEN)
+    fill_error = (hidden * (fill / true - 1).abs()).sum(dim=(1, 2, 3)) / count
+    balanced = hidden / (fill_error.reshape(-1, 1, 1, 1) + FILL_ERROR_OFFSET)
     counts = (hidden.sum(dim=(1, 2, 3)) >= 20).to(count.dtype)
     share = counts / counts.sum().clamp(min=1) / count
 
     def mean(values: Tensor, weight: Tensor) -> Tensor:
         return ((values * weight).sum(dim=(1, 2, 3)) * share).sum()
 
-    terms = {'relative': mean(error.abs(), even)}
-    off = (candidates.logs - torch.log(true / candidates.scale)).abs()
-    differ = (off.amax(dim=1, keepdim=True) - off.amin(dim=1, keepdim=True) > DIFFERS) * hidden
-    right = torch.softmax(-off / SOFT, dim=1)
-    entropy = -(right * torch.log_softmax(choice.logits, dim=1)).sum(dim=1, keepdim=True)
-    terms['choice'] = cross_entropy * mean(entropy, differ)
+    terms = {'relative': mean(error.abs(), balanced)}
+    log_errors = (candidates.logs - torch.log(true / candidates.scale)).abs()
+    least, largest = log_errors.aminmax(dim=1, keepdim=True)
+    matters = (largest - least > LEAST_RANGE) * hidden
+    wanted = torch.softmax(-log_errors / TEMPERATURE, dim=1)
+    entropy = F.cross_entropy(choice.logits, wanted, reduction='none')[:, None]
+    terms['choice'] = cross_entropy * mean(entropy, matters)
     if structure:
         relative = output.depth / candidates.scale, true / candidates.scale
         terms['structure'] = structure * structure_consistency(*relative, known)
