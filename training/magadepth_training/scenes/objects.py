@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 
 from magadepth_training.scenes.draws import Draws
-from magadepth_training.scenes.placing import OnDesk, random_matrix, yaw_matrix
+from magadepth_training.scenes.placing import OnDesk, on_floor, random_matrix, yaw_matrix
 from magadepth_training.scenes.primitives import CLUTTER, CUPS, ELLIPSOIDS, FRUSTA, WALLS
 
 Parts = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -26,8 +26,7 @@ def clutter(draws: Draws, on_desk: OnDesk, room_half: torch.Tensor) -> Parts:
         yaw_matrix(draws.uniform(0, 2 * torch.pi, CLUTTER)),
     )
     centre = on_desk(CLUTTER)
-    floor = draws.uniform(-0.9, 0.9, CLUTTER, 3) * room_half[:, None]
-    floor[..., 2] = 0.0
+    floor = on_floor(draws, room_half, CLUTTER, 0.9)
     low = draws.chance(0.15, CLUTTER)
     low[:, -2:] = True
     centre = torch.where(low[..., None], floor, centre)
@@ -65,8 +64,7 @@ def ellipsoids(draws: Draws, on_desk: OnDesk, room_half: torch.Tensor) -> Parts:
     half = draws.log_uniform(0.015, 0.12, ELLIPSOIDS, 1) * draws.uniform(0.6, 1.4, ELLIPSOIDS, 3)
     half[:, 4:6] *= 2.5
     centre = on_desk(ELLIPSOIDS)
-    floor = draws.uniform(-0.9, 0.9, 4, 3) * room_half[:, None]
-    centre[:, 4:] = torch.cat([floor[..., :2], torch.zeros_like(floor[..., :1])], -1)
+    centre[:, 4:] = on_floor(draws, room_half, 4, 0.9)
     centre[..., 2] += half[..., 2]
     # The last two are somebody's head and body in every third scene.
     person = draws.chance(0.33)
@@ -107,10 +105,7 @@ def frusta(draws: Draws, on_desk: OnDesk, room_half: torch.Tensor) -> Parts:
     taper[:, CUPS : CUPS + 6] = 1.0
     taper[:, -1] = draws.uniform(0.2, 0.8)
     centre = on_desk(FRUSTA)
-    floor = draws.uniform(-0.95, 0.95, 4, 3) * room_half[:, None]
-    centre[:, CUPS + 3 : CUPS + 7] = torch.cat(
-        [floor[..., :2], torch.zeros_like(floor[..., :1])], -1
-    )
+    centre[:, CUPS + 3 : CUPS + 7] = on_floor(draws, room_half, 4, 0.95)
     centre[..., 2] += tall
     centre[:, -1] = centre[:, CUPS + 3]
     centre[:, -1, 2] += tall[:, CUPS + 3]
@@ -145,9 +140,8 @@ def glass(draws: Draws, on_desk: OnDesk, room_half: torch.Tensor, share: float) 
     cups = torch.stack([radius, radius * draws.uniform(0.6, 1.6, 2), tall], -1)
     half = torch.cat([pane, round_half[:, :1], cups], 1)
     centre = on_desk(6)
-    floor = draws.uniform(-0.8, 0.8, 2, 3) * room_half[:, None]
-    floor[..., 2] = draws.uniform(0.0, 0.6, 2)
-    centre[:, :2] = floor
+    centre[:, :2] = on_floor(draws, room_half, 2, 0.8)
+    centre[:, :2, 2] = draws.uniform(0.0, 0.6, 2)
     centre[..., 2] += half[..., 2]
     rotation = yaw_matrix(draws.uniform(0, 2 * torch.pi, 6))
     often = torch.tensor([0.5, 0.2, 0.6, 0.7, 0.7, 0.7]).to(draws.device)

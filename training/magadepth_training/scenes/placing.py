@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rotations, and places on a desk."""
+"""Rotations, and places on the floor and on a desk."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def random_matrix(draws: Draws, *shape: int) -> torch.Tensor:
         ],
         -1,
     ).reshape(*w.shape, 3, 3)  # fmt: skip
+
+
+def on_floor(draws: Draws, room_half: torch.Tensor, count: int, share: float) -> torch.Tensor:
+    """Draw places (B, count, 3) in the middle ``share`` of the width and depth of a room."""
+    place = draws.uniform(-share, share, count, 3) * room_half[:, None]
+    place[..., 2] = 0.0
+    return place
 
 
 class OnDesk:

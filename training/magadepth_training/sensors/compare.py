@@ -21,7 +21,7 @@ import torch
 from magadepth_ros.completion.colorize import colorize
 from magadepth_ros.errors import DataError
 from magadepth_ros.manifest import read_manifest
-from magadepth_training.scenes import SceneBatch, SceneConfig, generate_scenes
+from magadepth_training.scenes import SceneBatch, generate_scenes
 from magadepth_training.sensors import statistics
 from magadepth_training.sensors.simulate import Kind, simulate
 from magadepth_training.sensors.statistics import HoleStatistics, hole_statistics, summary
@@ -53,14 +53,10 @@ def generated(count: int, seed: int) -> SceneBatch:
     """Return scenes of the default settings, made in small batches."""
     device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     generator = torch.Generator(device).manual_seed(seed)
-    parts = [
-        generate_scenes(
-            min(8, count - start), HEIGHT, WIDTH,
-            generator=generator, device=device, config=SceneConfig(),
-        )
-        for start in range(0, count, 8)
-    ]  # fmt: skip
-    return SceneBatch.concatenate(parts)
+    sizes = [min(8, count - start) for start in range(0, count, 8)]
+    return SceneBatch.concatenate(
+        [generate_scenes(n, HEIGHT, WIDTH, generator=generator, device=device) for n in sizes]
+    )
 
 
 def plot(named: dict[str, HoleStatistics], path: Path) -> None:
@@ -113,18 +109,23 @@ def _row(rgb: np.ndarray, depths: Sequence[np.ndarray]) -> np.ndarray:
     return np.hstack([small, *(colorize(d[::2, ::2], float(near), float(far)) for d in depths)])
 
 
-def picture(scene: SceneBatch, measured: dict[Kind, torch.Tensor], count: int) -> np.ndarray:
+def _photo(scene: SceneBatch, index: int) -> np.ndarray:
+    return (scene.rgb[index].permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
+
+
+def picture(scene: SceneBatch, measured: Sequence[torch.Tensor], count: int) -> np.ndarray:
     """
     One scene per row: the picture, complete depth, what each sensor gives of it.
 
-    ``measured`` (B, 1, H, W) metres, 0 = missing; returns (count * H / 2, ..., 3) uint8 RGB.
+    ``measured`` are (B, 1, H, W) metres, 0 = missing, one for each sensor; returns
+    (count * H / 2, ..., 3) uint8 RGB.
     """
-    rows = []
-    for i in range(count):
-        rgb = (scene.rgb[i].permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
-        depths = [scene.depth[i, 0], *(measured[k][i, 0] for k in SHOWN)]
-        rows.append(_row(rgb, [d.cpu().numpy() for d in depths]))
-    return np.vstack(rows)
+    return np.vstack(
+        [
+            _row(_photo(scene, i), [d[i, 0].cpu().numpy() for d in (scene.depth, *measured)])
+            for i in range(count)
+        ]
+    )
 
 
 def beside(
@@ -137,8 +138,7 @@ def beside(
     """
     rows = []
     for i in range(count):
-        rgb = (scene.rgb[i].permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
-        left = _row(rgb, [depth[i, 0].cpu().numpy()])
+        left = _row(_photo(scene, i), [depth[i, 0].cpu().numpy()])
         photo, raw = real[i * len(real) // count]
         right = _row(photo, [raw])
         size = (left.shape[1], left.shape[0])
@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(summary(name, result))
     plot(named, options.output / 'sensors_statistics.png')
     shown = min(4, options.scenes)
-    save(options.output / 'sensors_pictures.png', picture(scene, measured, shown))
+    save(options.output / 'sensors_pictures.png', picture(scene, list(measured.values()), shown))
     frames = [pair for pairs in real.values() for pair in pairs]
     together = beside(scene, measured['structured_light'], frames, min(8, options.scenes))
     save(options.output / 'sensors_beside_real.png', together)
