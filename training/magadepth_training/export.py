@@ -122,7 +122,7 @@ def _fold_constants(model: onnx.ModelProto) -> None:
         inputs = [name for name in node.input if name]
         if node.op_type == 'Constant':
             tensor = next((a.t for a in node.attribute if a.name == 'value'), None)
-        elif inputs and all(i in known and _size(known[i]) <= LARGE for i in inputs):
+        elif inputs and all(i in known and np.prod(known[i].dims) <= LARGE for i in inputs):
             tensor = _value(node, [known[i] for i in inputs], found)
         else:
             tensor = None
@@ -146,10 +146,6 @@ def _fold_constants(model: onnx.ModelProto) -> None:
     graph.node.extend(remaining)
     del graph.initializer[:]
     graph.initializer.extend(known[name] for name in known if name in used)
-
-
-def _size(tensor: onnx.TensorProto) -> int:
-    return int(np.prod(tensor.dims))
 
 
 def _value(

@@ -36,8 +36,8 @@ class NetworkRow:
     milliseconds: float | None
 
 
-def measure(name: str, repeats: int = 5) -> NetworkRow:
-    """Count and time one network on this machine's CPU (median of a few runs)."""
+def measure(name: str) -> NetworkRow:
+    """Count and time one network on this machine's CPU (median of five runs)."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -51,7 +51,7 @@ def measure(name: str, repeats: int = 5) -> NetworkRow:
         with FlopCounterMode(display=False) as counter:
             network(rgb, depth)
         times = []
-        for _ in range(repeats):
+        for _ in range(5):
             start = time.perf_counter()
             network(rgb, depth)
             times.append(time.perf_counter() - start)
@@ -61,7 +61,7 @@ def measure(name: str, repeats: int = 5) -> NetworkRow:
         config.width,
         parameters(network) / 1e6,
         counter.get_total_flops() / 2e9,
-        1e3 * statistics.median(times) if times else None,
+        1e3 * statistics.median(times),
     )
 
 

@@ -21,6 +21,8 @@ from .losses import choice_loss
 from .networks.output import NetworkOutput
 
 EPSILON = 1e-4
+WEIGHT = 0.1
+"""Weight of the two spectral terms in `joint_loss`."""
 
 
 def spectral_terms(predicted: Tensor, target: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,21 +68,9 @@ def joint_loss(
     *,
     cross_entropy: float = 0.03,
     structure: float = 0.0,
-    amplitude: float = 0.1,
-    phase: float = 0.1,
 ) -> dict[str, Tensor]:
-    """
-    Return the terms of `choice_loss` and the two spectral ones, relative to the mean depth.
-
-    Parameters
-    ----------
-    output, depth, target, cross_entropy, structure:
-        as of `choice_loss`.
-    amplitude, phase:
-        weights of the two spectral terms.
-
-    """
+    """Return the terms of `choice_loss` and the two spectral ones, relative to the mean depth."""
     terms = choice_loss(output, depth, target, cross_entropy=cross_entropy, structure=structure)
     scale, known = output.candidates.scale, (target > 0).to(target.dtype)
-    errors = spectral_terms(output.depth / scale, target / scale, known)
-    return {**terms, 'amplitude': amplitude * errors[0], 'phase': phase * errors[1]}
+    amplitude, phase = spectral_terms(output.depth / scale, target / scale, known)
+    return {**terms, 'amplitude': WEIGHT * amplitude, 'phase': WEIGHT * phase}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from magadepth_ros.errors import DataError
 from magadepth_ros.tables import markdown_table
+from magadepth_training.evaluation.evaluator import GROUPS
 from magadepth_training.evaluation.regions import REGIONS
 
 Line = dict[str, str]
@@ -126,7 +127,7 @@ def _section(data: str, groups: dict[str, ByMethod]) -> Iterator[str]:
     columns = [(name.replace('_', ' '), groups.get(name, {}), 'rel', 4) for name in regions]
     yield _table(fill, [*columns, ('kept', groups.get('keep', {}), 'unchanged', 2)])
     shown = [n for n, line in fill.items() if line['kind'] != 'baseline' or n in _COMPARED]
-    for kind in ('sensor', 'scene', 'hiding'):
+    for kind in GROUPS:
         found = [group for group in groups if group.startswith(f'{kind}:')]
         if 1 < len(found) <= _MOST_GROUPS:
             yield f'### By {kind}'

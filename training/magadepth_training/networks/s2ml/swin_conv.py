@@ -60,7 +60,7 @@ class WindowGrid(nn.Module):
     def split(self, x: Tensor, shifted: bool) -> Tensor:
         """(B, C, H, W) -> (B * windows, window^2, C)."""
         if shifted:
-            x = _roll(_roll(x, self.shift, 2), self.shift, 3)
+            x = torch.roll(x, (-self.shift, -self.shift), dims=(2, 3))
         channels, size = int(x.shape[1]), self.window
         x = x.reshape(-1, channels, self.rows, size, self.columns, size)
         return x.permute(0, 2, 4, 3, 5, 1).reshape(-1, size * size, channels)
@@ -71,7 +71,7 @@ class WindowGrid(nn.Module):
         x = windows.reshape(-1, self.rows, self.columns, size, size, channels)
         x = x.permute(0, 5, 1, 3, 2, 4).reshape(-1, channels, self.height, self.width)
         if shifted:
-            x = _roll(_roll(x, self.height - self.shift, 2), self.width - self.shift, 3)
+            x = torch.roll(x, (self.shift, self.shift), dims=(2, 3))
         return x
 
 
@@ -195,9 +195,3 @@ class SwinConvBlock(nn.Module):
         local, windowed = self.enter(x).split(self.share, dim=1)
         joined = torch.cat([local + self.local(local), self.swin(windowed)], dim=1)
         return x + self.leave(joined)
-
-
-def _roll(x: Tensor, shift: int, dim: int) -> Tensor:
-    """Roll towards the start: slices and a concatenation, which every runtime takes."""
-    length = int(x.shape[dim])
-    return torch.cat([x.narrow(dim, shift, length - shift), x.narrow(dim, 0, shift)], dim=dim)
