@@ -135,7 +135,7 @@ def _measure(run: NodeRun, width: int, height: int, count: int, logs: Path) -> d
                 'size': [width, height],
                 'cameras': count,
                 'topics': list(run.topics),
-                'mib': watcher.mib_of_a_frame(),
+                'mib': watcher.frame_size_mib(),
                 'runtime': watcher.engine(),
                 'camera_hz': run.rate,
                 'rate_hz': round(sum(stream.rate for stream in streams) / count, 2),

@@ -23,7 +23,7 @@ from magadepth_ros.commands.paths import Input, Recording, Result
 from magadepth_ros.commands.values import BATCH, METRES, NAMESPACE, Number, Shard, Topic
 from magadepth_ros.completion import Completer, CompletionSettings
 from magadepth_ros.completion.settings import read_settings
-from magadepth_ros.completion.static_frames import rigid
+from magadepth_ros.completion.static_frames import transform_matrix
 from magadepth_ros.errors import DataError
 from magadepth_ros.manifest import read_manifest
 from magadepth_ros.recordings import importing_rosbags, is_bag_path
@@ -158,7 +158,7 @@ def check(args: argparse.Namespace) -> None:
             '--depth-scale has no effect here: it is for --depth; a manifest has its own'
         )
     if args.depth_to_rgb:
-        rigid(args.depth_to_rgb[:3], args.depth_to_rgb[3:])
+        transform_matrix(args.depth_to_rgb[:3], args.depth_to_rgb[3:])
     if not _several(args) and not is_bag_path(args.input[0]):
         read_manifest(args.input[0])
     if not any(map(is_bag_path, args.input)):

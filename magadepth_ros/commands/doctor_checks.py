@@ -225,10 +225,10 @@ def graph(seconds: float) -> Iterator[Finding]:
     if importlib.util.find_spec('rclpy') is None:
         return
     from magadepth_ros.nodes.dds import use_shipped_profile
-    from magadepth_ros.subscribers.graph import look
+    from magadepth_ros.subscribers.graph import discover
 
     use_shipped_profile()
-    seen = look(seconds)
+    seen = discover(seconds)
     said = f'{seen.rmw}, ROS_DOMAIN_ID {seen.domain}, {len(seen.nodes)} other nodes'
     yield Finding('middleware', OK, said)
     for topic in seen.images:

@@ -62,7 +62,7 @@ class FittedFrame:
         return missing
 
     def unmeasured(self) -> np.ndarray:
-        """Return a mask of small pixels without a measurement or suspect near; uint8, else 0."""
+        """Return (h, w) uint8: 255 where nothing was measured and no suspect is near, else 0."""
         missing = cv2.compare(self.small_depth, 0, cv2.CMP_LE)
         if self.suspects is not None:
             # Only this frame decides on a measured pixel, so no smoothing there.

@@ -17,7 +17,6 @@ Sixteen bytes for x, y, z and rgb are half of PCL's own 32-byte layout; a subscr
 fields by their offsets, so it can read both layouts.
 """
 
-
 FULL_CLOUD = 640 * 480
 """Largest number of pixels for which a cloud has a point a pixel by default: 4.9 MB."""
 

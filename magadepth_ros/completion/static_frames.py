@@ -8,7 +8,7 @@ import numpy as np
 from magadepth_ros.errors import DataError
 
 
-def rigid(translation: tuple[float, ...], quaternion: tuple[float, ...]) -> np.ndarray:
+def transform_matrix(translation: tuple[float, ...], quaternion: tuple[float, ...]) -> np.ndarray:
     """
     Make the (4, 4) transform of a translation [m] and a quaternion (x, y, z, w).
 
@@ -49,7 +49,7 @@ class StaticFrames:
         above[child.lstrip('/')] = parent.lstrip('/'), child_in_parent
         self._above = above
 
-    def between(self, target: str, source: str) -> np.ndarray | None:
+    def lookup_transform(self, target: str, source: str) -> np.ndarray | None:
         """Return the (4, 4) transform of points of ``source`` to ``target``; None without any."""
         above = self._above
         to_target = _way_up(above, target.lstrip('/'))

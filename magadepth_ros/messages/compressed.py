@@ -160,13 +160,13 @@ def depth_to_compressed(
     return msg
 
 
-def rgb_to_compressed(header: Header, rgb: np.ndarray, quality: int = 90) -> CompressedImage:
-    """Encode (H, W, 3) uint8 RGB as JPEG (``quality`` 1..100), as image_transport does."""
+def rgb_to_compressed(header: Header, rgb: np.ndarray) -> CompressedImage:
+    """Encode (H, W, 3) uint8 RGB as JPEG of quality 90 of 100, as image_transport does."""
     from sensor_msgs.msg import CompressedImage
 
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     msg = CompressedImage(header=header, format='rgb8; jpeg compressed bgr8')
-    fill_data(msg, flat(encode(bgr, '.jpg', cv2.IMWRITE_JPEG_QUALITY, quality)))
+    fill_data(msg, flat(encode(bgr, '.jpg', cv2.IMWRITE_JPEG_QUALITY, 90)))
     return msg
 
 

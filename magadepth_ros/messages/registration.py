@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from magadepth_ros.completion.register import Registrar
-from magadepth_ros.completion.static_frames import StaticFrames, rigid
+from magadepth_ros.completion.static_frames import StaticFrames, transform_matrix
 from magadepth_ros.errors import DataError, RegistrationError
 from magadepth_ros.messages.camera_info import camera_model
 
@@ -60,7 +60,7 @@ class DepthRegistration:
                 raise DataError(
                     f'depth_to_rgb: expected x y z qx qy qz qw, got {len(depth_to_rgb)} numbers'
                 )
-            self._given = rigid(tuple(depth_to_rgb[:3]), tuple(depth_to_rgb[3:]))
+            self._given = transform_matrix(tuple(depth_to_rgb[:3]), tuple(depth_to_rgb[3:]))
         self._frames = StaticFrames()
         self._key: tuple = ()
         self._registrar: Registrar | None = None
@@ -70,7 +70,7 @@ class DepthRegistration:
         for item in message.transforms:
             t, q = item.transform.translation, item.transform.rotation
             try:
-                step = rigid((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+                step = transform_matrix((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
             except DataError:
                 continue
             self._frames.add(item.header.frame_id, item.child_frame_id, step)
@@ -126,7 +126,7 @@ class DepthRegistration:
                 raise DataError(f'no camera_info {where}')
         extrinsics = self._given
         if extrinsics is None:
-            extrinsics = self._frames.between(rgb.frame, depth.frame)
+            extrinsics = self._frames.lookup_transform(rgb.frame, depth.frame)
         if extrinsics is None:
             raise DataError('/tf_static does not join them, and depth_to_rgb is not given')
         key = (_key(rgb), _key(depth), sizes, extrinsics.tobytes())

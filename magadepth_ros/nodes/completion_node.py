@@ -287,7 +287,7 @@ class CompletionNode(LifecycleNode):
 
     def _on_watch(self) -> None:
         self._monitor.watch(self._cameras, self._state == 'active' and self._enabled)
-        if self._worker is not None and self._keeper.leave_hung():
+        if self._worker is not None and self._keeper.replace_hung():
             self._worker.abandon()
             self._start_worker()
 

@@ -164,7 +164,7 @@ class EngineKeeper:
             self._do(lambda: self.states.worked(engine))
             return result
 
-    def leave_hung(self) -> bool:
+    def replace_hung(self) -> bool:
         """
         Replace an engine that hangs, and abandon its thread. Call this periodically.
 

@@ -39,7 +39,7 @@ class Graph:
     statuses: dict[str, tuple[bool, str]] = field(default_factory=dict)
 
 
-def look(seconds: float) -> Graph:
+def discover(seconds: float) -> Graph:
     """Join the graph of this ROS_DOMAIN_ID for some seconds, and return what was found."""
     subscriber = Subscriber('magadepth_doctor')
     graph = Graph(rclpy.get_rmw_implementation_identifier(), os.environ.get('ROS_DOMAIN_ID', '0'))

@@ -41,7 +41,7 @@ class NodeSubscriber(Subscriber):
         for camera in self.depth:
             self.depth[camera] = TopicStatistics()
 
-    def mib_of_a_frame(self) -> float:
+    def frame_size_mib(self) -> float:
         """Return the size of a frame of all cameras, summed over the topics that came [MiB]."""
         return round(sum(self._bytes.values()) / 2**20, 3)
 

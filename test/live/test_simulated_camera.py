@@ -12,7 +12,7 @@ from sensor_msgs.msg import Image
 from support.live import Graph, Process, depth_of, free_domain, nanoseconds, running
 from support.models import write_tiny_model
 
-from magadepth_ros.completion.static_frames import StaticFrames, rigid
+from magadepth_ros.completion.static_frames import StaticFrames, transform_matrix
 
 try:
     from tf2_msgs.msg import TFMessage
@@ -29,7 +29,7 @@ OWN = '/camera/camera/depth/image_rect_raw'
 def add(frames: StaticFrames, message) -> None:
     for item in message.transforms:
         t, q = item.transform.translation, item.transform.rotation
-        step = rigid((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+        step = transform_matrix((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
         frames.add(item.header.frame_id, item.child_frame_id, step)
 
 
@@ -46,11 +46,11 @@ def test_frames_lead_from_odom_to_what_the_camera_sees(tmp_path):
     add(frames, static[-1])
     add(frames, moving[-1])
     assert depth[-1].header.frame_id == 'camera_depth_optical_frame'
-    optical = frames.between('odom', 'camera_color_optical_frame')
+    optical = frames.lookup_transform('odom', 'camera_color_optical_frame')
     # It looks forward and down, and stands at its height over the floor.
     assert optical[2, 3] == pytest.approx(0.95)
     assert optical[0, 2] > 0.9 and optical[2, 2] == pytest.approx(-np.sin(0.2))
-    between = frames.between('camera_color_optical_frame', 'camera_depth_optical_frame')
+    between = frames.lookup_transform('camera_color_optical_frame', 'camera_depth_optical_frame')
     np.testing.assert_allclose(between[:3, 3], [-0.05, 0, 0], atol=1e-9)
     places = {(m.transforms[0].transform.translation.x) for m in moving}
     assert len(places) > 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from magadepth_ros.completion.register import Registrar
-from magadepth_ros.completion.static_frames import rigid
+from magadepth_ros.completion.static_frames import transform_matrix
 from magadepth_ros.errors import DataError
 from magadepth_ros.messages.camera_info import camera_model
 from magadepth_ros.messages.registration import DepthRegistration, View
@@ -53,7 +53,7 @@ def test_only_depth_in_another_frame_needs_it():
 def test_given_extrinsics_and_those_of_tf_give_the_same():
     both = views(info(80, 60, 75.0), info())
     expected = Registrar(
-        camera_model(both[1].info), camera_model(both[0].info), rigid(SHIFT, NO_TURN)
+        camera_model(both[1].info), camera_model(both[0].info), transform_matrix(SHIFT, NO_TURN)
     ).register(DEPTH)
     assert expected.shape == (60, 80) and (expected == 2.0).mean() > 0.9
     given = DepthRegistration((*SHIFT, *NO_TURN))

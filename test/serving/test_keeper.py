@@ -263,7 +263,7 @@ def test_a_reload_while_a_frame_is_in_the_engine_costs_it_nothing(keeper, shop):
 def test_an_engine_that_hangs_is_left_alone_and_another_is_opened(keeper, shop, monkeypatch):
     monkeypatch.setattr(keepers, 'HANGS_AFTER', (0.05, 0.05))
     keeper.open(REQUEST)
-    assert not keeper.leave_hung()
+    assert not keeper.replace_hung()
     hung = shop.engines[0]
     hung.asked.clear()
     hung.answers.clear()
@@ -272,8 +272,8 @@ def test_an_engine_that_hangs_is_left_alone_and_another_is_opened(keeper, shop, 
     thread.start()
     assert hung.asked.wait(30)
     shop.gate.clear()
-    wait_for(keeper.leave_hung)
-    assert not keeper.leave_hung()
+    wait_for(keeper.replace_hung)
+    assert not keeper.replace_hung()
     with pytest.raises(EngineError, match='has not come back'):
         value(keeper)
     shop.gate.set()

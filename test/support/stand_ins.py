@@ -25,7 +25,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from support.stand_in_facts import STAND_INS, value
 
-from magadepth_ros.completion.static_frames import StaticFrames, rigid
+from magadepth_ros.completion.static_frames import StaticFrames, transform_matrix
 
 try:
     from tf2_msgs.msg import TFMessage
@@ -65,7 +65,7 @@ class Reporter:
     def _on_frames(self, message: Any) -> None:
         for item in message.transforms:
             t, q = item.transform.translation, item.transform.rotation
-            step = rigid((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+            step = transform_matrix((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
             self.frames.add(item.header.frame_id, item.child_frame_id, step)
 
     def _look(self) -> None:
@@ -80,7 +80,7 @@ class Reporter:
             frame
             for name in fixed
             for frame in frames
-            if self.frames.between(value(self.node, name), frame) is not None
+            if self.frames.lookup_transform(value(self.node, name), frame) is not None
         }
         if TFMessage is not None and fixed and reached != frames:
             return
