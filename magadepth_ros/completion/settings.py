@@ -87,11 +87,11 @@ def read_settings(texts: Iterable[str], **given: float | None) -> CompletionSett
     Raises
     ------
     DataError
-        there is no such setting, a value is none of these or out of its range, or one is given
-        twice.
+        there is no such setting, a value is none of these, of the wrong kind or out of its range,
+        or one is given twice.
 
     """
-    known = [field.name for field in fields(CompletionSettings)]
+    known = {field.name: field.default for field in fields(CompletionSettings)}
     values: dict[str, Any] = dict(given)
     for text in texts:
         name, _, value = text.partition('=')
@@ -104,6 +104,8 @@ def read_settings(texts: Iterable[str], **given: float | None) -> CompletionSett
                 f'{text!r}: expected NAME=VALUE, a number or true or false; '
                 f'the names are {", ".join(known)}'
             )
+        if isinstance(number, bool) and not isinstance(known[name], bool):
+            raise DataError(f'{text!r}: expected a number, got {value}')
         if name in values:
             raise DataError(f'{text!r}: {name} is given twice')
         values[name] = number

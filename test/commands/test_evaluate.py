@@ -250,6 +250,10 @@ def test_step_limit_and_frames_without_target(
             "'min_depth=near': expected NAME=",
         ),
         (
+            ('.', '--models', 'guided_fill', '--set', 'min_depth=true'),
+            "'min_depth=true': expected a number, got true",
+        ),
+        (
             ('.', '--models', 'guided_fill', '--set', 'smooth=1'),
             'the names are min_depth, max_depth',
         ),
