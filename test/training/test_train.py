@@ -421,6 +421,27 @@ def test_other_losses_and_the_paper_s_optimiser_train(setting, tmp_path, loss):
     assert all(torch.isfinite(t).all() for t in load_network(path).state_dict().values())
 
 
+@pytest.mark.parametrize(
+    ('fields', 'said'),
+    [
+        ('height: 40', 'expected multiples of 16'),
+        ('height: 0', 'expected multiples of 16'),
+        ('guide_channels: [4, 8]', 'guide_channels: .*expected 4 values'),
+        ('depth_channels: [4, 4, 8, 8]', 'cannot be shared by 3 heads'),
+        ('kernels: [4]', 'kernel 4: expected an odd number'),
+        ('candidates: 13', 'expected 1 to 12'),
+        ('hidden: -1', 'negative dimension'),
+        ('{family: s2ml, window: 7}', 'expected multiples of 28'),
+    ],
+)
+def test_a_network_that_cannot_be_made_is_refused(setting, tmp_path, fields, said):
+    config = tmp_path / 'mine.yaml'
+    base = '' if 'family' in fields else f'base: {setting["config"]}\n'
+    config.write_text(f'{base}network:\n  {fields}\n')
+    with pytest.raises(DataError, match=f'mine.yaml.*{said}'):
+        train(Run(output=tmp_path / 'out', **{**setting, 'config': str(config)}))
+
+
 def test_an_unknown_field_of_the_recipe_is_named(setting, tmp_path):
     with pytest.raises(DataError, match='epochs'):
         train(Run(output=tmp_path, overrides={'epochs': 80}, **setting))

@@ -71,8 +71,8 @@ def train(run: Run) -> Path:
     Raises
     ------
     DataError
-        an unknown configuration or field, no data, nothing to resume from, or weights of another
-        network.
+        an unknown configuration or field, a field that no network can have, no data, nothing to
+        resume from, or weights of another network.
 
     """
     config = network_config(run.config)
@@ -96,7 +96,11 @@ def train(run: Run) -> Path:
             save_weights(network, weights)
         return weights
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
-    module = TrainingModule(config, recipe, [s.name for s in run.validation], run.finish_in)
+    try:
+        module = TrainingModule(config, recipe, [s.name for s in run.validation], run.finish_in)
+    except (ValueError, RuntimeError) as error:
+        # Fields that no network can have, or not together.
+        raise DataError(f'{run.config}: network: {error}') from error
     if run.start_from:
         given = load_network(run.start_from)
         _require_same(given.config, config, run.start_from)

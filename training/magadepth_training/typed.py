@@ -20,7 +20,8 @@ def typed(cls: type, values: Mapping[str, Any], where: str) -> Any:
     Raises
     ------
     DataError
-        a field is unknown, or a value has another type; the message lists what is allowed.
+        a field is unknown, a value has another type, or the class refuses the values; the message
+        lists what is allowed.
 
     """
     kinds = get_type_hints(cls)
@@ -28,7 +29,11 @@ def typed(cls: type, values: Mapping[str, Any], where: str) -> Any:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise DataError(f'{where}: unknown {", ".join(unknown)}; known: {", ".join(known)}')
-    return cls(**{k: _of_kind(kinds[k], v, f'{where}: {k}') for k, v in values.items()})
+    checked = {k: _of_kind(kinds[k], v, f'{where}: {k}') for k, v in values.items()}
+    try:
+        return cls(**checked)
+    except ValueError as error:
+        raise DataError(f'{where}: {error}') from error
 
 
 def _of_kind(kind: Any, value: Any, where: str) -> Any:
@@ -39,7 +44,9 @@ def _of_kind(kind: Any, value: Any, where: str) -> Any:
     if get_origin(kind) is tuple:
         if not isinstance(value, (list, tuple)):
             raise DataError(f'{where}: {value}; expected a list')
-        inner = get_args(kind)[0]
+        inner, *others = get_args(kind)
+        if Ellipsis not in others and len(value) != 1 + len(others):
+            raise DataError(f'{where}: {value}; expected {1 + len(others)} values')
         return tuple(_of_kind(inner, item, where) for item in value)
     if kind is float and not isinstance(value, bool):
         try:

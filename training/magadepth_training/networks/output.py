@@ -39,7 +39,8 @@ class Network(nn.Module):
 
     def __init__(self, config: Any):
         super().__init__()
-        if config.height % self.multiple or config.width % self.multiple:
+        sides = config.height, config.width
+        if min(sides) < 1 or any(side % self.multiple for side in sides):
             raise ValueError(
                 f'input size {config.height}x{config.width}: expected multiples of {self.multiple}'
             )

@@ -13,6 +13,8 @@ class VanillaConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1):
         super().__init__()
+        if kernel % 2 == 0:
+            raise ValueError(f'kernel {kernel}: expected an odd number')
         self.stride, self.padding, self.kernel = stride, kernel // 2, kernel
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel, kernel))
         nn.init.kaiming_normal_(self.weight, nonlinearity='relu')

@@ -44,10 +44,10 @@ class ChooserConfig:
     name: str
     height: int = 240
     width: int = 320
-    guide_channels: tuple[int, ...] = (24, 48, 96, 128)
-    guide_depth: tuple[int, ...] = (1, 1, 1, 1)
-    depth_channels: tuple[int, ...] = (12, 24, 48, 96)
-    decoder_channels: tuple[int, ...] = (96, 48, 24)
+    guide_channels: tuple[int, int, int, int] = (24, 48, 96, 128)
+    guide_depth: tuple[int, int, int, int] = (1, 1, 1, 1)
+    depth_channels: tuple[int, int, int, int] = (12, 24, 48, 96)
+    decoder_channels: tuple[int, int, int] = (96, 48, 24)
     conv: Literal['magaconv', 'partial', 'vanilla'] = 'magaconv'
     kernels: tuple[int, ...] = (3, 5, 7)
     fusion: Literal['bp', 'concat'] = 'bp'
