@@ -19,6 +19,7 @@ from magadepth_ros.errors import DataError
 from magadepth_training import adapt as adapting
 from magadepth_training.adapt import Adaptation, adapt, split
 from magadepth_training.datasets.manifest import ManifestSource
+from magadepth_training.frames import Frames
 from magadepth_training.module import freeze_all_but
 from magadepth_training.networks.registry import create_network
 from magadepth_training.weights import load_network, save_weights
@@ -93,6 +94,20 @@ def test_what_does_not_help_is_not_written(worse, recording, weights, tmp_path, 
 
     assert not result.kept
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('scenes', [1, 3])
+def test_frames_of_the_recording_outweigh_generated_scenes(
+    scenes, recording, weights, tmp_path, monkeypatch
+):
+    runs = []
+    monkeypatch.setattr(adapting, 'SCENES', scenes)
+    monkeypatch.setattr(adapting, 'train', lambda run: runs.append(run) or weights)
+    adapt(recording, weights, tmp_path / 'out.onnx', minutes=60)
+
+    frames = Frames(runs[0].sources, 32, 48, runs[0].shares)
+    own = frames.weights[: len(runs[0].sources[0])].sum()
+    assert own / (1 - own) == pytest.approx(adapting.RECORDED)
 
 
 def test_scenes_may_lose_two_percent():

@@ -42,6 +42,13 @@ SCENES, SCENES_HELD_OUT = 32, 24
 """Numbers of generated scenes to train on beside the recording, and of others to measure on."""
 ALLOWED_GROWTH = 0.02
 """Largest relative growth of the error on generated scenes."""
+RECORDED = 11
+"""
+How many frames of the recording are drawn for each generated scene.
+
+On 31 frames of a table top, the error of the held-out frames fell by 2.8 % in 250 steps, and that
+of the scenes grew by 0.6 %; with 2 instead of 11 both fell, by 1.6 % and 1.2 %.
+"""
 RECIPE = {
     'steps': 1_000_000,
     'batch_size': 4,
@@ -145,9 +152,8 @@ def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adapta
                 config=str(config),
                 output=Path(folder, 'run'),
                 sources=[own, scenes],
-                # A place counts by the root of its number of frames; the shares give two frames of
-                # the recording for each generated scene.
-                shares=[2 / math.sqrt(len(own)), 1 / len(scenes)],
+                # `Frames` weighs a place by the root of its number of frames; both are one place.
+                shares=[RECORDED / math.sqrt(len(own)), 1 / math.sqrt(len(scenes))],
                 finish_in=max(left, 1.0),
                 start_from=weights,
                 train_only=TRAINED,
