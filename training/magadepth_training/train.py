@@ -34,34 +34,33 @@ CHECKPOINT = 'last.ckpt'
 
 @dataclass(frozen=True)
 class Run:
-    """
-    One call of the trainer.
-
-    ``config`` names a shipped configuration or a YAML file; ``output`` gets checkpoints, curves
-    and ``<name>.safetensors``: the best weights by ``validation``'s first set, or the last ones
-    without any. ``sources`` are drawn from, each as often as its number in ``shares`` says;
-    ``max_seconds`` stops early with a checkpoint for ``resume``; ``finish_in`` [s]
-    stops too, with the learning rate annealed by then; ``start_from`` are weights to begin with
-    (fine-tuning), of which ``train_only`` names the parts that may change (`freeze_all_but`; all
-    where it is empty); ``overrides`` replace fields of the recipe; ``workers`` processes make
-    samples; ``trainer`` are further arguments of ``lightning.Trainer`` (devices, nodes, strategy,
-    precision).
-    """
+    """One call of the trainer."""
 
     config: str
+    """A shipped configuration, or a YAML file."""
     output: Path
+    """The folder of checkpoints, curves and ``<name>.safetensors``: the weights with the least REL
+    on the first set of ``validation``, or the last ones without any."""
     sources: Sequence[Source] = ()
     shares: Sequence[float] = ()
+    """How often each source is drawn from; all alike where it is empty."""
     validation: Sequence[Source] = ()
     max_seconds: float | None = None
+    """Stop after this time, with a checkpoint for ``resume``."""
     finish_in: float | None = None
+    """Stop after this time [s], at which the learning rate has fallen to 0."""
     resume: bool = False
     start_from: Path | None = None
+    """Weights to begin with (fine-tuning)."""
     train_only: Sequence[str] = ()
+    """Parts of the network that are trained, see `freeze_all_but`; all where it is empty."""
     compile: bool = False
     overrides: dict[str, Any] | None = None
+    """Fields of the recipe to replace."""
     workers: int = 0
+    """Number of processes that make samples."""
     trainer: dict[str, Any] | None = None
+    """More arguments of ``lightning.Trainer``: devices, nodes, strategy, precision."""
 
 
 def train(run: Run) -> Path:
