@@ -150,10 +150,11 @@ def rewrite(path, change, **entries):
     'change',
     [
         lambda config, tensors: config.update(hidden=8),
+        lambda config, tensors: config.update(height=33),
         lambda config, tensors: tensors.pop(next(n for n in tensors if n.endswith('weight'))),
         lambda config, tensors: tensors.update(more=torch.zeros(2)),
     ],
-    ids=['other size', 'one less', 'one more'],
+    ids=['other size', 'impossible size', 'one less', 'one more'],
 )
 def test_weights_that_do_not_fit_are_refused(path, change):
     save_weights(create_network(tiny()), path)

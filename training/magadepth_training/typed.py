@@ -26,7 +26,7 @@ def typed(cls: type, values: Mapping[str, Any], where: str) -> Any:
     """
     kinds = get_type_hints(cls)
     known = sorted(field.name for field in fields(cls))
-    unknown = sorted(set(values) - set(known))
+    unknown = sorted(map(str, set(values) - set(known)))
     if unknown:
         raise DataError(f'{where}: unknown {", ".join(unknown)}; known: {", ".join(known)}')
     checked = {k: _of_kind(kinds[k], v, f'{where}: {k}') for k, v in values.items()}

@@ -64,10 +64,11 @@ def load_network(path: Path) -> Network:
     family = values.pop('family', metadata.get('family'))
     if family not in FAMILIES:
         raise ModelError(f'{path}: no magadepth configuration in its metadata')
-    network = create_network(typed(FAMILIES[family][1], values, str(path)))
+    config = typed(FAMILIES[family][1], values, str(path))
     tensors = {n: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items()}
     try:
+        network = create_network(config)
         network.load_state_dict(tensors)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise ModelError(f'{path}: the weights do not fit the network ({error})') from error
     return network.eval()

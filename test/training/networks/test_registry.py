@@ -98,12 +98,22 @@ def test_unknown_name_lists_the_known_ones(name):
         ('- network\n', 'section `network`'),
         ('network: [1, 2]\n', 'network: expected a mapping'),
         ('base: magadepth_huge\n', 'no configuration magadepth_huge'),
+        ('base: 5\n', 'no configuration 5'),
+        ('network:\n  family: [paper]\n', 'unknown family .*paper.*; known: chooser'),
+        ('network:\n  3: 5\n', 'unknown 3; known: .*height'),
         ('network: [unclosed\n', 'not a YAML file'),
     ],
 )
 def test_wrong_files_are_told_what_is_wrong(tmp_path, text, said):
     with pytest.raises(DataError, match=said):
         network_config(written(tmp_path, text))
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_bytes(b'network:\n  name: caf\xe9\n')
+    with pytest.raises(DataError, match='not a YAML file'):
+        network_config(path)
 
 
 def test_unknown_field_of_the_recipe_lists_the_known_ones(tmp_path):

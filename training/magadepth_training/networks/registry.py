@@ -63,7 +63,7 @@ def _merged(name: Path, seen: list[Path]) -> dict[str, dict[str, Any]]:
     if path in seen:
         raise DataError(f'{path}: is its own base; name another one')
     try:
-        own = yaml.safe_load(path.read_text(encoding='utf-8'))
+        own = yaml.safe_load(path.read_bytes())
     except yaml.YAMLError as error:
         raise DataError(f'{path}: not a YAML file ({error})') from error
     if not isinstance(own, dict):
@@ -71,7 +71,8 @@ def _merged(name: Path, seen: list[Path]) -> dict[str, dict[str, Any]]:
     config: dict[str, dict[str, Any]] = {}
     base = own.pop('base', None)
     if base is not None:
-        config = _merged(path.parent / base if Path(base).suffix else Path(base), [*seen, path])
+        other = Path(str(base))
+        config = _merged(path.parent / other if other.suffix else other, [*seen, path])
         config.get('network', {}).pop('name', None)  # each file has its own
     for section, values in own.items():
         if not isinstance(values, (dict, type(None))):
@@ -83,7 +84,7 @@ def _merged(name: Path, seen: list[Path]) -> dict[str, dict[str, Any]]:
 def network_config(name: str | Path) -> Any:
     """Return the typed network configuration of a shipped name or a YAML file."""
     values = dict(read_config(name)['network'])
-    family = values.pop('family', 'chooser')
+    family = str(values.pop('family', 'chooser'))
     if family not in FAMILIES:
         raise DataError(f'{name}: unknown family {family}; known: {", ".join(FAMILIES)}')
     return typed(FAMILIES[family][1], values, f'{name}: network')
