@@ -111,19 +111,19 @@ def shade(
     table = materials.flatten(0, 1).T.contiguous()
     m = table.index_select(1, (hit.surface + offset).flatten())
     m = m.view(FIELDS, batch, height, width)
-    per_metre, cos, sin = m[7], m[8], m[9]
-    u = (hit.u * cos - hit.v * sin) * per_metre + m[10]
-    v = (hit.u * sin + hit.v * cos) * per_metre + m[11]
+    colour_a, colour_b = m[0:3].transpose(0, 1), m[3:6].transpose(0, 1)
+    tile, per_metre, cos, sin, offset_u, offset_v, gloss, ir, glow = m[6:]
+    u = (hit.u * cos - hit.v * sin) * per_metre + offset_u
+    v = (hit.u * sin + hit.v * cos) * per_metre + offset_v
 
     distance = torch.sqrt(total(r * r for r in hit.ray))
     view = [-r / distance for r in hit.ray]
     facing = total(n * e for n, e in zip(hit.normal, view, strict=True)).clamp(0.0, 1.0)
     focal = camera.intrinsics[:, :1, None]
     footprint = hit.depth / focal / facing.clamp(min=0.15).sqrt()
-    texture = look_up(atlas, m[6], u, v, footprint * per_metre * SIZE)
-    albedo = torch.lerp(m[0:3].transpose(0, 1), m[3:6].transpose(0, 1), texture)
+    texture = look_up(atlas, tile, u, v, footprint * per_metre * SIZE)
+    albedo = torch.lerp(colour_a, colour_b, texture)
 
-    gloss = m[12]
     sharp = 8.0 + 120.0 * gloss
     hemisphere = (0.75 + 0.25 * hit.normal[2])[:, None]
     diffuse = lights.ambient[:, :, None, None] * hemisphere
@@ -152,12 +152,12 @@ def shade(
 
     # A beam through a window: points whose shadow along the sun falls on a square of the floor.
     world = [hit.ray[a] + camera.origin[:, a, None, None] for a in range(3)]
-    s = lights.sun[:, :, None, None]
-    beam = (world[0] + s[:, 0] * world[2] - s[:, 2]).abs() < s[:, 4]
-    beam = beam & ((world[1] + s[:, 1] * world[2] - s[:, 3]).abs() < s[:, 4])
-    beam = beam & (hit.normal[2] * 1.0 + hit.normal[0] * s[:, 0] + hit.normal[1] * s[:, 1] > 0.05)
-    sun = beam * s[:, 5]
-    glow = m[14][:, None] * (0.3 + texture)
-    light = albedo * (diffuse + sun[:, None]) + 0.6 * shine + glow
-    strength = (sun / 3.0 + (m[14] > 0.5) * 0.7).clamp(max=1.0)
-    return Shading(light, gloss[:, None], m[13][:, None], strength[:, None])
+    maps = lights.sun[:, :, None, None].unbind(1)
+    drift_x, drift_y, middle_x, middle_y, half_size, strength = maps
+    beam = (world[0] + drift_x * world[2] - middle_x).abs() < half_size
+    beam = beam & ((world[1] + drift_y * world[2] - middle_y).abs() < half_size)
+    facing_sun = hit.normal[2] + hit.normal[0] * drift_x + hit.normal[1] * drift_y > 0.05
+    sun = (beam & facing_sun) * strength
+    light = albedo * (diffuse + sun[:, None]) + 0.6 * shine + glow[:, None] * (0.3 + texture)
+    infrared = (sun / 3.0 + (glow > 0.5) * 0.7).clamp(max=1.0)
+    return Shading(light, gloss[:, None], ir[:, None], infrared[:, None])
