@@ -199,10 +199,10 @@ def freeze_all_but(network: nn.Module, parts: Sequence[str]) -> None:
             module.requires_grad_(True)
 
 
-def contact_sheet(batch: dict[str, Tensor], completed: Tensor, count: int = 6) -> Tensor:
-    """Return (3, H * count, W * 4): picture, input, completed and target depth, near to far."""
+def contact_sheet(batch: dict[str, Tensor], completed: Tensor) -> Tensor:
+    """Return (3, H * B, W * 4): picture, input, completed and target depth, near to far."""
     rows = []
-    for i in range(min(count, completed.shape[0])):
+    for i in range(completed.shape[0]):
         target = batch['target'][i]
         far = target.max().clamp(min=1e-3)
         maps = [(d / far).clamp(0, 1).expand(3, -1, -1) for d in (batch['depth'][i], completed[i])]

@@ -24,14 +24,8 @@ class ManifestSource(Source):
 
     def __getitem__(self, index: int) -> Sample:
         frame = self.frames[index]
-        data = frame.load()
         return Sample(
-            rgb=data.rgb,
-            depth=data.depth,
-            target=data.target,
-            score=data.score,
-            glass=data.glass,
-            behind=data.behind,
+            **frame.load()._asdict(),
             name=frame.stem,
             sensor=frame.sensor,
             scene=frame.scene,

@@ -90,8 +90,8 @@ class Row:
         prediction: np.ndarray,
         confidence: np.ndarray | None,
         ms: float,
-        true_map: Costmap | None = None,
-        following: bool = True,
+        true_map: Costmap | None,
+        following: bool,
     ) -> None:
         """
         Add a frame: (H, W) metres with 0 = not filled, and the time it took [ms].
