@@ -397,6 +397,18 @@ def test_raw_frames_are_validated_at_hidden_pixels(setting, tmp_path):
     assert len(errors) == 2 and all(error > 0 for error in errors.values())
 
 
+def test_two_validation_sets_of_one_name_are_both_measured(setting, tmp_path):
+    (source,) = setting['validation']
+    other = InMemory(source.name, [source[0]])
+    train(Run(output=tmp_path, **{**setting, 'validation': [source, other]}))
+
+    (path,) = tmp_path.glob('curves/**/metrics.csv')
+    with path.open(newline='') as file:
+        row = next(row for row in csv.DictReader(file) if row.get('val/rel'))
+    first, second = (float(row[f'val/{source.name} {i}/rel']) for i in (1, 2))
+    assert first == float(row['val/rel']) and 0 < first != second > 0
+
+
 def test_frames_without_a_hidden_pixel_choose_no_weights(setting, tmp_path):
     source = setting['validation'][0]
     complete = InMemory('complete', [replace(s, depth=s.target) for s in source])

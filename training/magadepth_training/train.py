@@ -95,8 +95,9 @@ def train(run: Run) -> Path:
             save_weights(network, weights)
         return weights
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
+    names = _different_names(run.validation)
     try:
-        module = TrainingModule(config, recipe, [s.name for s in run.validation], run.finish_in)
+        module = TrainingModule(config, recipe, names, run.finish_in)
     except (ValueError, RuntimeError) as error:
         # Fields that no network can have, or not together.
         raise DataError(f'{run.config}: network: {error}') from error
@@ -120,7 +121,7 @@ def train(run: Run) -> Path:
     if trainer.is_global_zero:
         print(f'reading {sum(map(len, run.sources))} frames to train on', flush=True)
     frames = Frames(run.sources, *size, run.shares or [1.0] * len(run.sources))
-    watched = {source.name: Frames([source], *size, [1.0]) for source in run.validation}
+    watched = {n: Frames([source], *size, [1.0]) for n, source in zip(names, run.validation)}
     # A sixth less time a step on a CPU, more on a GPU.
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if run.compile:
@@ -145,6 +146,12 @@ def train(run: Run) -> Path:
     if stop.signal:
         raise SystemExit(128 + stop.signal)
     return weights
+
+
+def _different_names(sources: Sequence[Source]) -> list[str]:
+    """Return the names of data sets; those of one name are numbered."""
+    names = [source.name for source in sources]
+    return [f'{n} {i}' if names.count(n) > 1 else n for i, n in enumerate(names, 1)]
 
 
 def _callbacks(recipe: Recipe, checkpoint: Path, weights: Path, run: Run) -> list[Callback]:
