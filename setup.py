@@ -75,7 +75,7 @@ setup(
     name=NAME,
     distclass=_Distribution,
     version=version,
-    description='Fill mode for any depth camera, with a confidence, live, on ROS 2',
+    description='Live depth completion for RGB-D cameras, with a confidence, on ROS 2',
     long_description=Path('README.md').read_text(encoding='utf-8')
     if Path('README.md').exists()
     else '',

@@ -122,7 +122,7 @@ def test_an_upright_surface_stands_on_the_floor_below():
 
     candidates = find_candidates(torch.full((1, 3, height, width), 0.5), depth[None, None])
 
-    upright = of(candidates, 'upright on what is below')
+    upright = of(candidates, 'upright on the surface below')
     torch.testing.assert_close(upright[40:70, 64], board[40:70, 64], atol=0, rtol=0.03)
     # The floor itself goes on far behind it.
     assert (floor[40, 64] - upright[40, 64]) > 1.0

@@ -29,7 +29,7 @@ NAMES = (
     'push-pull',
     *DIRECTIONS,
     *(f'{name}, at its slope' for name in DIRECTIONS),
-    'upright on what is below',
+    'upright on the surface below',
 )
 """Of the K candidates, in their order; the first is what the others are compared with."""
 
