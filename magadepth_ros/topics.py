@@ -68,13 +68,13 @@ SUBSCRIBED = (
     Topic(
         INPUTS.mask,
         'sensor_msgs/Image',
-        'optional; mono8, not 0 = do not trust the depth here: what a [segmenter of glass or '
-        'mirrors](#masks) finds',
+        'optional: the mask of a [segmenter of glass or mirrors](#masks); mono8, not 0 = the '
+        'depth of this pixel is wrong',
     ),
     Topic(
         '/tf_static',
         'tf2_msgs/TFMessage',
-        'where the depth camera is, likewise; or the parameter `depth_to_rgb`',
+        'pose of the depth camera, needed in the same case; or set the parameter `depth_to_rgb`',
     ),
     Topic(
         'rgb/image/compressed',
@@ -102,8 +102,9 @@ PUBLISHED = (
     Topic(
         'depth/camera_info',
         'sensor_msgs/CameraInfo',
-        'that of the RGB at the size of the depth; `depth/completed/camera_info` by '
-        '`azure_kinect.launch.py`, whose driver has a `depth/camera_info`',
+        'intrinsics of the colour camera, scaled to the size of the depth; '
+        '`azure_kinect.launch.py` publishes them on `depth/completed/camera_info`, as its driver '
+        'has a `depth/camera_info`',
     ),
     Topic(
         'depth/confidence',
@@ -113,16 +114,17 @@ PUBLISHED = (
     Topic(
         'depth/points',
         'sensor_msgs/PointCloud2',
-        'organised; x, y, z, rgb in 16 bytes a point, NaN where unknown; on the rays of the lens '
-        'where the image is distorted',
+        'organised; x, y, z, rgb in 16 bytes a point, NaN where unknown; where the image is '
+        'distorted, the points are undistorted',
     ),
     Topic(
         'depth/points_marking',
         'sensor_msgs/PointCloud2',
-        'x, y, z of the measured pixels and of fills of at least `marking_confidence`, without '
-        'order and NaN: what a costmap marks ([why](examples.md#nav2))',
+        'x, y, z of the measured pixels and of fills with a confidence of at least '
+        '`marking_confidence`; unordered, without NaN; a costmap marks these points '
+        '([reason](examples.md#nav2))',
     ),
-    Topic('depth/colorized', 'sensor_msgs/Image', 'rgb8, for people'),
+    Topic('depth/colorized', 'sensor_msgs/Image', 'rgb8, depth as colours'),
     Topic(
         '/diagnostics',
         'diagnostic_msgs/DiagnosticArray',
@@ -131,12 +133,12 @@ PUBLISHED = (
     Topic(
         '~/debug/latency_ms',
         'std_msgs/Float64',
-        'stamp of the RGB to publication of `depth/completed`',
+        'time from the stamp of the RGB to the publication of `depth/completed`',
     ),
     Topic(
         '~/debug/processing_time_ms',
         'std_msgs/Float64',
-        'from the moment the pair is taken up',
+        'time from the start of the work on a pair to the publication of all outputs',
     ),
 )
 

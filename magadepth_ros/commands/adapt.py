@@ -16,11 +16,11 @@ from magadepth_ros.resources import DEFAULT_MODEL, find_model
 NOT_KEPT = 1
 
 _DESCRIPTION = """\
-Adapt a choosing network to a recording of your own, on a CPU: measured pixels are hidden, and the
-head and the norms are trained to predict them. The last fifth of the recording is held out. The
-result is written only where the error at hidden pixels of the held-out frames falls and the error
-on generated scenes grows by no more than 2 %; both are printed. Otherwise nothing is written, and
-the exit code is 1.
+Fine-tune a network that chooses among surfaces (magadepth_small, magadepth_tiny) on your own
+recording, on a CPU. Measured pixels are hidden, and the head and the norms of the network are
+trained to predict them. The last fifth of the recording is held out. The result is written only if
+the error at hidden pixels of the held-out frames falls and the error on generated scenes grows by
+no more than 2 %; both are printed. Otherwise nothing is written, and the exit code is 1.
 """
 
 _EXAMPLES = """
@@ -36,8 +36,8 @@ def add_parser(subparsers: Any) -> None:
         'recording',
         type=Recording(),
         metavar='RECORDING',
-        help='bag, or folder with a manifest.json, its frames in their order in time; they need '
-        'no target',
+        help='bag, or folder with a manifest.json whose frames are in their order in time; the '
+        'frames need no target',
     )
     add('--output', type=Output(('.onnx',)), required=True, help='.onnx to write')
     add(
@@ -50,7 +50,7 @@ def add_parser(subparsers: Any) -> None:
         '--minutes',
         type=Number(0.0, 1440.0, above=True),
         default=8.0,
-        help='time that the command takes, about',
+        help='approximate time of the command [min]',
     )
 
 
@@ -58,7 +58,10 @@ def weights_of(model: str) -> Path:
     """Return the weights of a model by name or path; DataError where there are none."""
     weights = find_model(model).with_suffix('.safetensors')
     if not weights.is_file():
-        raise DataError(f'--model {model}: has no weights to train; expected {weights}')
+        raise DataError(
+            f'--model {model}: expected its weights in {weights}, found no such file; name a '
+            'model whose .safetensors is beside its ONNX'
+        )
     return weights
 
 
@@ -82,7 +85,10 @@ def run(args: argparse.Namespace) -> int:
         change = 100 * (after / before - 1) if before else 0.0
         print(f'{name + ", REL":<21} before {before:.4f}, after {after:.4f} ({change:+.1f} %)')
     if not result.kept:
-        print('not kept: expected held-out frames to gain and scenes to lose 2 % at most')
+        print(
+            'not kept: expected a lower error on the held-out frames, and an error on the scenes '
+            'that grows by 2 % at most'
+        )
         return NOT_KEPT
     print(f'{args.output}: {args.output.stat().st_size / 2**20:.1f} MiB')
     return 0

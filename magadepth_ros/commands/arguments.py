@@ -29,13 +29,14 @@ _ENGINE: dict[str, dict[str, Any]] = {
     'precision': {
         'default': 'auto',
         'choices': PRECISIONS,
-        'help': 'arithmetic inside the network, as far as the runtime has it; auto: the lowest '
-        'that the model calls safe',
+        'help': 'precision of the arithmetic inside the network, one that the runtime has; auto: '
+        'the lowest that the metadata of the model call safe',
     },
     'threads': {
         'default': 0,
         'type': THREADS,
-        'help': 'CPU threads of the runtime; 0: all cores',
+        'help': 'CPU threads of the runtime; 0: all cores, but one thread on OpenVINO for '
+        'guided_fill',
     },
 }
 
@@ -106,7 +107,7 @@ def refuse_given(args: argparse.Namespace, group: str, why: str) -> None:
     for title in args.parser._action_groups:
         for action in title._group_actions if title.title == group else ():
             if getattr(args, action.dest) != action.default:
-                raise DataError(f'{action.option_strings[0]} has no effect here: {why}')
+                raise DataError(f'{action.option_strings[0]} has no effect here: {why}; remove it')
 
 
 def add_engine_options(

@@ -26,13 +26,14 @@ _DESCRIPTION = f"""\
 Measure milliseconds per frame on simulated frames: of each stage of the library (fit to the
 network's input, infer, restore the camera's pixels, confidence, merge with the measurements,
 project to a cloud) and, with --peers, of classical methods. All methods take turns on the same
-frames, so that a disturbance meets all of them. Figures are medians; the ratio is the median over
-the rounds of the time divided by that of the first model. A slow method takes part in as many
-rounds as {BUDGET_MS / 1e3:g} s allow. With --node, completion_node is measured too, live over DDS
-between simulated cameras and a subscriber, with the first model. With --growth the library is
-measured on fewer cores too, and the node with fewer topics. Lines are fitted to how the cost
-grows. Where a GPU is found, PyTorch and TensorRT on it are measured too, and batches of 1, 4 and
-8.
+frames, so that other load on the machine affects all of them. Figures are medians. The ratio is
+the time divided by that of the first model, as a median over the rounds. A slow method runs in as
+many rounds as {BUDGET_MS / 1e3:g} s allow.
+
+With --node, completion_node is measured too, with the first model, live over DDS between simulated
+cameras and a subscriber. With --growth, the library is measured on fewer cores too, and the node
+with fewer topics; lines are fitted to the cost. Where a GPU is found, PyTorch and TensorRT on the
+GPU are measured too, and batches of 1, 4 and 8.
 """
 
 
@@ -70,7 +71,7 @@ def add_parser(subparsers: Any) -> None:
         default=['auto'],
         choices=PRECISIONS,
         metavar='PRECISION',
-        help='likewise',
+        help='precisions, each tried with each model and runtime',
     )
     add(
         '--sizes',
@@ -107,14 +108,15 @@ def add_parser(subparsers: Any) -> None:
         default=None,
         help='measure the first size in batches (default: 1, 4 and 8 where a GPU is found)',
     )
-    add('--node-seconds', type=COUNT, default=6, metavar='S', help='length of a run of the node')
-    add('--repeats', type=COUNT, default=30, help='rounds')
+    add('--node-seconds', type=COUNT, default=6, metavar='S', help='time of a run of the node [s]')
+    add('--repeats', type=COUNT, default=30, help='number of rounds')
     add('--threads', type=THREADS, default=0, help='CPU threads; 0: all cores')
     add('--json', type=Output(), help='write all figures, the machine and the versions')
     add(
         '--plot',
         type=Output(('.png', '.svg')),
-        help='draw bars (PNG or SVG), and the growth of the cost as FILE_growth; needs matplotlib',
+        help='draw the times as bars (PNG or SVG), and the growth of the cost as FILE_growth; '
+        'needs matplotlib',
     )
     add('--markdown', type=Output(), help='write the tables as a page')
     add(
@@ -126,21 +128,21 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--from-json',
         type=Input('a file that --json wrote'),
-        help='measure nothing: report what --json wrote before',
+        help='report a file that --json wrote, and measure nothing',
     )
     add(
         '--compare',
         nargs=2,
         type=Input('a file that --json wrote'),
         metavar=('OLD', 'NEW'),
-        help='measure nothing: list how figures changed between two runs with --peers, and exit '
-        f'with 1 where one got slower by more than {100 * LIMIT:.0f} percent',
+        help='list the changes between two runs with --peers, and measure nothing; the exit code '
+        f'is 1 where a time rose by more than {100 * LIMIT:.0f} percent',
     )
     add(
         '--profile',
         type=Output(),
-        help='measure nothing: run the node and write the stacks of its threads during one '
-        'second, for speedscope.app; needs ROS 2',
+        help='run the node, and write the stacks of its threads during one second for '
+        'speedscope.app; measure nothing else; needs ROS 2',
     )
 
 

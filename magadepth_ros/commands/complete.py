@@ -31,8 +31,8 @@ from magadepth_ros.recordings import importing_rosbags, is_bag_path
 _DESCRIPTION = """\
 Fill the holes of recorded depth images: of folders of frames, of bags, or of one pair.
 
-Depth pictures are 16-bit PNG. Results have the size of the depth; they are in millimetres, 0 = not
-filled.
+Depth pictures are 16-bit PNG files. Results have the size of the depth. The unit of result
+pictures is millimetres, 0 = not filled.
 """
 
 _EXAMPLES = """
@@ -67,11 +67,11 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--shard',
         type=Shard(),
-        help='of N parts complete the K-th alone, chosen by the names of the INPUTs; OUTPUT is '
-        'then always the folder of their results',
+        help='complete only the K-th of N parts; the name of an INPUT decides its part; OUTPUT is '
+        'then always the folder of the results',
     )
-    add('--rgb', type=Input('a picture'), help='one colour picture, no INPUT')
-    add('--depth', type=Input('a 16-bit PNG'), help='its depth picture, 16-bit PNG')
+    add('--rgb', type=Input('a picture'), help='one colour picture in place of INPUT')
+    add('--depth', type=Input('a 16-bit PNG'), help='the depth picture of --rgb, 16-bit PNG')
     add(
         '--depth-scale',
         type=Number(0.0, 1.0, above=True),
@@ -83,20 +83,21 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--min-depth',
         type=METRES,
-        help="nearest plausible depth [m], nearer counts as missing (default: the model's)",
+        help='nearest plausible depth [m]; nearer depth counts as missing (default: that of the '
+        'model)',
     )
     add(
         '--max-depth',
         type=Number(0.0, METRES.high, above=True),
         metavar='M',
-        help="farthest plausible depth [m] (default: the model's)",
+        help='farthest plausible depth [m] (default: that of the model)',
     )
     add(
         '--confidence-threshold',
         type=Number(0.0, 1.0),
         default=0.0,
         metavar='C',
-        help='leave pixels with less confidence unfilled, 0 to 1',
+        help='leave pixels of a lower confidence unfilled, 0 to 1',
     )
     add(
         '--replace-outliers',
@@ -105,8 +106,8 @@ def add_parser(subparsers: Any) -> None:
     )
     add_settings_option(
         parser,
-        'any other setting of the completion: temporal_smoothing=0.8 takes the flicker out of '
-        'bags, and of folders whose frames follow each other; repeatable',
+        'any other setting of the completion: temporal_smoothing=0.8 reduces the flicker of bags, '
+        'and of folders whose frames follow each other; repeatable',
     )
     add = parser.add_argument_group('bags').add_argument
     add('--rgb-topic', type=Topic(), help='colour images (default: found by name)')
@@ -119,13 +120,13 @@ def add_parser(subparsers: Any) -> None:
         '--namespace',
         type=NAMESPACE,
         default='/depth',
-        help='of the new topics: NAMESPACE/completed, NAMESPACE/confidence and so on',
+        help='namespace of the new topics: NAMESPACE/completed, NAMESPACE/confidence and so on',
     )
     add(
         '--output-encoding',
         choices=('32FC1', '16UC1'),
         default='32FC1',
-        help='of the completed depth: metres with NaN, or millimetres with 0, where unknown',
+        help='encoding of the completed depth: metres, NaN = unknown; or millimetres, 0 = unknown',
     )
     add('--points', action='store_true', help='add coloured point clouds as well')
     add(
@@ -134,8 +135,8 @@ def add_parser(subparsers: Any) -> None:
         nargs=7,
         default=(),
         metavar=('X', 'Y', 'Z', 'QX', 'QY', 'QZ', 'QW'),
-        help='where depth is not aligned: position [m] and quaternion of the depth frame in the '
-        'RGB frame (default: from /tf_static)',
+        help='extrinsics for depth that is not aligned: position [m] and quaternion of the depth '
+        'frame in the RGB frame (default: from /tf_static)',
     )
     add(
         '--assume-aligned',

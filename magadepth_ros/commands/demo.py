@@ -34,8 +34,8 @@ SECONDS_BAR = '{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}'
 
 
 _DESCRIPTION = """\
-Start a simulated camera and completion_node as two processes over ROS 2, watch them for a while,
-and write summary.json (rate, latency, holes left) and preview.png.
+Start a simulated camera and completion_node as two processes over ROS 2, measure them for some
+seconds, and write summary.json (rate, latency, unfilled share) and preview.png.
 """
 
 _EXAMPLES = """
@@ -58,20 +58,20 @@ def add_parser(subparsers: Any) -> None:
         '--duration',
         type=SECONDS,
         default=20.0,
-        help='seconds to watch, from the first completed frame on',
+        help='seconds to measure, from the first completed frame on',
     )
     add(
         '--output',
         type=Output(folder=True),
         default=Path('out/demo'),
-        help='where summary.json, preview.png and the logs go',
+        help='folder for summary.json, preview.png and the logs',
     )
     add(
         '--model',
         type=Model(also=(AUTO_MODEL,)),
         default=AUTO_MODEL,
-        help='shipped model by name, or path of an ONNX or of an engine; auto: what is fast '
-        'enough for the runtime',
+        help='shipped model by name, or path of an ONNX or of an engine; auto: magadepth_small on '
+        'a GPU, magadepth_tiny on a CPU',
     )
     add_engine_options(parser, 'backend', 'precision')
     add(
@@ -81,12 +81,12 @@ def add_parser(subparsers: Any) -> None:
         metavar='HZ',
         help='frames a second of the camera',
     )
-    add('--width', type=whole(*SIDES), default=640, metavar='PX', help='columns of the camera')
-    add('--height', type=whole(*SIDES), default=480, metavar='PX', help='rows of the camera')
+    add('--width', type=whole(*SIDES), default=640, metavar='PX', help='width of the images')
+    add('--height', type=whole(*SIDES), default=480, metavar='PX', help='height of the images')
     add(
         '--viewer',
         action='store_true',
-        help='show picture, depth, confidence and cloud live by rerun, as `magadepth view` does',
+        help='show picture, depth, confidence and cloud live in rerun, as `magadepth view` does',
     )
     add(
         '--save',
@@ -97,7 +97,7 @@ def add_parser(subparsers: Any) -> None:
         '--patience',
         type=SECONDS,
         default=120.0,
-        help='seconds that the first completed frame may take, building an engine included',
+        help='longest wait for the first completed frame [s], with the build of an engine',
     )
 
 

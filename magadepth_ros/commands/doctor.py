@@ -17,9 +17,9 @@ _MARKS = {FAULT: 'XX', NOTE: ' -'}
 
 _DESCRIPTION = """\
 Check this machine, and name a remedy for each fault: ROS and its messages, the middleware,
-runtimes (each is timed for a second), models, rights, disk, and the cameras that are visible.
-Lines that begin with XX are faults; lines that begin with - are missing options that are not
-needed. The exit code is 1 where there are faults.
+runtimes (each is timed for a second), models, permissions, disk space, and the cameras that are
+visible. Lines that begin with XX are faults; lines that begin with - are optional parts that are
+missing. The exit code is 1 where there are faults.
 """
 
 _EXAMPLES = """
@@ -31,13 +31,13 @@ magadepth doctor --json   # for a bug report, or a program
 def add_parser(subparsers: Any) -> None:
     """Add ``doctor`` and its options."""
     parser = add_command(subparsers, 'doctor', _DESCRIPTION, _EXAMPLES)
-    parser.add_argument('--json', action='store_true', help='print it for programs')
+    parser.add_argument('--json', action='store_true', help='print the findings as JSON')
     parser.add_argument(
         '--seconds',
         type=Number(0.1, 600.0),
         default=3.0,
         metavar='S',
-        help='how long to look for cameras and nodes',
+        help='time to look for cameras and nodes [s]',
     )
     add_engine_options(parser, 'model')
 

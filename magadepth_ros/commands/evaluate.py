@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 _SHEET_LINES = 8
 
 _DESCRIPTION = """\
-Score completed depth where the true depth is known. One row for each model and each baseline:
-errors at pixels that were missing in the input (fill), by region and size of the hole, and at
-pixels that were measured (keep); phantom obstacles; how well the confidence ranks the errors
-(AUSE, lower is better, beside that of the plain distance to the nearest measurement); flicker and
-lag in sequences; milliseconds per frame (median). Means have a 95 % interval over scenes. Frames
-without a target are run and timed, but not scored. The simulated robot also keeps a costmap.
+Score completed depth where the true depth is known. The table has one row for each model and each
+baseline. Its figures are: errors at pixels that were missing in the input (fill), by region and
+size of the hole, and at pixels that were measured (keep); phantom obstacles; AUSE, which tells how
+well the confidence ranks the errors (lower is better), and the AUSE of the distance to the nearest
+measurement; flicker and lag in sequences; milliseconds per frame (median). Means have a 95 %
+interval over scenes. Frames without a target are completed and timed, but not scored. With the
+simulated robot, the figures of a costmap are added.
 """
 
 
@@ -58,29 +59,29 @@ def add_parser(subparsers: Any) -> None:
         metavar='DATA',
         help='folders with a manifest.json, nyu_depth_v2_labeled.mat, folders of SUN RGB-D or '
         'DIML, or bags; simulated:drive and simulated:still: a simulated robot that drives or '
-        'stands while somebody walks by; needed but for --from-csv',
+        'stands while a person walks by; not with --from-csv',
     )
     add('--models', nargs='*', type=Model(), default=[], help='shipped models by name, or files')
     add_settings_option(
         parser,
-        'run each model a second time with this setting of the completion, for example '
-        'replace_outliers=true; repeatable',
+        'run each model a second time, with this setting of the completion, for example '
+        'replace_outliers=true; repeatable: the second run has all the settings',
     )
     add(
         '--baselines',
         nargs='*',
         type=OneOf(lambda: [*baseline_names(), 'raw']),
         default=['all'],
-        help='classical methods: all, none, or names; levin needs SciPy and seconds a frame; raw, '
-        'the unfilled depth, must be named',
+        help='classical methods: all, none, or names; levin needs SciPy, and takes seconds a '
+        'frame; raw, the unfilled depth, is not among all',
     )
     add(
         '--predictions',
         nargs='*',
         default=[],
         type=Input('a folder of predictions', folder=True),
-        help='score depth of another program too: STEM.png for each frame (16 bit, mm, 0 = not '
-        'filled)',
+        help='also score the depth of another program: a folder with STEM.png for each frame (16 '
+        'bit, mm, 0 = not filled)',
     )
     add('--json', type=Output(), help='write all figures')
     add('--csv', type=Output(), help='write a line for each method, region, sensor and scene')
@@ -89,7 +90,7 @@ def add_parser(subparsers: Any) -> None:
         '--from-csv',
         type=Input('a file that --csv wrote'),
         nargs='+',
-        help='run nothing: make the page from files that --csv wrote before',
+        help='make the page from files that --csv wrote, and run no method',
     )
     add('--sheet', type=Output(('.png',)), help='write pictures side by side (PNG)')
     add('--step', type=COUNT, default=1, help='take every N-th frame')
@@ -98,12 +99,12 @@ def add_parser(subparsers: Any) -> None:
         '--split',
         default='test',
         choices=('train', 'test', 'all'),
-        help='part of NYU-Depth V2, SUN RGB-D or DIML',
+        help='split of NYU-Depth V2, SUN RGB-D or DIML',
     )
     add(
         '--sparse',
         type=COUNT,
-        help='give N random points of the true depth as input, and score the rest of it',
+        help='give N random points of the true depth as input, and score all other pixels',
     )
     add_engine_options(parser, 'backend', 'precision', 'threads')
 
@@ -111,7 +112,9 @@ def add_parser(subparsers: Any) -> None:
 def check(args: argparse.Namespace) -> None:
     """Refuse arguments that leave nothing to evaluate."""
     if not args.from_csv and (not args.data or (args.markdown and not args.csv)):
-        raise DataError('name the data to evaluate, and --csv with --markdown; or --from-csv')
+        raise DataError(
+            'expected DATA to evaluate (for --markdown also --csv FILE), or --from-csv FILE'
+        )
 
 
 def run(args: argparse.Namespace) -> int:

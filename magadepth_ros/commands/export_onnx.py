@@ -29,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
         'weights',
         type=Input('weights (.safetensors)', ('.safetensors',), also=(UNLEARNED,)),
         metavar='WEIGHTS',
-        help='.safetensors, as `magadepth train` writes them; or guided_fill, which has none',
+        help='.safetensors that `magadepth train` wrote; or guided_fill, which has no weights',
     )
     add(
         'output',
@@ -43,20 +43,20 @@ def add_parser(subparsers: Any) -> None:
         type=TEXT,
         default='unknown',
         metavar='TEXT',
-        help="for the file's metadata: the training data",
+        help='training data, for the metadata of the file',
     )
     add(
         '--licence',
         type=TEXT,
         default='Apache-2.0',
         metavar='NAME',
-        help="for the file's metadata: licence of the weights",
+        help='licence of the weights, for the metadata of the file',
     )
     add(
         '--low-precision-safe',
         action='store_true',
-        help='state that the errors of bf16 and fp16 were measured to be below the noise of a '
-        'sensor: runtimes then use them with precision auto',
+        help='state in the metadata that the errors of bf16 and fp16 were measured and are below '
+        'the noise of a sensor: precision auto then uses them',
     )
 
 

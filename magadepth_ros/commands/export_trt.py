@@ -29,8 +29,8 @@ _DESCRIPTION = """\
 Build TensorRT engines: weights -> ONNX -> ONNX of the wanted precision -> engine -> check.
 
 TensorRT builds for the GPU of this machine. TensorRT for RTX builds on any machine, with or
-without a GPU, for GeForce and RTX PRO cards. Without --output the engine goes to the cache where
-the node looks for it.
+without a GPU, for GeForce and RTX PRO cards. Without --output, the engine is written to the cache,
+where the node looks for it.
 """
 
 _EXAMPLES = """
@@ -56,15 +56,15 @@ def add_parser(subparsers: Any) -> None:
         nargs='+',
         default=['auto'],
         choices=('auto', *PRECISIONS),
-        help='arithmetic inside, an engine for each; auto: fp16 where the model calls it safe, '
-        'else fp32',
+        help='precisions, an engine for each; auto: fp16 where the metadata of the model call it '
+        'safe, else fp32',
     )
     add(
         '--builder',
         default='auto',
         choices=('auto', FULL, RTX),
-        help='TensorRT or TensorRT for RTX; auto: the former where there is a GPU and it is '
-        'installed',
+        help='TensorRT or TensorRT for RTX; auto: TensorRT where it is installed and there is a '
+        'GPU, else TensorRT for RTX',
     )
     add(
         '--compute-capability',
@@ -72,15 +72,15 @@ def add_parser(subparsers: Any) -> None:
         type=Pattern('a compute capability such as 8.6', r'\d{1,2}\.\d'),
         default=[],
         metavar='X.Y',
-        help='GPUs that an engine of TensorRT for RTX is for (default: all from 8.0 on)',
+        help='GPUs for an engine of TensorRT for RTX (default: all from 8.0 on)',
     )
-    add('--batch', type=BATCH, default=1, help='largest number of frames at once')
+    add('--batch', type=BATCH, default=1, help='largest number of frames in one inference')
     add(
         '--workspace',
         type=Number(0.0, 1e6),
         default=0,
         metavar='MIB',
-        help="scratch memory on the GPU at most [MiB]; 0: TensorRT's own limit",
+        help="largest scratch memory on the GPU [MiB]; 0: TensorRT's own limit",
     )
     add(
         '--output',
@@ -88,11 +88,11 @@ def add_parser(subparsers: Any) -> None:
         metavar='PATH',
         help='folder, or .engine file for a single engine (default: the cache)',
     )
-    add('--onnx', type=Output(folder=True), help='keep the converted ONNX there')
+    add('--onnx', type=Output(folder=True), help='folder in which the converted ONNX is kept')
     add(
         '--no-convert',
         action='store_true',
-        help='take the ONNX as it is: its types state the precision',
+        help='build the ONNX unchanged: the types in it state the precision',
     )
     add(
         '--check',
@@ -114,8 +114,8 @@ def add_parser(subparsers: Any) -> None:
         action='store_true',
         help='stop after the conversion; the ONNX stays in --onnx, or in the current folder',
     )
-    add('--force', action='store_true', help='build even where the cache has the engine')
-    add('--json', type=Output(), help='write the summary here')
+    add('--force', action='store_true', help='build even if the cache has the engine')
+    add('--json', type=Output(), help='write the summary to FILE')
 
 
 def check(args: argparse.Namespace) -> None:

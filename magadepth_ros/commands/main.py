@@ -18,7 +18,7 @@ SUBCOMMANDS = {
     'demo': 'show live depth completion: a simulated camera and the node over ROS 2',
     'complete': 'complete a folder of frames, a bag, or one RGB and depth pair',
     'doctor': 'check this machine, and name a remedy for each fault',
-    'view': 'show a bag or a running node on a timeline, by rerun',
+    'view': 'show a bag or a running node on a timeline, in rerun',
     'evaluate': 'score models and classical methods on frames with known depth',
     'benchmark': 'measure the speed of models on this machine',
     'train': 'train a network',
@@ -60,7 +60,7 @@ def _overview() -> argparse.ArgumentParser:
         prog='magadepth',
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Complete metric depth for RGB-D cameras.',
-        epilog=f'commands:\n{listing}\n\n`magadepth COMMAND --help` says more on each.',
+        epilog=f'commands:\n{listing}\n\n`magadepth COMMAND --help` describes a command.',
     )
     parser.add_argument('--version', action='version', version=f'magadepth {__version__}')
     parser.add_argument(

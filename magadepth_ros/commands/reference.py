@@ -22,13 +22,14 @@ _GROUPS = {'bags': 'For bags:', 'topics': 'For topics of a running node:'}
 _INTRODUCTION = """\
 # Commands
 
-`magadepth COMMAND --help` prints the text of this page for a command; `magadepth --version` prints
-the version.
+`magadepth COMMAND --help` prints the section of a command. `magadepth --version` prints the
+version.
 
-An expected error (a missing file, a package that is not installed) is reported in one line that
-names a remedy, for a missing package `pip install "magadepth_ros[...]"` with the right extra. The
-exit code is then 2, and 130 after Ctrl-C. With ROS 2, `ros2 run magadepth_ros export_trt` is
-`magadepth export-trt`. The nodes have [a page of their own](nodes.md)."""
+A command reports an expected error (a missing file, a package that is not installed) in one line
+that names a remedy. For a missing package, the remedy is `pip install "magadepth_ros[...]"` with
+the right extra. The exit code is 2 after an error, and 130 after Ctrl-C. With ROS 2,
+`ros2 run magadepth_ros export_trt` is the same as `magadepth export-trt`. The page
+[nodes](nodes.md) describes the nodes."""
 
 
 def parsers() -> dict[str, argparse.ArgumentParser]:

@@ -14,14 +14,15 @@ from magadepth_ros.commands.values import COUNT, Duration, Pattern, whole
 from magadepth_ros.errors import DataError
 
 _DESCRIPTION = """\
-Train a network on recorded frames and, with --scenes, on generated ones. The output folder gets a
-checkpoint for --resume, curves, and the weights that are best on the frames of the first
---validate. A run that is stopped by SIGTERM, Ctrl-C or --max-time saves first.
+Train a network on recorded frames (--data), on generated scenes (--scenes), or on both. The output
+folder gets a checkpoint for --resume, curves, and the weights with the lowest error on the frames
+of the first --validate (without it, the last weights). A run that is stopped by SIGTERM, Ctrl-C or
+--max-time writes a checkpoint first.
 """
 
 _EXAMPLES = """
 magadepth train --list
-magadepth train --config magadepth_small --output runs/small --finish-in 1h
+magadepth train --config magadepth_small --scenes 2000 --output runs/small --finish-in 1h
 magadepth train --config mine.yaml --data FRAMES --output runs/mine --set steps=2000
 """
 
@@ -30,7 +31,11 @@ def add_parser(subparsers: Any) -> None:
     """Add ``train`` and its options."""
     add = add_command(subparsers, 'train', _DESCRIPTION, _EXAMPLES).add_argument
     add('--list', action='store_true', help='list the networks and exit')
-    add('--measure', action='store_true', help='count and time them here first, for --list')
+    add(
+        '--measure',
+        action='store_true',
+        help='with --list: count the parameters and measure the time of each network here first',
+    )
     add(
         '--config',
         type=Config(),
@@ -44,8 +49,8 @@ def add_parser(subparsers: Any) -> None:
         default=[],
         metavar='PATH[=SHARE]',
         help='recorded frames: folder with a manifest.json, nyu_depth_v2_labeled.mat, folder of '
-        'SUN RGB-D or DIML, or bag; SHARE: how often they are drawn, relative to others (1); '
-        'repeatable',
+        'SUN RGB-D or DIML, or bag; SHARE: how often each frame is drawn, relative to the frames '
+        'of other data (1); repeatable',
     )
     add(
         '--validate',
@@ -53,9 +58,10 @@ def add_parser(subparsers: Any) -> None:
         type=Input('frames with a target', either=True),
         default=[],
         metavar='PATH',
-        help='frames with a target, to choose weights by; never trained on; repeatable',
+        help='frames with a target to measure the error on, never trained on; the first chooses '
+        'the weights; repeatable',
     )
-    add('--scenes', type=whole(0, 1_000_000), default=0, help='train on N generated scenes too')
+    add('--scenes', type=whole(0, 1_000_000), default=0, help='train on N generated scenes')
     add('--output', type=Output(folder=True), default=Path('runs'), help='folder of the run')
     add(
         '--max-time',
@@ -65,16 +71,16 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--finish-in',
         type=Duration(),
-        help='finish after e.g. 1h: the learning rate is annealed by then',
+        help='finish after e.g. 1h: the learning rate falls to 0 in this time',
     )
     add('--resume', action='store_true', help='continue from the last checkpoint of the folder')
     add(
         '--start-from',
         type=Input('weights (.safetensors)', ('.safetensors',)),
         metavar='WEIGHTS',
-        help='fine-tune these .safetensors',
+        help='weights (.safetensors) to begin with',
     )
-    add('--compile', action='store_true', help='compile the network by torch.compile')
+    add('--compile', action='store_true', help='compile the network with torch.compile')
     add(
         '--set',
         action='append',
@@ -89,7 +95,7 @@ def add_parser(subparsers: Any) -> None:
         default='auto',
         choices=('auto', 'cpu', 'gpu', 'cuda', 'mps', 'tpu'),
         metavar='NAME',
-        help='of Lightning',
+        help='accelerator of Lightning',
     )
     add(
         '--devices',
@@ -97,22 +103,22 @@ def add_parser(subparsers: Any) -> None:
             'auto, -1 (all), a number from 1 on, or a list', r'auto|-1|[1-9]\d*|\d+(,\d+)+'
         ),
         default='auto',
-        help='of Lightning: auto, or their number or list',
+        help='devices of Lightning: auto, a number of devices, or a list of their indices',
     )
-    add('--num-nodes', type=COUNT, default=1, help='of Lightning: machines')
+    add('--num-nodes', type=COUNT, default=1, help='number of machines')
     add(
         '--strategy',
         default='auto',
         choices=('auto', 'ddp', 'ddp_spawn', 'fsdp', 'deepspeed'),
         metavar='NAME',
-        help='of Lightning',
+        help='strategy of Lightning for several processes',
     )
     add(
         '--precision',
         choices=('32-true', '64-true', '16-mixed', '16-true', 'bf16-mixed', 'bf16-true'),
         metavar='NAME',
-        help='of Lightning (default: bf16-mixed where the '
-        'device multiplies bfloat16 itself, else 32-true)',
+        help='precision setting of Lightning (default: bf16-mixed on a GPU and on a CPU with '
+        'AVX-512 BF16, else 32-true)',
     )
 
 

@@ -27,14 +27,14 @@ from magadepth_ros.viewer import ViewedFrame, Viewer, require_display, require_r
 if TYPE_CHECKING:
     from magadepth_ros.completion.frame import RgbdFrame
 
-_DESCRIPTION = 'Show picture, depth, confidence and cloud of a bag or a running node, by rerun.'
+_DESCRIPTION = 'Show picture, depth, confidence and cloud of a bag or a running node in rerun.'
 
 _EXAMPLES = """
 magadepth view                      # what completion_node publishes on /depth/completed
 magadepth view /arm/depth/completed
-magadepth view /depth/completed/compressedDepth     # of another computer
-magadepth view BAG                  # completed here, unless it was by `magadepth complete`
-magadepth view BAG --save view.rrd  # without a screen; later, elsewhere: rerun view.rrd
+magadepth view /depth/completed/compressedDepth     # from another computer
+magadepth view BAG                  # completes it, unless `magadepth complete` did so
+magadepth view BAG --save view.rrd  # without a screen; show it later with: rerun view.rrd
 """
 
 
@@ -54,7 +54,7 @@ def add_parser(subparsers: Any) -> None:
     add(
         '--rgb-topic',
         type=Topic(),
-        help='colour images (default: in a bag found by name, of a node its input)',
+        help='colour images (default: found by name in a bag; the input of a running node)',
     )
     add('--depth-topic', type=Topic(), help='measured depth (default: found in the same way)')
     add('--frames', type=COUNT, help='stop after N frames (default: show all)')
@@ -64,7 +64,7 @@ def add_parser(subparsers: Any) -> None:
         '--patience',
         type=SECONDS,
         default=30.0,
-        help='give up after so many seconds without a frame',
+        help='longest wait for a frame [s]',
     )
     bags = parser.add_argument_group('bags')
     bags.add_argument(
@@ -123,8 +123,9 @@ def _of_topic(args: argparse.Namespace, stop: Stop) -> Any:
                 if stop or found:
                     return
                 raise DataError(
-                    f'{args.source}: within {args.patience:g} s nothing came: '
-                    f'{listener.missing()}; is completion_node active, in this ROS_DOMAIN_ID?'
+                    f'{args.source}: no frame within {args.patience:g} s; missing: '
+                    f'{listener.missing()}; check that completion_node is active and has this '
+                    'ROS_DOMAIN_ID'
                 )
             found = True
             yield frame

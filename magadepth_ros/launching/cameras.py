@@ -10,7 +10,7 @@ from magadepth_ros.launching.arguments import REALSENSE, Argument, flag, of_para
 from magadepth_ros.launching.setups import CameraSetup, Driver, Player, Simulated
 from magadepth_ros.nodes.camera_parameters import CameraParameters
 
-MASK = Argument('mask', '', 'Topic of masks: mono8, not 0 = do not trust the depth here.')
+MASK = Argument('mask', '', 'Topic of masks: mono8, not 0 = the depth of this pixel is wrong.')
 
 
 def _named(name: str, namespace: str = '', *more: Argument) -> tuple[Argument, ...]:
@@ -18,7 +18,7 @@ def _named(name: str, namespace: str = '', *more: Argument) -> tuple[Argument, .
     return (
         Argument('camera_name', name, "Name of the camera, part of its driver's topics."),
         Argument('camera_namespace', namespace, "Namespace of the driver's topics."),
-        flag('start_camera', 'true', 'Start the driver; false: it runs already.'),
+        flag('start_camera', 'true', 'Start the driver; false: the driver runs already.'),
         MASK,
         *more,
     )
@@ -29,7 +29,11 @@ def _inputs(rgb: str | None, depth: str | None, frame: str) -> tuple[Argument, .
     return (
         Argument('rgb', rgb, 'Topic of the colour images.'),
         Argument('depth', depth, 'Topic of the depth images.'),
-        Argument('camera_info', '', 'Intrinsics of the colour; empty: camera_info beside `rgb`.'),
+        Argument(
+            'camera_info',
+            '',
+            'Topic of the intrinsics of the colour camera; empty: camera_info beside `rgb`.',
+        ),
         Argument('frame', frame, "RViz's fixed frame: the frame_id of the colour images."),
         MASK,
     )
@@ -47,7 +51,7 @@ _PREFIX = '/{camera_namespace}/{camera_name}'
 
 def _orbbec(title: str, sensor: str, max_depth: float, launch_file: str) -> CameraSetup:
     choice = Argument(
-        'driver_launch_file', launch_file, "The driver's launch file for this very camera."
+        'driver_launch_file', launch_file, "The driver's launch file for the model of the camera."
     )
     return CameraSetup(
         title=title,
@@ -114,9 +118,9 @@ CAMERAS: dict[str, CameraSetup] = {
         rgb=f'{_PREFIX}/rgb/image_raw',
         depth=f'{_PREFIX}/depth_to_rgb/image_raw',
         frame='rgb_camera_link',
-        note="The driver's topics carry no camera name: two cameras need `camera_namespace:=left` "
-        'and so on. It has a `depth/camera_info` of its own, so that of the completed depth is '
-        '`depth/completed/camera_info`.',
+        note="The driver's topics have no camera name: two cameras need `camera_namespace:=left` "
+        'and so on. The driver publishes a `depth/camera_info` itself, so the camera_info of the '
+        'completed depth is published on `depth/completed/camera_info`.',
         parameters={'min_depth': 0.3, 'max_depth': 6.0},
         camera_info='depth/completed/camera_info',
         arguments=_named(''),
@@ -151,7 +155,7 @@ CAMERAS: dict[str, CameraSetup] = {
     ),
     'oak': CameraSetup(
         title='Luxonis OAK-D',
-        sensor='stereo of 7.5 cm: from 0.35 m (0.7 m without extended disparity)',
+        sensor='stereo, baseline 7.5 cm: from 0.35 m (0.7 m without extended disparity)',
         rgb=f'{_PREFIX}/rgb/image_raw',
         depth=f'{_PREFIX}/stereo/image_raw',
         frame='{camera_name}_rgb_camera_optical_frame',
@@ -163,7 +167,7 @@ CAMERAS: dict[str, CameraSetup] = {
             Argument(
                 'driver_package',
                 'depthai_ros_driver',
-                'The driver; the one for DepthAI v3 has its own name up to Jazzy.',
+                'Package of the driver; up to Jazzy, DepthAI v3 has a package of another name.',
                 ('depthai_ros_driver', 'depthai_ros_driver_v3'),
             ),
         ),
@@ -193,7 +197,7 @@ CAMERAS: dict[str, CameraSetup] = {
             Argument(
                 'resolution',
                 'qhd',
-                'Which size is completed: 512x424, 960x540 or 1920x1080.',
+                'Size of the images: 512x424 (sd), 960x540 (qhd) or 1920x1080 (hd).',
                 ('sd', 'qhd', 'hd'),
             ),
         ),
@@ -236,7 +240,7 @@ CAMERAS: dict[str, CameraSetup] = {
         rgb_info='{camera_info}',
         depth='{depth}',
         frame='{frame}',
-        note='Its driver runs already, with the [DDS profile](networking.md). Depth in its own '
+        note='Start its driver yourself, with the [DDS profile](networking.md). Depth in its own '
         'frame is [registered](nodes.md#depth-in-its-own-frame).',
         arguments=_inputs(None, None, ''),
     ),
@@ -250,9 +254,9 @@ CAMERAS: dict[str, CameraSetup] = {
         note='Needs ros2bag (and `rosbag2-storage-mcap` for mcap). Without ROS: `magadepth '
         'complete BAG OUT_BAG`.',
         arguments=(
-            Argument('bag', '', 'Bag to play; empty: play it yourself with `--clock`.'),
-            flag('loop', 'false', 'Play it in a loop.'),
-            Argument('rate', '1.0', 'Speed of playing.', kind=float, limits=(0.01, 100.0)),
+            Argument('bag', '', 'Bag to play; empty: play a bag yourself, with `--clock`.'),
+            flag('loop', 'false', 'Play the bag in a loop.'),
+            Argument('rate', '1.0', 'Factor of the speed.', kind=float, limits=(0.01, 100.0)),
             *_inputs(REALSENSE.rgb, REALSENSE.depth, 'camera_color_optical_frame'),
             flag('use_sim_time', 'true', 'Take the time from /clock (bags, simulation).'),
         ),
@@ -271,9 +275,13 @@ CAMERAS: dict[str, CameraSetup] = {
 """Name of the launch file -> what it completes."""
 
 SEVERAL = (
-    Argument('cameras', 'front,rear', 'Names, separated by commas.'),
-    Argument('serials', '', 'Their serial numbers in the same order; empty: as they are found.'),
-    flag('start_camera', 'true', 'Start the driver; false: it runs already.'),
+    Argument('cameras', 'front,rear', 'Names of the cameras, separated by commas.'),
+    Argument(
+        'serials',
+        '',
+        'Serial numbers of the cameras, in the same order; empty: as they are found.',
+    ),
+    flag('start_camera', 'true', 'Start the drivers; false: they run already.'),
 )
 """The arguments of multi_realsense.launch.py."""
 

@@ -23,9 +23,9 @@ ros2 launch magadepth_ros camera.launch.py rgb:=/my/color/image_raw \\
 
 Each launch file starts a source of images, `completion_node` and, with `use_rviz:=true`, RViz
 (`sudo apt install ros-$ROS_DISTRO-rviz2`). It sets the [DDS profile](networking.md) for all
-processes that it starts. It asks the driver for depth aligned to colour. Give
+processes that it starts. It starts a driver with depth aligned to colour. Give
 `start_camera:=false` where the driver runs already. Where a driver is not installed, the launch
-file says how to get it."""
+file prints the command that installs it."""
 
 _SEVERAL = """\
 `multi_realsense.launch.py` completes several RealSense cameras in one node, as one batch. Its
@@ -34,15 +34,17 @@ outputs are `/front/depth/completed`, `/rear/depth/completed` and so on."""
 _ARGUMENTS = """\
 ## Launch arguments
 
-`ros2 launch magadepth_ros FILE --show-args` lists them too. A value that is not allowed ends the
-launch with one line that names the argument. ROS 2 ignores an argument that a launch file does not
-have.
+`ros2 launch magadepth_ros FILE --show-args` lists the arguments of a launch file. A value that is
+not allowed ends the launch with one line that names the argument. ROS 2 ignores an argument that a
+launch file does not have.
 
-Every launch file has these arguments. Where a parameter of the node is empty, `params_file` sets
-it, then the preset, then the camera's row."""
+Every launch file has the arguments of this table. Some of them are parameters of the node. Where
+such an argument is empty, `params_file` sets the parameter, else the preset, else the launch file
+of the camera."""
 
 _OTHERS = """\
-Only some launch files (named without `.launch.py`) have these arguments or defaults:"""
+Only some launch files have the arguments or defaults of this table. Their names are without
+`.launch.py`:"""
 
 _HEAD = ('argument', 'default', 'meaning')
 

@@ -39,68 +39,70 @@ _CAMERA = (
     Condition(
         'WRONG_TYPE',
         ERROR,
-        '{topic} has messages of {found}, expected {wanted}',
+        '{topic} has messages of type {found}, expected {wanted}',
         'remap {input} to a topic of {wanted}',
     ),
     Condition(
         'INPUT_QOS',
         ERROR,
-        'nothing arrives on {topic} from a publisher of another QoS: {reason}',
+        'no message arrives on {topic}, as the QoS of its publisher does not match: {reason}',
         'set qos_overrides.{topic}.subscription.reliability to best_effort',
     ),
     Condition(
         'NO_IMAGES',
         WARN,
-        'no message has come on {rgb} nor on {depth}',
+        'no message has arrived on {rgb} or {depth}',
         'start the camera, and remap rgb/image and depth/image to its topics: ros2 topic list',
     ),
     Condition(
         'NO_RGB',
         WARN,
-        '{depth} arrives, but no message has come on {rgb}',
-        'check its name with `ros2 topic info -v {rgb}`, and that the driver publishes it',
+        'messages arrive on {depth}, but no message has arrived on {rgb}',
+        'check with `ros2 topic info -v {rgb}` that the driver publishes this topic, and remap '
+        'rgb/image',
     ),
     Condition(
         'NO_DEPTH',
         WARN,
-        '{rgb} arrives, but no message has come on {depth}',
-        'check its name with `ros2 topic info -v {depth}`, and that the driver publishes it',
+        'messages arrive on {rgb}, but no message has arrived on {depth}',
+        'check with `ros2 topic info -v {depth}` that the driver publishes this topic, and remap '
+        'depth/image',
     ),
     Condition(
         'CAMERA_STOPPED',
         ERROR,
-        'no message on {rgb} nor on {depth} for {seconds:.0f} s',
-        'check the camera driver: it has ended, hangs, or lost its camera',
+        'no message on {rgb} or {depth} for {seconds:.0f} s',
+        'check the camera driver: it has ended, hangs, or has lost its camera',
     ),
     Condition(
         'RGB_STOPPED',
         ERROR,
-        'no message on {rgb} for {seconds:.0f} s, while {depth} arrives',
+        'no message on {rgb} for {seconds:.0f} s, while messages arrive on {depth}',
         'check the camera driver: its colour stream has stopped',
     ),
     Condition(
         'DEPTH_STOPPED',
         ERROR,
-        'no message on {depth} for {seconds:.0f} s, while {rgb} arrives',
+        'no message on {depth} for {seconds:.0f} s, while messages arrive on {rgb}',
         'check the camera driver: its depth stream has stopped',
     ),
     Condition(
         'ZERO_STAMPS',
         ERROR,
-        'stamps of {topics} are zero, so that nothing pairs',
+        'stamps of {topics} are zero, so no images can be paired',
         'make the driver set header.stamp',
     ),
     Condition(
         'UNSYNCHRONISED_STREAMS',
         ERROR,
-        'nothing pairs: the newest stamps of {rgb} and {depth} are {gap:+.3f} s apart, slop is '
-        '{slop:.3f} s',
+        'no images can be paired: the newest stamps of {rgb} and {depth} are {gap:+.3f} s apart, '
+        'and slop is {slop:.3f} s',
         'synchronise the streams in the driver (enable_sync, enable_frame_sync), or raise slop',
     ),
     Condition(
         'SWAPPED_TOPICS',
         WARN,
-        'RGB and depth are swapped: {rgb} has depth and {depth} has colour ({reason})',
+        'RGB and depth are swapped: {rgb} has depth, and {depth} has colour ({reason})',
         'swap the remappings of rgb/image and depth/image',
         event=True,
     ),
@@ -131,74 +133,74 @@ _CAMERA = (
         WARN,
         'pairs of {rgb} and {depth} are refused: {reason}',
         'switch depth alignment on in the driver (align_depth.enable, depth_registration) and '
-        'remap depth/image to the aligned topic, or give what is missing, or set register_depth '
-        'to false where the depth is aligned',
+        'remap depth/image to the aligned topic; or publish what is missing; or set '
+        'register_depth to false if the depth is aligned',
         event=True,
     ),
     Condition(
         'UNALIGNED_DEPTH',
         WARN,
         '{depth} is in frame {depth_frame!r}, {rgb} in {rgb_frame!r}, and register_depth is false',
-        'set register_depth to true, unless the depth is aligned all the same: edges are wrong '
-        'where it is not',
+        'set register_depth to true, unless the driver aligns the depth: unaligned depth has '
+        'wrong edges',
     ),
     Condition(
         'LATE_PAIRS',
         WARN,
-        'a pair of {rgb} was dropped: {age:.2f} s old, max_age is {max_age:.2f} s',
-        'find what delays it, the network or the camera, or raise max_age',
+        'a pair of {rgb} was dropped: it was {age:.2f} s old, and max_age is {max_age:.2f} s',
+        'find the cause of the delay (driver, network or processor), or raise max_age',
         event=True,
     ),
     Condition(
         'FOREIGN_CLOCK',
         WARN,
-        'stamps of {rgb} are {age:.1f} s old: another clock made them, so that max_age is not '
-        'applied and latency is not known',
-        'for a bag set use_sim_time and play it with --clock, for another computer synchronise '
+        'stamps of {rgb} are {age:.1f} s old, so they come from another clock: max_age is not '
+        'applied, and the latency is unknown',
+        'for a bag, set use_sim_time and play it with --clock; for another computer, synchronise '
         'the clocks',
         event=True,
     ),
     Condition(
         'EMPTY_DEPTH',
         WARN,
-        '{depth} has no usable measurement, so that nothing can be completed',
+        '{depth} has no usable measurement, so no depth can be completed',
         'check the depth stream, min_depth and max_depth',
     ),
     Condition(
         'OUT_OF_RANGE',
         WARN,
-        '{share:.0%} of the measured pixels of {depth} are dropped: {near:.0%} nearer than '
-        '{low:g} m, {far:.0%} farther than {high:g} m',
+        '{share:.0%} of the measured pixels of {depth} are out of range and dropped: {near:.0%} '
+        'nearer than {low:g} m, {far:.0%} farther than {high:g} m',
         "set min_depth and max_depth to the camera's range, as its launch file does",
     ),
     Condition(
         'BLACK_RGB',
         WARN,
-        '{rgb} is black: depth is completed without a picture',
+        '{rgb} is black, so depth is completed without colour',
         'check exposure, lens cap and light',
     ),
     Condition(
         'FROZEN_RGB',
         WARN,
         '{rgb} has not changed for {frames} frames, although its stamps have',
-        'restart the camera: its driver repeats a picture',
+        'restart the camera: its driver repeats an image',
     ),
     Condition(
         'NO_CAMERA_INFO',
         WARN,
-        'no message has come on {info}: no cloud and no camera_info are published',
+        'no message has arrived on {info}, so no cloud and no camera_info are published',
         'remap rgb/camera_info to the topic of the colour camera',
     ),
     Condition(
         'BAD_CAMERA_INFO',
         WARN,
-        '{info} cannot be used, no cloud is published: {reason}',
+        '{info} cannot be used, so no cloud is published: {reason}',
         'calibrate the camera, or remap rgb/camera_info to the topic that belongs to rgb/image',
     ),
     Condition(
         'NO_MASK',
         WARN,
-        'no mask on {mask} within {max_age:g} s of a frame, which {effect}',
+        'no mask on {mask} within {max_age:g} s of the stamp of a frame; the frame {effect}',
         'start the segmenter, raise mask_max_age, or set mask_policy to optional',
         event=True,
     ),
@@ -206,7 +208,8 @@ _CAMERA = (
         'BAD_MASK',
         WARN,
         'masks on {mask} cannot be used: {reason}',
-        'publish mono8 images of the shape of the colour image, not 0 where depth is not trusted',
+        'publish mono8 images with the aspect ratio of the colour image, not 0 where the depth is '
+        'wrong',
         event=True,
     ),
     Condition(
@@ -218,15 +221,15 @@ _CAMERA = (
     Condition(
         'DUPLICATE_OUTPUT',
         WARN,
-        '{topic} has another publisher too: {others}',
-        'end it, or give one of the two a namespace or a remapping',
+        '{topic} also has another publisher: {others}',
+        'end the other publisher, or give one of the two a namespace or a remapping',
     ),
     Condition(
         'OUTPUT_QOS',
         ERROR,
-        'a subscriber on {topic} gets nothing, as it requests another QoS: {reason}',
-        "set its policies to this node's (reliable, volatile), or change these by "
-        'qos_overrides.{topic}.publisher.*',
+        'a subscriber of {topic} gets no messages, as its QoS does not match: {reason}',
+        'set the QoS of the subscriber to that of this node (reliable, volatile), or change the '
+        'QoS of this node by qos_overrides.{topic}.publisher.*',
     ),
 )
 
@@ -235,8 +238,8 @@ _NODE = (
     Condition(
         'ENGINE_FAILED',
         ERROR,
-        'engine failed, {policy}: {reason}',
-        'check the log; the node opens the engine again',
+        'the engine failed (on_failure: {policy}): {reason}',
+        'check the log; the node opens the engine again by itself',
     ),
     Condition(
         'ENGINE_DEGRADED',
@@ -248,12 +251,12 @@ _NODE = (
         'TRANSITION_FAILED',
         ERROR,
         'the last transition failed: {reason}',
-        'remove the cause, then request it again: ros2 lifecycle set',
+        'remove the cause, then request the transition again: ros2 lifecycle set',
     ),
     Condition(
         'RELOAD_FAILED',
         WARN,
-        'the model in use stays: {reason}',
+        'the reload failed, and the model in use stays: {reason}',
         'correct the parameters, then call ~/reload_model again',
     ),
     Condition(
@@ -266,26 +269,26 @@ _NODE = (
     Condition(
         'NO_CLOCK',
         WARN,
-        'use_sim_time is true, and no /clock has arrived',
-        'play the bag with --clock or start the simulation, else set use_sim_time to false',
+        'use_sim_time is true, but no message has arrived on /clock',
+        'play the bag with --clock, start the simulation, or set use_sim_time to false',
     ),
     Condition(
         'DUPLICATE_NODE',
         WARN,
-        '{count} nodes are called {name}: services and parameters reach any of them',
-        'end the other one, or start one of them with another name or namespace',
+        '{count} nodes have the name {name}, so a service call may reach any of them',
+        'end the others, or start them with another name or namespace',
     ),
     Condition(
         'UNKNOWN_PARAMETER',
         WARN,
-        'parameters that this node does not have were given: {names}',
-        'correct the name; docs/parameters.md lists all',
+        'unknown parameters were given: {names}',
+        'correct the names; docs/parameters.md lists all parameters',
     ),
     Condition(
         'REFUSED_PARAMETER',
         WARN,
         'a parameter was refused and keeps its value: {reason}',
-        'set an allowed value: ros2 param describe says which',
+        'set an allowed value; `ros2 param describe` shows the range',
         event=True,
     ),
 )

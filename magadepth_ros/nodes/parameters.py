@@ -33,8 +33,8 @@ class NodeParameters:
 
     model: str = parameter(
         AUTO_MODEL,
-        'Shipped model by name, or path of an ONNX; auto: magadepth_small on a GPU, on a CPU '
-        'the best that keeps up with a camera.',
+        'Shipped model by name, or path of an ONNX or of an engine; auto: magadepth_small on a '
+        'GPU, magadepth_tiny on a CPU.',
         ON_RELOAD,
     )
     backend: str = parameter(
@@ -45,39 +45,42 @@ class NodeParameters:
     )
     precision: str = parameter(
         'auto',
-        'Arithmetic inside the network; auto is the lowest that the model calls safe.',
+        'Precision of the arithmetic inside the network; auto is the lowest that the metadata of '
+        'the model call safe.',
         ON_RELOAD,
         choices=PRECISIONS,
     )
     threads: int = parameter(
         0,
-        'CPU threads of the runtime; 0 = all, or one for one camera without a network.',
+        'CPU threads of the runtime; 0 = all cores, but one thread on OpenVINO for guided_fill '
+        'with one camera.',
         ON_RELOAD,
         (0, 256),
     )
     min_depth: float = parameter(
-        0.0, 'Nearest plausible depth [m]; 0 = the range of the model.', limits=(0.0, 60.0)
+        0.0, 'Nearest plausible depth [m]; 0 = the limit of the model.', limits=(0.0, 60.0)
     )
     max_depth: float = parameter(
-        0.0, 'Farthest plausible depth [m]; 0 = the range of the model.', limits=(0.0, 65.0)
+        0.0, 'Farthest plausible depth [m]; 0 = the limit of the model.', limits=(0.0, 65.0)
     )
     keep_measured: bool = parameter(True, 'Measured pixels keep their values.')
     replace_outliers: bool = parameter(False, 'Treat flying pixels and speckle as missing.')
     outlier_tolerance: float = parameter(
-        0.05, 'How far an outlier is off, relative to its depth.', limits=(0.001, 1.0)
+        0.05, 'Smallest deviation of an outlier, relative to its depth.', limits=(0.001, 1.0)
     )
     confidence_threshold: float = parameter(
-        0.0, 'Predicted pixels below this confidence become unknown.', limits=(0.0, 1.0)
+        0.0, 'Predicted pixels of a lower confidence become unknown.', limits=(0.0, 1.0)
     )
     temporal_smoothing: float = parameter(
         0.0,
-        'Largest weight of earlier frames in the running mean of filled pixels, which begins '
-        'anew where something moves; 0 = off.',
+        'Largest weight of earlier frames in the running mean of filled pixels; the mean starts '
+        'again where something moves; 0 = off.',
         limits=(0.0, 0.95),
     )
     output_encoding: str = parameter(
         '32FC1',
-        'depth/completed in metres with NaN (32FC1) or millimetres with 0 (16UC1).',
+        'Encoding of depth/completed: 32FC1 in metres, NaN = unknown; 16UC1 in millimetres, 0 = '
+        'unknown.',
         choices=('32FC1', '16UC1'),
     )
     compressed_format: str = parameter(
@@ -87,44 +90,50 @@ class NodeParameters:
     )
     cloud_stride: int = parameter(
         0,
-        'Distance of the points of the cloud [px]; 0 = 1 up to 640x480, 2 above.',
+        'Spacing of the points of the clouds [px]; 0 = 1 up to 640x480, 2 above.',
         limits=(0, 16),
     )
     cloud_rate: float = parameter(
-        0.0, 'Highest rate of the clouds [Hz]; 0 = each frame.', limits=(0.0, 1e3)
+        0.0, 'Highest rate of the clouds [Hz]; 0 = one for each frame.', limits=(0.0, 1e3)
     )
     cloud_confidence: bool = parameter(False, 'Add the field confidence to depth/points.')
     marking_confidence: float = parameter(
-        0.5, 'Least confidence of the points in depth/points_marking.', limits=(0.0, 1.0)
+        0.5,
+        'Smallest confidence of the filled pixels in depth/points_marking.',
+        limits=(0.0, 1.0),
     )
     colorized_rate: float = parameter(
-        0.0, 'Highest rate of depth/colorized [Hz]; 0 = each frame.', limits=(0.0, 1e3)
+        0.0,
+        'Highest rate of depth/colorized [Hz]; 0 = one for each frame.',
+        limits=(0.0, 1e3),
     )
     slop: float = parameter(
         -1.0,
-        'Largest gap between the stamps of a pair [s]; 0 = equal stamps, -1 = half a frame, '
-        'measured.',
+        'Largest gap between the stamps of a pair [s]; 0 = equal stamps, -1 = half of the '
+        'measured frame period.',
         limits=(-1.0, 10.0),
     )
     max_age: float = parameter(
         0.5,
-        'Pairs older than this are dropped [s]; 0 = never. Above 10 s another clock is assumed.',
+        'Pairs older than this are dropped [s]; 0 = never. Above 10 s, the stamps are assumed to '
+        'come from another clock, and the pair is kept.',
         limits=(0.0, 60.0),
     )
     on_failure: str = parameter(
         'passthrough',
-        'When the engine fails: publish the measured depth alone, or nothing.',
+        'While no engine works, publish the measured depth alone (passthrough) or nothing '
+        '(silent).',
         choices=('passthrough', 'silent'),
     )
     register_depth: bool = parameter(
         True,
-        'Depth in another frame than the RGB is registered to it; false takes it as aligned.',
+        'Register depth whose frame is not that of the RGB; false treats all depth as aligned.',
         ON_CONFIGURE,
     )
     depth_to_rgb: tuple[float, ...] = parameter(
         (0.0,) * 7,
-        'x, y, z [m] and quaternion x, y, z, w of the depth frame in the RGB frame; zeros = from '
-        '/tf_static.',
+        'Position x, y, z [m] and quaternion x, y, z, w of the depth frame in the RGB frame; '
+        'zeros = from /tf_static.',
         ON_CONFIGURE,
     )
     mask_max_age: float = parameter(
@@ -138,37 +147,44 @@ class NodeParameters:
         choices=('optional', 'required'),
     )
     queue_size: int = parameter(
-        10, 'Messages of a stream that wait for their partner.', ON_CONFIGURE, (1, 100)
+        10,
+        'Largest number of messages of a stream that wait for their partner.',
+        ON_CONFIGURE,
+        (1, 100),
     )
     synchronizer: str = parameter(
         'auto',
-        'Implementation of the pairing; auto = message_filters where it is installed.',
+        'Implementation of the pairing; auto = message_filters where it is installed, else own.',
         ON_CONFIGURE,
         choices=('auto', 'message_filters', 'own'),
     )
     transport: str = parameter(
         'raw',
-        'Inputs as images, or from rgb/image/compressed and depth/image/compressedDepth.',
+        'Transport of the inputs: raw, or compressed (rgb/image/compressed and '
+        'depth/image/compressedDepth).',
         ON_CONFIGURE,
         choices=('raw', 'compressed'),
     )
     depth_transport: str = parameter(
         'auto',
-        "The depth's transport where it differs; auto = as transport.",
+        'Transport of the depth input; auto = the value of transport.',
         ON_CONFIGURE,
         choices=('auto', 'raw', 'compressed'),
     )
     cameras: tuple[str, ...] = parameter(
         ('',),
-        "Names of cameras, each in its own namespace; [''] is one camera in the node's.",
+        "Names of the cameras, each in its own namespace; [''] = one camera in the node's "
+        'namespace.',
         ON_CONFIGURE,
     )
-    autostart: bool = parameter(True, 'Configure and activate by itself at the start.', ON_START)
+    autostart: bool = parameter(
+        True, 'The node configures and activates itself at the start.', ON_START
+    )
     build_only: bool = parameter(
         False, 'Build the TensorRT engine of the model for this machine, then exit.', ON_START
     )
     diagnostics_period: float = parameter(
-        1.0, 'Seconds between /diagnostics messages.', ON_START, (0.1, 60.0)
+        1.0, 'Period of the /diagnostics messages [s].', ON_START, (0.1, 60.0)
     )
 
     def completion(self) -> CompletionSettings:
@@ -230,8 +246,8 @@ class NodeParameters:
             if configured and item.metadata['when'] == ON_CONFIGURE:
                 if value != getattr(self, item.name):
                     raise DataError(
-                        f'{item.name} is fixed while the node is configured: deactivate and '
-                        'clean it up, set it, then configure it again'
+                        f'{item.name} cannot be changed while the node is configured: deactivate '
+                        'and clean up the node, set the parameter, then configure the node again'
                     )
                 continue
             changes[item.name] = require_choice(item, value)

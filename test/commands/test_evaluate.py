@@ -240,8 +240,8 @@ def test_step_limit_and_frames_without_target(
     ('arguments', 'message'),
     [
         (('absent',), 'no such file or folder'),
-        ((), 'name the data'),
-        (('.', '--markdown', 'page.md'), '--csv with --markdown'),
+        ((), 'expected DATA'),
+        (('.', '--markdown', 'page.md'), 'for --markdown also --csv'),
         (('--from-csv', 'manifest.json'), 'expected a file that `magadepth evaluate --csv` wrote'),
         (('.', '--baselines', 'newest'), 'expected one of all, none, nearest'),
         (('.', '--baselines', 'none'), 'nothing to evaluate'),

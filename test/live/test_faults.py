@@ -55,7 +55,7 @@ def test_without_an_engine_the_measured_depth_goes_on_until_it_recovers(
             switch.touch()
             camera.shoot_until(lambda: is_passthrough(depth), 'the measured depth alone')
             np.testing.assert_allclose(depth_of(depth[-1])[camera.metres > 0], 2.0, atol=1e-3)
-            failed = (b'\x02', 'ENGINE_FAILED', 'engine failed, passthrough')
+            failed = (b'\x02', 'ENGINE_FAILED', 'the engine failed (on_failure: passthrough)')
             camera.shoot_until(lambda: engine_says(graph, *failed), 'diagnostics ERROR')
             # Long enough for it to be closed and reopened in vain.
             camera.shoot_until(lambda: 'next try in' in process.log, 'a try to reopen')
@@ -72,7 +72,7 @@ def test_silent_on_failure_means_nothing_goes_out(tmp_path, options, switch):
         camera, depth = ready(graph)
         with Episode('engine raises on every frame, silent', camera.shot, depth) as episode:
             switch.touch()
-            camera.shoot_until(lambda: 'engine failed, silent' in process.log, 'the failure')
+            camera.shoot_until(lambda: 'on_failure: silent' in process.log, 'the failure')
             # What went out before may still be on its way; nothing that is shot from now on.
             last = camera.stamp_ns
             camera.shoot_until(lambda: 'next try in' in process.log, 'a try to reopen')

@@ -102,7 +102,7 @@ def test_incompatible_qos_is_told_with_the_remedy(tmp_path, options):
     with running(NODE, tmp_path, *options) as (process, graph):
         wants_history = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
         graph.listen(Image, '/depth/completed', wants_history)
-        graph.until(lambda: 'a subscriber on /depth/completed' in process.log, 'the error')
+        graph.until(lambda: 'a subscriber of /depth/completed' in process.log, 'the error')
         assert 'qos_overrides./depth/completed.publisher' in process.log
 
 
@@ -111,7 +111,9 @@ def test_qos_overrides_are_in_force_and_a_mismatch_is_told(tmp_path, options):
     with running(NODE, tmp_path, *options, *override) as (process, graph):
         best_effort = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
         graph.node.create_publisher(Image, '/rgb/image', best_effort)
-        graph.until(lambda: 'INPUT_QOS: nothing arrives on /rgb/image' in process.log, 'the error')
+        graph.until(
+            lambda: 'INPUT_QOS: no message arrives on /rgb/image' in process.log, 'the error'
+        )
         assert 'RELIABILITY' in process.log
 
 

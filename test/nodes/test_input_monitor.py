@@ -169,8 +169,8 @@ def test_refused_pairs_are_an_error_when_nothing_else_has_come(camera, clock, er
     ('runs', 'code', 'names'),
     [
         ({'rgb': False, 'depth': False}, 'NO_IMAGES', ['/rgb/image', '/depth/image', 'remap']),
-        ({'depth': False}, 'NO_DEPTH', ['no message has come on /depth/image']),
-        ({'rgb': False}, 'NO_RGB', ['no message has come on /rgb/image']),
+        ({'depth': False}, 'NO_DEPTH', ['no message has arrived on /depth/image']),
+        ({'rgb': False}, 'NO_RGB', ['no message has arrived on /rgb/image']),
         (
             {'gap': 0.05},
             'UNSYNCHRONISED_STREAMS',

@@ -56,15 +56,16 @@ _COMPARED = ('nearest', 'levin')
 _MOST_GROUPS = 16
 
 _INTRODUCTION = """\
-What `magadepth evaluate` measured; [Evaluation](evaluation.md) explains each figure. Unless
-stated otherwise, it is of pixels that were missing in the input. RMSE, MAE and AUSE are in metres,
-shares in percent, and *95 %* is the interval over scenes of the figure before it."""
+`magadepth evaluate` measured these figures; the page [evaluation](evaluation.md) explains each of
+them. Unless stated otherwise, a figure covers the pixels that were missing in the input. RMSE, MAE
+and AUSE are in metres, shares are in percent, and *95 %* is the interval over scenes of the figure
+before it."""
 _ROBOT_TEXT = """\
-A robot drives through rooms in which somebody walks by; cells of 5 cm are marked and cleared as
-Nav2's voxel layer does it ([how](evaluation.md#does-it-help-a-robot)). After each frame its map
-has *ghost cells* of things that have gone, *phantom cells* of things that never were, and
-*obstacles missed* [% of their cells]. The last columns are the share of the surface of glasses and
-bottles that a grasp planner would see within 1 and 2 cm of the truth [%]."""
+A robot drives through rooms in which a person walks by. Cells of 5 cm are marked and cleared as by
+Nav2's voxel layer ([method](evaluation.md#does-it-help-a-robot)). Three kinds of wrong cells are
+counted after each frame: *ghost cells*, from which the obstacle has gone; *phantom cells*, where
+no obstacle ever was; and *obstacles missed* [% of their cells]. The last columns are the share of
+the surface of glasses and bottles that is completed to within 1 and 2 cm of the truth [%]."""
 _MOTION_TEXT = """\
 Cells of the costmap that are wrong after each frame, obstacles missed [% of their cells], flicker
 [m], and the lag behind a moving edge [frames]."""
