@@ -51,8 +51,9 @@ def compare(old_path: Path, new_path: Path) -> tuple[str, bool]:
         lines.append((' '.join(name), size, *times, said))
     if len(lines) == 1:
         raise DataError(
-            f'{old_path} and {new_path} have no model, runtime and size in common, or no '
-            'classical method at it: measure both with --peers, equal --models and --sizes'
+            f'{old_path} and {new_path}: expected a common model, runtime and size with a '
+            'classical method, found none; measure both with --peers and with the same --models '
+            'and --sizes'
         )
     return align(lines, left=2), slower
 

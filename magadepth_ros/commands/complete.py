@@ -156,7 +156,8 @@ def check(args: argparse.Namespace) -> None:
         raise DataError('OUTPUT is missing; say where to write: magadepth complete INPUT OUTPUT')
     if args.depth_scale != args.parser.get_default('depth_scale'):
         raise DataError(
-            '--depth-scale has no effect here: it is for --depth; a manifest has its own'
+            '--depth-scale has no effect here: it belongs to --depth, and a manifest states its '
+            'own depth_scale; remove it'
         )
     if args.depth_to_rgb:
         transform_matrix(args.depth_to_rgb[:3], args.depth_to_rgb[3:])
@@ -198,7 +199,9 @@ def _check_pair(args: argparse.Namespace) -> None:
     if args.shard:
         raise DataError('--shard has no effect here: a pair of pictures is completed')
     if args.input:
-        raise DataError(f"'{args.input[0]}' is one too many; give --rgb, --depth and one OUTPUT")
+        raise DataError(
+            f"expected --rgb, --depth and one OUTPUT, got also '{args.input[0]}'; remove one path"
+        )
     if args.output.suffix.lower() != '.png':
         raise DataError(f'{args.output}: a single result is written as 16-bit PNG; name it *.png')
     refuse_given(args, 'bags', 'a pair of pictures is completed')

@@ -120,4 +120,4 @@ def _leave(inputs: Iterable[Path], results: Iterable[Path]) -> None:
     taken = {identity(path) for path in inputs if path.exists()}
     for result in results:
         if result.exists() and identity(result) in taken:
-            raise DataError(f'{result}: is an input, which would be lost; give another OUTPUT')
+            raise DataError(f'{result}: is an input and would be overwritten; give another OUTPUT')

@@ -63,7 +63,9 @@ def items(sources: Sequence[Path], output: Path, shard: tuple[int, int] = (1, 1)
 
     """
     if is_bag_path(output) or (output / MANIFEST_NAME).exists():
-        raise DataError(f'{output}: is a recording itself; name the folder of the results last')
+        raise DataError(
+            f'{output}: expected the folder of the results as the last argument, got a recording'
+        )
     found: dict[str, Item] = {}
     for source in sources:
         path = source.resolve()
@@ -105,7 +107,7 @@ def keep_settings(args: argparse.Namespace, settings: CompletionSettings) -> Non
     if other:
         raise DataError(
             f'{args.output}: has results of other settings ({", ".join(other)}); '
-            'give another OUTPUT, or remove it'
+            'give another OUTPUT, or remove this folder'
         )
 
 
@@ -128,5 +130,8 @@ def complete_many(chosen: Sequence[Item], complete: Callable[[Item], str]) -> in
             failed += 1
             print(f'{where} {error}', file=sys.stderr, flush=True)
     if failed:
-        print(f'magadepth: {failed} of {len(chosen)} could not be completed', file=sys.stderr)
+        print(
+            f'magadepth: {failed} of {len(chosen)} recordings could not be completed',
+            file=sys.stderr,
+        )
     return 2 if failed else 0

@@ -143,11 +143,17 @@ def overrides(pairs: list[str]) -> dict[str, Any]:
 def check(args: argparse.Namespace) -> None:
     """Refuse options that would be ignored."""
     if args.measure and not args.list:
-        raise DataError('--measure has no effect here: it is for --list')
+        raise DataError('--measure has no effect here: it needs --list; add --list or remove it')
     if args.resume and args.start_from:
-        raise DataError('--resume takes the weights of the run, --start-from others; drop one')
+        raise DataError(
+            '--resume continues with the weights of the run, --start-from begins with other '
+            'weights; drop one'
+        )
     if args.max_time and args.finish_in:
-        raise DataError('--max-time stops for a later --resume, --finish-in completes; drop one')
+        raise DataError(
+            '--max-time stops a run before its end, --finish-in ends a run in the given time; '
+            'drop one'
+        )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -115,8 +115,8 @@ class CameraModel:
         if not same_aspect_ratio(self.size, (width, height)):
             raise DataError(
                 f'camera_info is for {self.width}x{self.height}, the image is {width}x{height}: '
-                'expected one size, or sizes of the same shape; remap camera_info to the topic '
-                'that belongs to the image'
+                'expected equal sizes or aspect ratios; remap camera_info to the topic that '
+                'belongs to the image'
             )
         sx, sy = width / self.width, height / self.height
         (fx, _, cx), (_, fy, cy), _ = scaled_matrix(self.matrix, sx, sy).tolist()

@@ -104,8 +104,8 @@ class RgbdFrame:
         if (w, h) != self.size:
             if not same_aspect_ratio(self.size, (w, h)):
                 raise ShapeError(
-                    f'the mask is {w}x{h} and depth {width}x{height}: expected one size, or sizes '
-                    'of the same shape; make the mask of the colour image'
+                    f'the mask is {w}x{h} and depth {width}x{height}: expected equal sizes or '
+                    'aspect ratios; make the mask from the colour image'
                 )
             mask = cv2.resize(mask, self.size, interpolation=cv2.INTER_NEAREST_EXACT)
         depth = self.depth.copy()
@@ -120,8 +120,8 @@ def at_size_of(rgb: np.ndarray, depth: np.ndarray) -> np.ndarray:
     (height, width), (h, w) = rgb.shape[:2], depth.shape
     if not same_aspect_ratio((width, height), (w, h)):
         raise ShapeError(
-            f'RGB is {width}x{height} and depth {w}x{h}: expected one size, or sizes of the same '
-            'shape; switch depth alignment on in the camera driver and use its aligned topic'
+            f'RGB is {width}x{height} and depth {w}x{h}: expected equal sizes or aspect ratios; '
+            'switch depth alignment on in the camera driver and use its aligned topic'
         )
     method = cv2.INTER_AREA if h < height else cv2.INTER_LINEAR
     return cv2.resize(rgb, (w, h), interpolation=method)

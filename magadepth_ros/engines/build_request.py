@@ -68,15 +68,15 @@ class BuildRequest:
         """Return the request with ``auto`` replaced; EngineError where it cannot be fulfilled."""
         if self.cuda is None and not self.library.portable:
             raise EngineError(
-                'tensorrt builds an engine by measuring on the GPU, and there is none here; '
-                'build with tensorrt-rtx, or on the machine that will run it'
+                'tensorrt needs a GPU to build an engine, and found none; build with '
+                'tensorrt-rtx, or on the machine that will run the engine'
             )
         if self.typed is not None:
             stated = stated_precision(self.typed)
             if self.precision not in ('auto', stated):
                 raise EngineError(
                     f'{self.typed}: it computes in {stated}, not in {self.precision}; give the '
-                    'float32 ONNX to be converted, or leave the precision to the file'
+                    'float32 ONNX, which is converted, or use precision auto'
                 )
             return replace(self, precision=stated)
         auto = 'fp16' if read_model_info(self.model).low_precision_safe else 'fp32'

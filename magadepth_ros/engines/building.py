@@ -76,7 +76,7 @@ def obtain_engine(
         except EngineError as error:
             if path is not None:
                 raise
-            _LOG.warning('%s; the engine is used all the same', error)
+            _LOG.warning('%s; the engine is used from memory', error)
             return file
 
 
@@ -110,7 +110,9 @@ def build_only(
     """Build the requested engine for this machine unless the cache has it; return its path."""
     file = obtain_engine(request_build(model, precision, batch), progress, cancelled)
     if file.path is None:
-        raise EngineError('the engine was built but cannot be kept; see the warning above')
+        raise EngineError(
+            'the engine was built but cannot be stored; the warning above has the reason'
+        )
     return file.path
 
 
@@ -132,15 +134,15 @@ def run_engine_file(path: Path, batch: int) -> Engine:
 
     """
     if not path.is_file():
-        raise ModelError(f'{path}: no such engine')
+        raise ModelError(f'{path}: no such engine file')
     file = cache.read_engine(path)
     library, cuda = load_library(file.key.runtime), CudaDriver()
     gpu = cuda.name if file.key.gpu == cache.PORTABLE_GPU else file.key.gpu
     if (file.key.runtime_version, gpu) != (library.version, cuda.name):
         raise EngineError(
             f'{path}: built with {file.key.runtime} {file.key.runtime_version} for '
-            f'{file.key.gpu}, this is {library.version} on {cuda.name}; build it here with '
-            '`magadepth export-trt`'
+            f'{file.key.gpu}, but this machine has {library.version} on {cuda.name}; build it '
+            'here with `magadepth export-trt`'
         )
     return tensorrt.TensorRtEngine(file, library, cuda, batch)
 

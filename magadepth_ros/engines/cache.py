@@ -124,7 +124,7 @@ def read_engine(path: Path | str, key: EngineKey | None = None) -> EngineFile:
         info = ModelInfo(**found['model'])
     except FileNotFoundError:
         raise EngineError(
-            f'{path}: {sidecar.name} is not beside it, so nothing says what it was built for; '
+            f'{path}: {sidecar.name} is not beside it, so its GPU and version are unknown; '
             + again
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -135,7 +135,7 @@ def read_engine(path: Path | str, key: EngineKey | None = None) -> EngineFile:
     for name, wanted in asdict(key or stored).items():
         have = getattr(stored, name)
         if have != wanted:
-            raise EngineError(f'{path}: built for {name} {have}, this is {wanted}')
+            raise EngineError(f'{path}: built for {name} {have}, but {wanted} is needed')
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -143,7 +143,7 @@ def read_engine(path: Path | str, key: EngineKey | None = None) -> EngineFile:
     if len(data) != size:
         raise EngineError(f'{path}: truncated or changed: {len(data)} bytes, expected {size}')
     if hashlib.sha256(data).hexdigest() != digest:
-        raise EngineError(f'{path}: changed since it was built: its SHA-256 is another')
+        raise EngineError(f'{path}: changed since it was built: its SHA-256 differs')
     return EngineFile(data, info, stored, found.get('report', {}), path)
 
 
@@ -185,7 +185,7 @@ def store_engine(file: EngineFile, path: Path) -> EngineFile:
         cached = path.is_relative_to(cache_folder())
         elsewhere = 'set XDG_CACHE_HOME to' if cached else 'name'
         raise EngineError(
-            f'{path}: the engine cannot be kept ({error.strerror or error}); free some space or '
+            f'{path}: the engine cannot be stored ({error.strerror or error}); free some space or '
             f'{elsewhere} a folder that can be written'
         ) from error
     return replace(file, path=path)

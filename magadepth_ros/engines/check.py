@@ -140,6 +140,6 @@ def check_engine(
         raise refusal(
             f'{relative:.2%} away from the float32 reference at the worst pixel '
             f'({worst * 1000:.1f} mm; mean {mean * 1000:.2f} mm), at most {limit:.2%} is '
-            'let through'
+            'allowed'
         )
     return CheckReport(backend, precision, len(frames), worst, relative, mean, engine_run)

@@ -136,7 +136,7 @@ def pick_precision(asked: str, backend: str, allowed: tuple[str, ...], auto: str
     if asked != 'auto' and asked not in allowed:
         names = ', '.join(('auto', *allowed[:-1]))
         raise PrecisionError(
-            f'precision {asked!r} is not there on {backend}; use {names} or {allowed[-1]}'
+            f'backend {backend} has no precision {asked!r}; use {names} or {allowed[-1]}'
         )
     return auto if asked == 'auto' else asked
 

@@ -100,8 +100,8 @@ def _backends(request: EngineRequest) -> tuple[str, ...]:
         )
     if Path(request.model).suffix == '.safetensors' and not request.backend.startswith('torch'):
         raise ModelError(
-            f'{request.model}: weights, which only backend torch runs; '
-            f'make the ONNX for the others: magadepth export-onnx {request.model}'
+            f'{request.model}: only backend torch runs weights; make an ONNX for the other '
+            f'backends: magadepth export-onnx {request.model}'
         )
     if _is_engine(request):
         return ('tensorrt',)

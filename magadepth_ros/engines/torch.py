@@ -63,8 +63,8 @@ class TorchEngine(Engine):
         onnx, weights = (Path(model).with_suffix(end) for end in ('.onnx', '.safetensors'))
         if not weights.is_file():
             raise EngineError(
-                f'{weights}: no such file; backend torch runs the weights beside the ONNX, '
-                'use another backend or put them there'
+                f'{weights}: no such file; backend torch needs the weights beside the ONNX: put '
+                'them there, or use another backend'
             )
         network = load_network(weights)
         self.info = read_model_info(onnx) if onnx.is_file() else _info_of(network.config)

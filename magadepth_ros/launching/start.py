@@ -69,7 +69,9 @@ def example_launch(
         for item in camera.arguments:
             default = defaults.get(item.name, item.default)
             if context.launch_configurations.setdefault(item.name, default) is None:
-                raise DataError(f'{item.name}: expected with this camera: {item.description}')
+                raise DataError(
+                    f'{item.name}: expected a value with this camera, got none: {item.description}'
+                )
         given(context, camera.arguments)
         actions = camera_actions(context, camera)
         return [*actions, *use(context, topics_of(context, camera))]

@@ -101,7 +101,10 @@ def compressed_to_depth(msg: CompressedImage) -> np.ndarray:
     if encoding != '32FC1':
         return to_metres(raw)
     if raw.dtype != np.uint16 or not (np.isfinite(a) and np.isfinite(b) and a > 0):
-        raise EncodingError(f'compressed depth: quantisation A {a:g}, B {b:g} is broken')
+        raise EncodingError(
+            f'compressed depth: expected finite A > 0 and B of the quantisation, got A {a:g}, '
+            f'B {b:g}; the message is broken'
+        )
     with np.errstate(divide='ignore'):
         metres = np.float32(a) / (raw.astype(np.float32) - np.float32(b))
     metres[raw == 0] = np.nan

@@ -155,7 +155,7 @@ def image_to_depth(msg: Image) -> np.ndarray:
     if layout is None:
         raise UnknownEncodingError(
             f'depth encoding: expected one of {", ".join(DEPTH)}, got {msg.encoding!r}; '
-            'is a colour or 8-bit topic remapped to depth/image?'
+            'remap depth/image to a depth topic'
         )
     return to_metres(view(msg, layout))
 

@@ -128,7 +128,9 @@ class DepthRegistration:
         if extrinsics is None:
             extrinsics = self._frames.lookup_transform(rgb.frame, depth.frame)
         if extrinsics is None:
-            raise DataError('/tf_static does not join them, and depth_to_rgb is not given')
+            raise DataError(
+                '/tf_static has no transform between them, and depth_to_rgb is not given'
+            )
         key = (_key(rgb), _key(depth), sizes, extrinsics.tobytes())
         if self._registrar is None or key != self._key:
             colour, sensor = (

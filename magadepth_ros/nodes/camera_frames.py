@@ -26,7 +26,9 @@ class CameraFrames:
     def __init__(self, node: Node, link: str, optical: dict[str, float]) -> None:
         """Publish the fixed transforms; ``optical``: offset of each frame to the left [m]."""
         if TFMessage is None:
-            node.get_logger().warning('tf2_msgs is not installed: no /tf_static and no /tf')
+            node.get_logger().warning(
+                'tf2_msgs is not installed, so no /tf_static and no /tf are published'
+            )
             return
         latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
         self._static = node.create_publisher(TFMessage, '/tf_static', latched)

@@ -112,8 +112,8 @@ def playback(source: str, settings: PlaybackSettings) -> tuple[Iterator[CameraMe
     """
     if source and (settings.driving or settings.depth_left):
         raise DataError(
-            f'input is {source}: moving_base and own_depth_frame are for a rendered room, whose '
-            'input is empty'
+            f'moving_base and own_depth_frame: expected a rendered room (empty input), got input '
+            f'{source}; remove one of them'
         )
     size = f'{settings.width}x{settings.height}'
     if source and is_bag_path(source):

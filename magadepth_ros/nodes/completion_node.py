@@ -215,7 +215,8 @@ class CompletionNode(LifecycleNode):
             except rclpy_implementation.RCLError:
                 self.get_logger().warning(
                     f'transition {request.transition.label or request.transition.id} refused: '
-                    f"state {self._state} does not have it; see 'ros2 lifecycle list'"
+                    f'it is not possible in state {self._state}; `ros2 lifecycle list` shows the '
+                    'possible transitions'
                 )
                 response.success = False
                 return response

@@ -118,7 +118,10 @@ class BagFrames:
         for topic, logged_ns in zip(topics, location, strict=True):
             message = next(messages(self._reader, [topic], logged_ns), None)
             if message is None:
-                raise DataError(f'{topic} at {logged_ns} ns is gone; was the bag written anew?')
+                raise DataError(
+                    f'expected a message on {topic} at {logged_ns} ns, found none: the bag was '
+                    'changed while it was read; start again'
+                )
             found.append(BagMessage(*message))
         return self._read(*found)
 

@@ -101,7 +101,7 @@ def new_bag(target: str | Path, source: Reader) -> Iterator[BagWriter]:
     target = Path(target)
     if isinstance(source, Ros1Reader):
         raise DataError(
-            f'{source.path}: is a ROS 1 bag, of which topics cannot be copied to a ROS 2 bag; '
+            f'{source.path}: is a ROS 1 bag, whose topics cannot be copied to a ROS 2 bag; '
             'convert it first: rosbags-convert --help'
         )
     if target.exists():

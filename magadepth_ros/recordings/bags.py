@@ -85,8 +85,8 @@ def messages(
 def _broken(path: Any, error: Exception) -> DataError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return DataError(
-        f'{path}: cannot be read as a bag ({reason}); was the recording ended cleanly? '
-        '`ros2 bag reindex` repairs what can be repaired'
+        f'{path}: cannot be read as a bag ({reason}); if the recording was interrupted, '
+        '`ros2 bag reindex` may repair it'
     )
 
 

@@ -229,7 +229,7 @@ class KeeperStates:
         self._gpu = False
         if self.state is State.BUILDING:
             self.state = State.DEGRADED
-        return [Say('warning', f'no TensorRT: {self.trouble}')]
+        return [Say('warning', f'the TensorRT engine was not built: {self.trouble}')]
 
     # Frames
 
@@ -253,7 +253,7 @@ class KeeperStates:
         if engine is not self.engine:
             return []
         self._hangs += 1
-        self.error = f'a frame has not come back for {seconds:.0f} s'
+        self.error = f'a frame has taken more than {seconds:.0f} s'
         if self._hangs <= MOST_HANGS:
             said = Say('error', f'{self.error}: the engine hangs; another is opened')
             return [said, *self._give_up()]

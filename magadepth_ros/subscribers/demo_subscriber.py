@@ -86,8 +86,8 @@ class DemoSubscriber(Subscriber):
     def missing(self, seconds: float) -> str:
         """Return why `snapshot` has found nothing since `start_keeping`."""
         silent = [name for name in _SNAPSHOT if not self._kept.get(name)]
-        what = f'nothing came on {", ".join(silent)}' if silent else 'no frame came whole'
-        return f'within {seconds:g} s {what}; the machine may be too busy'
+        what = f'no message on {", ".join(silent)}' if silent else 'no frame with all its images'
+        return f'{what} within {seconds:g} s; the machine may be too busy'
 
     def _raw(
         self, kind: type, topic: str, stream: TopicStatistics, qos: QoSProfile | int = 2

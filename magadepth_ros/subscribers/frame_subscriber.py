@@ -99,7 +99,7 @@ class FrameSubscriber(Subscriber):
             measured = self._measured(stamp, frame.depth.shape)
             return ViewedFrame(frame, measured, depth_of(confidence[0]) if confidence else None)
         except (DataError, EncodingError) as error:
-            self.node.get_logger().warning(f'frame left out: {error}', throttle_duration_sec=5.0)
+            self.node.get_logger().warning(f'frame skipped: {error}', throttle_duration_sec=5.0)
             return None
 
     def _measured(self, stamp: int, shape: tuple[int, ...]) -> np.ndarray | None:

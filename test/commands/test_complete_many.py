@@ -65,7 +65,7 @@ def test_one_that_cannot_be_read_is_said_and_costs_the_others_nothing(
     (folders[1] / '01.depth.png').write_bytes(b'no picture')
     assert run(*folders) == 2
     error = capsys.readouterr().err
-    assert '01.depth.png' in error and '1 of 3 could not be completed' in error
+    assert '01.depth.png' in error and '1 of 3 recordings could not be completed' in error
     found = results(tmp_path / 'out')
     assert {name for name in found if 'scene_1' not in name} == {
         f'scene_{k}/{i:02}.png' for k in (0, 2) for i in range(3)
@@ -108,7 +108,7 @@ def test_a_single_recording_with_a_shard_goes_below_the_output(folders, run, tmp
 def test_equal_names_and_an_output_that_is_an_input_are_refused(folders, tmp_path):
     with pytest.raises(DataError, match='would both be written'):
         items([folders[0], tmp_path / 'other' / 'scene_0'], tmp_path / 'out')
-    with pytest.raises(DataError, match='is a recording itself'):
+    with pytest.raises(DataError, match='expected the folder of the results'):
         items(folders[:2], folders[2])
 
 

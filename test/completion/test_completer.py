@@ -285,7 +285,7 @@ def test_a_picture_of_another_size_is_taken_and_of_another_shape_refused():
     assert np.array_equal(
         completer.complete(double, depth).depth, completer.complete(rgb, depth).depth
     )
-    with pytest.raises(DataError, match='sizes of the same shape'):
+    with pytest.raises(DataError, match='equal sizes or aspect ratios'):
         completer.complete(rgb[:, ::2], depth)
 
 

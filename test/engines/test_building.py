@@ -218,8 +218,8 @@ def test_without_a_place_to_keep_it_the_engine_is_used_all_the_same(tmp_path, mo
     file = building.obtain_engine(request_for(write_tiny_model(tmp_path / 'tiny.onnx')))
     assert file.path is None
     assert len(file.data) > 1000
-    assert 'cannot be kept' in caplog.text
-    with pytest.raises(EngineError, match='cannot be kept'):
+    assert 'cannot be stored' in caplog.text
+    with pytest.raises(EngineError, match='cannot be stored'):
         building.obtain_engine(
             request_for(write_tiny_model(tmp_path / 'tiny.onnx')),
             path=tmp_path / 'blocked' / 'x.engine',

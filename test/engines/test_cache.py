@@ -164,7 +164,7 @@ def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path, monkeypatch, mo
     # Being root, as in a container, passes any permission: a file in the way stops everybody.
     (tmp_path / 'blocked').write_text('')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'blocked'))
-    with pytest.raises(EngineError, match=r'cannot be kept.*XDG_CACHE_HOME'):
+    with pytest.raises(EngineError, match=r'cannot be stored.*XDG_CACHE_HOME'):
         store_engine(model, key, ENGINE, {})
     with build_lock(engine_path(model, key)) as held:
         assert not held

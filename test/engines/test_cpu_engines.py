@@ -203,7 +203,7 @@ def test_a_failure_while_it_runs_is_an_engine_error(tmp_path, runtime, monkeypat
 def test_onnx_runtime_has_one_precision(tmp_path):
     model = write_tiny_model(tmp_path / 'm.onnx')
     assert OnnxRuntimeEngine(model, 'fp32', threads=1).precision == 'fp32'
-    with pytest.raises(EngineError, match="'bf16' is not there on onnxruntime; use auto or fp32"):
+    with pytest.raises(EngineError, match="onnxruntime has no precision 'bf16'; use auto or fp32"):
         OnnxRuntimeEngine(model, 'bf16')
 
 
@@ -237,9 +237,7 @@ def test_a_precision_that_no_runtime_has_is_said_without_what_others_lack(tmp_pa
     monkeypatch.setattr(opening, '_open', without_gpu)
     with pytest.raises(PrecisionError) as refused:
         open_engine(model, precision='fp16')
-    assert (
-        str(refused.value) == "precision 'fp16' is not there on openvino; use auto, fp32 or bf16"
-    )
+    assert str(refused.value) == "backend openvino has no precision 'fp16'; use auto, fp32 or bf16"
     with pytest.raises(PrecisionError, match="unknown precision 'banana'; use one of auto, fp32"):
         open_engine(model, precision='banana')
 

@@ -108,7 +108,7 @@ def test_extrinsics_by_tf_static(tmp_path, model):
             graph.until(publisher.get_subscription_count, 'the node')
         graph.listen(Image, '/depth/completed')
         missing = 'what is missing'
-        graph.repeat(sensors.shoot, lambda: 'does not join' in process.log, missing, rate=4)
+        graph.repeat(sensors.shoot, lambda: 'has no transform' in process.log, missing, rate=4)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         publisher = graph.node.create_publisher(TFMessage, '/tf_static', latched)
         message = TransformStamped(child_frame_id='depth_optical')

@@ -252,7 +252,7 @@ def test_cv_bridge_serves_what_the_table_does_not_know(monkeypatch):
 
 def test_errors_say_what_came_and_what_to_do():
     good = rgb_image(Header(), np.zeros((4, 5, 3), np.uint8))
-    with pytest.raises(EncodingError, match='colour or 8-bit'):
+    with pytest.raises(EncodingError, match='remap depth/image to a depth topic'):
         image_to_depth(good)
     good.data = good.data[:30]
     with pytest.raises(EncodingError, match=r'expected 60 bytes.*got 30'):

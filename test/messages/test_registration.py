@@ -128,7 +128,7 @@ def test_a_colour_image_of_a_region_or_of_another_size_is_registered_to(binning)
     [
         (dict(rgb_info=None), 'no camera_info beside /c/image_raw'),
         (dict(depth_info=None), 'no camera_info beside /d/image_raw'),
-        (dict(), '/tf_static does not join'),
+        (dict(), '/tf_static has no transform'),
         (dict(rgb_info=info(model='thin_prism'), given=True), "'thin_prism' is not supported"),
         (dict(depth_info=info(focal=0.0), given=True), 'not calibrated'),
         (dict(depth_info=info(32, 32), given=True), 'for 32x32, the image is 64x48'),

@@ -127,7 +127,7 @@ def test_extrinsics_that_were_given_are_not_asked_for(tmp_path, capsys):
 @pytest.mark.parametrize(
     ('made', 'says'),
     [
-        ({'tf': False}, '/tf_static does not join'),
+        ({'tf': False}, '/tf_static has no transform'),
         ({'model': 'thin_prism'}, "'thin_prism' is not supported"),
     ],
 )

@@ -274,7 +274,7 @@ def test_an_engine_that_hangs_is_left_alone_and_another_is_opened(keeper, shop, 
     shop.gate.clear()
     wait_for(keeper.replace_hung)
     assert not keeper.replace_hung()
-    with pytest.raises(EngineError, match='has not come back'):
+    with pytest.raises(EngineError, match='has taken more than'):
         value(keeper)
     shop.gate.set()
     wait_for(lambda: keeper.states.reopened == 1)
