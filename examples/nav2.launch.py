@@ -78,7 +78,7 @@ def use(context: LaunchContext, topics: Topics) -> list[LaunchDescriptionEntity]
         parameters=[str(CONFIG / 'depthimage_to_laserscan.yaml'), time],
         remappings=[
             ('depth', f'{topics.outputs}/depth/completed'),
-            ('depth_camera_info', f'{topics.outputs}/depth/camera_info'),
+            ('depth_camera_info', topics.completed_info),
         ],
         output='screen',
     )

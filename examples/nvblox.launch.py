@@ -40,7 +40,7 @@ def use(context: LaunchContext, topics: Topics) -> list[LaunchDescriptionEntity]
         ],
         remappings=[
             ('camera_0/depth/image', f'{topics.outputs}/depth/completed'),
-            ('camera_0/depth/camera_info', f'{topics.outputs}/depth/camera_info'),
+            ('camera_0/depth/camera_info', topics.completed_info),
             ('camera_0/color/image', topics.rgb),
             ('camera_0/color/camera_info', topics.rgb_info),
         ],

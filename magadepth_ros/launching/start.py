@@ -34,13 +34,19 @@ def camera_launch(name: str) -> LaunchDescription:
 
 
 class Topics(NamedTuple):
-    """Topics of a camera and of its completed depth, whose names begin with ``outputs``."""
+    """
+    Topics of a camera and of its completed depth.
+
+    The names of the outputs begin with ``outputs``; ``completed_info`` is the camera_info of
+    completed depth.
+    """
 
     rgb: str
     rgb_info: str
     depth: str
     frame: str
     outputs: str
+    completed_info: str
 
 
 def example_launch(
@@ -93,7 +99,7 @@ def described(arguments: Sequence[Argument], start: Start) -> LaunchDescription:
 
 def camera_actions(context: LaunchContext, camera: CameraSetup) -> list[LaunchDescriptionEntity]:
     """Return the actions that start a camera's source, the completion and, if wanted, RViz."""
-    rgb, rgb_info, depth, frame, _ = topics_of(context, camera)
+    rgb, rgb_info, depth, frame, *_ = topics_of(context, camera)
     mask = topic(configuration(context, 'mask'), context)
     remappings = inputs(rgb, rgb_info, depth, mask=mask)
     if camera.camera_info:
@@ -111,7 +117,9 @@ def topics_of(context: LaunchContext, camera: CameraSetup) -> Topics:
         topic(name, context) for name in (camera.rgb, camera.rgb_info, camera.depth)
     )
     frame = fill(camera.frame, context)
-    return Topics(rgb, rgb_info or info_beside(rgb), depth, frame, topic('/{namespace}', context))
+    outputs = topic('/{namespace}', context)
+    completed_info = f'{outputs}/{camera.camera_info or "depth/camera_info"}'
+    return Topics(rgb, rgb_info or info_beside(rgb), depth, frame, outputs, completed_info)
 
 
 def _dds_profile() -> list[SetEnvironmentVariable]:

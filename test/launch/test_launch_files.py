@@ -101,7 +101,7 @@ def load(name: str):
         get_launch_description_from_python_launch_file as read,
     )
 
-    return read(str(ROOT / 'launch' / f'{name}.launch.py'))
+    return read(str(next(ROOT.glob(f'*/{name}.launch.py'))))
 
 
 def perform(name: str, **arguments: str):
@@ -294,6 +294,16 @@ def test_camera_info_does_not_go_where_the_driver_has_its_own(ros):
     assert remapped['depth/camera_info'] == 'depth/completed/camera_info'
     context, nodes, _ = perform('realsense', start_camera='false')
     assert 'depth/camera_info' not in remappings_of(nodes['completion_node'], context)
+
+
+@pytest.mark.parametrize(
+    ('camera', 'info'),
+    [('realsense', '/depth/camera_info'), ('azure_kinect', '/depth/completed/camera_info')],
+)
+def test_examples_take_the_camera_info_of_completed_depth_not_of_the_driver(ros, camera, info):
+    install(ros, 'nvblox_ros')
+    context, nodes, _ = perform('nvblox', camera=camera, start_camera='false')
+    assert remappings_of(nodes['nvblox_node'], context)['camera_0/depth/camera_info'] == info
 
 
 def test_several_cameras_are_remapped_each_and_checked(ros):
