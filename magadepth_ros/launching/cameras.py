@@ -256,7 +256,7 @@ CAMERAS: dict[str, CameraSetup] = {
         arguments=(
             Argument('bag', '', 'Bag to play; empty: play a bag yourself, with `--clock`.'),
             flag('loop', 'false', 'Play the bag in a loop.'),
-            Argument('rate', '1.0', 'Factor of the speed.', kind=float, limits=(0.01, 100.0)),
+            Argument('rate', '1.0', 'Speed of the playback.', kind=float, limits=(0.01, 100.0)),
             *_inputs(REALSENSE.rgb, REALSENSE.depth, 'camera_color_optical_frame'),
             flag('use_sim_time', 'true', 'Take the time from /clock (bags, simulation).'),
         ),

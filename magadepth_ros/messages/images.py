@@ -75,7 +75,7 @@ def check_size(what: str, width: int, height: int) -> None:
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
         raise EncodingError(
             f'{what}: expected 1..{MAX_SIDE} pixels a side, got {width}x{height}; '
-            'look at what fills width and height in the publisher'
+            'check width and height in the publisher'
         )
 
 

@@ -54,5 +54,5 @@ def test_a_short_recording_is_one_line_and_nothing_is_written(tmp_path, argument
 
     assert main(['adapt', str(short), *arguments[2:]]) == 2
 
-    assert '3 frames; expected 10 or more' in capsys.readouterr().err
+    assert 'expected 10 frames or more, got 3' in capsys.readouterr().err
     assert not (tmp_path / 'o.onnx').exists()

@@ -140,7 +140,7 @@ def test_targets_of_a_recording_are_not_looked_at(tmp_path):
 
 def test_a_short_recording_is_refused(tmp_path):
     source = ManifestSource(write_recording(tmp_path / 'short', count=9))
-    with pytest.raises(DataError, match='9 frames; expected 10 or more'):
+    with pytest.raises(DataError, match='expected 10 frames or more, got 9'):
         split(source)
 
 
@@ -155,7 +155,7 @@ def test_a_recording_without_depth_is_refused(recording, monkeypatch):
 def test_other_networks_are_refused(recording, tmp_path):
     path = tmp_path / 'paper.safetensors'
     save_weights(create_network(tiny()), path)
-    with pytest.raises(DataError, match='no choosing network'):
+    with pytest.raises(DataError, match='does not choose among surfaces'):
         adapt(recording, path, tmp_path / 'out.onnx', minutes=0.01)
 
 

@@ -350,7 +350,7 @@ def test_a_given_time_shortens_the_warm_up_and_ends_at_nothing(setting, monkeypa
 
 
 def test_a_given_time_needs_the_cosine(setting, tmp_path):
-    with pytest.raises(DataError, match='schedule: cosine, not plateau'):
+    with pytest.raises(DataError, match='schedule: cosine in the recipe, got plateau'):
         train(Run(output=tmp_path, finish_in=5, overrides={'schedule': 'plateau'}, **setting))
 
 

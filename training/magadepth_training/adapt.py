@@ -122,8 +122,8 @@ def adapt(source: Source, weights: Path, output: Path, minutes: float) -> Adapta
     network = load_network(weights)
     if not isinstance(getattr(network, 'head', None), ChoiceHead):
         raise DataError(
-            f'{weights}: {network.config.name} is no choosing network; expected weights of '
-            'magadepth_small, magadepth_tiny, or one made like them'
+            f'{weights}: {network.config.name} does not choose among surfaces; expected weights '
+            'of magadepth_small, magadepth_tiny, or one made like them'
         )
     own, held_out = split(source)
     size = network.height, network.width
@@ -183,7 +183,8 @@ def split(source: Source) -> tuple[InMemory, InMemory]:
     indices = np.unique(np.linspace(0, len(source) - 1, min(len(source), MOST)).astype(int))
     if len(indices) < LEAST:
         raise DataError(
-            f'{source.name}: {len(source)} frames; expected {LEAST} or more, best a minute of them'
+            f'{source.name}: expected {LEAST} frames or more, got {len(source)}; record about a '
+            'minute'
         )
     samples = [
         replace(source[int(i)], target=None, score=None, place=source.name) for i in indices

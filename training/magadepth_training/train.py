@@ -80,10 +80,13 @@ def train(run: Run) -> Path:
     weights = run.output / f'{config.name}.safetensors'
     if run.finish_in and recipe.schedule != 'cosine':
         raise DataError(
-            f'a run finishes in a given time by schedule: cosine, not {recipe.schedule}'
+            f'--finish-in: expected schedule: cosine in the recipe, got {recipe.schedule}'
         )
     if not run.sources:
-        raise DataError('nothing to train on: name recorded frames (--data) or generate scenes')
+        raise DataError(
+            'nothing to train on: name recorded frames (--data PATH), or generate scenes '
+            '(--scenes N)'
+        )
     state = _resumed(checkpoint, config) if run.resume else {}
     if state and state['global_step'] >= recipe.steps:
         # Of the averaged weights, if they were; a fit without a step would not write those.

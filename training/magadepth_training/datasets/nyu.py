@@ -93,7 +93,7 @@ class NyuSource(Source):
         path = self.path.parent / SPLITS
         if not path.is_file():
             raise DataError(
-                f'{path}: not found; the 795/654 split is a file of its own, get it from {HOME}'
+                f'{path}: not found; the 795/654 split is a separate file, download it from {HOME}'
             )
         try:
             numbers = loadmat(path)[_SPLIT_NAMES[split]].ravel().astype(int)
