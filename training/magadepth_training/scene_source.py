@@ -14,6 +14,8 @@ class GeneratedScenes(Source):
     ``count`` scenes of one size; scene number n depends only on the seed.
 
     All scenes are one place, so that a few hundred of them do not outweigh the recorded frames.
+    Each is generated as a batch of one, the first of its batch: so all have shadows and can have a
+    mirror, and none has motion blur.
     """
 
     name = 'generated scenes'
