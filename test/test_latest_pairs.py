@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from magadepth_ros.latest_pairs import LatestPairs
-from magadepth_ros.pairing import MessagePair
+from magadepth_ros.pairing import LatestPairs, MessagePair
 
 
 def pair(stamp_ns: int, epoch: int = 0) -> MessagePair:

@@ -20,7 +20,6 @@ BASE = (
         'machine',
         'stamps',
         'pairing',
-        'latest_pairs',
         'start',
         'tables',
         'topics',

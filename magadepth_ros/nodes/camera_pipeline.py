@@ -7,7 +7,6 @@ from functools import partial
 
 from rclpy.node import Node
 
-from magadepth_ros.latest_pairs import LatestPairs
 from magadepth_ros.nodes.camera_inputs import CameraInputs
 from magadepth_ros.nodes.camera_outputs import CameraOutputs
 from magadepth_ros.nodes.conditions import Conditions
@@ -16,7 +15,7 @@ from magadepth_ros.nodes.input_monitor import InputMonitor
 from magadepth_ros.nodes.logger import ThreadLogger
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.synchroniser import make_pairer
-from magadepth_ros.pairing import Counters
+from magadepth_ros.pairing import Counters, LatestPairs
 
 
 class CameraPipeline:

@@ -20,7 +20,6 @@ from std_srvs.srv import SetBool, Trigger
 
 from magadepth_ros.engines.opening import EngineRequest, Offer, open_for_service
 from magadepth_ros.errors import DataError, MagadepthError, describe
-from magadepth_ros.latest_pairs import LatestPairs
 from magadepth_ros.nodes.camera_outputs import DebugOutputs
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.conditions import Conditions
@@ -30,6 +29,7 @@ from magadepth_ros.nodes.node_monitor import NodeMonitor
 from magadepth_ros.nodes.parameters import declare, unknown_overrides
 from magadepth_ros.nodes.process import run
 from magadepth_ros.nodes.worker import Worker
+from magadepth_ros.pairing import LatestPairs
 from magadepth_ros.serving.keeper import THREAD
 from magadepth_ros.serving.live_completer import LiveCompleter
 

@@ -13,12 +13,11 @@ import numpy as np
 from magadepth_ros.completion.completer import Completion
 from magadepth_ros.completion.frame import RgbdFrame
 from magadepth_ros.errors import DataError, EncodingError, EngineError, describe
-from magadepth_ros.latest_pairs import LatestPairs
 from magadepth_ros.nodes.camera_outputs import DebugOutputs
 from magadepth_ros.nodes.camera_pipeline import CameraPipeline
 from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.parameters import NodeParameters
-from magadepth_ros.pairing import MessagePair
+from magadepth_ros.pairing import LatestPairs, MessagePair
 from magadepth_ros.serving.live_completer import LiveCompleter
 from magadepth_ros.stamps import NANO
 

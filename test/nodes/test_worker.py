@@ -12,14 +12,13 @@ import pytest
 from support.live import header_at
 from support.messages import depth_image, rgb_image
 
-from magadepth_ros.latest_pairs import LatestPairs
 from magadepth_ros.messages.frames import FrameReader
 from magadepth_ros.nodes.camera_outputs import _next
 from magadepth_ros.nodes.conditions import Conditions
 from magadepth_ros.nodes.frame_statistics import FrameStatistics
 from magadepth_ros.nodes.parameters import NodeParameters
 from magadepth_ros.nodes.worker import Worker, measured_only
-from magadepth_ros.pairing import Counters, MessagePair
+from magadepth_ros.pairing import Counters, LatestPairs, MessagePair
 from magadepth_ros.stamps import NANO
 from magadepth_ros.topics import CameraTopics
 
